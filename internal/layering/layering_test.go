@@ -1,0 +1,73 @@
+// Package layering holds the test that keeps imports pointing downward.
+package layering
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// below lists, for every package of the module, the packages of the module that
+// it may import. What a listed package imports is its own affair. A new package
+// needs a line here; that is the moment to think about where it belongs.
+var below = map[string][]string{
+	"internal/rng":      {},
+	"internal/disk":     {},
+	"internal/layering": {},
+	"internal/kernel":   {},
+	"internal/ref":      {},
+	"internal/hf":       {"internal/disk"},
+	"internal/op":       {"internal/kernel"},
+	"internal/exec":     {"internal/op", "internal/kernel"},
+	"schedule":          {},
+	"optim":             {"internal/kernel"},
+	"tokenizer":         {"internal/disk"},
+	"data/world":        {"internal/rng", "internal/disk"},
+	"data":              {"data/world", "tokenizer", "internal/rng", "internal/disk"},
+	"model":             {"internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+	"model/base":        {},
+	"lora":              {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+	"train": {"lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
+		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+	"cmd/gotune": {"train", "lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
+		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+}
+
+func TestImportsPointDownward(t *testing.T) {
+	const module = "gotune"
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	listed := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := listed.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if strings.HasPrefix(name, "examples/") {
+			continue // examples stand on top and may use the public packages
+		}
+		allowed, known := below[name]
+		if !known {
+			t.Errorf("%s has no line in the table of layers", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			i, ours := strings.CutPrefix(i, module+"/")
+			if ours && !slices.Contains(allowed, i) {
+				t.Errorf("%s imports %s, which is not below it", name, i)
+			}
+		}
+	}
+}

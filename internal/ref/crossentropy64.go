@@ -1,0 +1,43 @@
+package ref
+
+import "math"
+
+// CrossEntropy64 computes logits = hidden·weightᵀ for hidden [n, c] and weight
+// [v, c], and for every row with a target ≥ 0 nll = −log softmax(logits)[target]
+// and whether the target has the largest logit. The loss is scale·Σ nll; dhidden
+// and dweight are its gradients.
+func CrossEntropy64(hidden, weight []float64, targets []int32, scale float64, c int) (loss float64, nll, hit, dhidden, dweight []float64) {
+	n, v := len(targets), len(weight)/c
+	nll, hit = make([]float64, n), make([]float64, n)
+	dhidden, dweight = make([]float64, n*c), make([]float64, v*c)
+	logits := Linear64(hidden, weight, nil, n, c, v)
+	for i, target := range targets {
+		if target < 0 {
+			continue
+		}
+		row := logits[i*v : (i+1)*v]
+		largest, sum := math.Inf(-1), 0.0
+		for _, l := range row {
+			largest = max(largest, l)
+		}
+		for _, l := range row {
+			sum += math.Exp(l - largest)
+		}
+		nll[i] = largest + math.Log(sum) - row[target]
+		if row[target] == largest {
+			hit[i] = 1
+		}
+		loss += scale * nll[i]
+		for j, l := range row {
+			g := math.Exp(l-largest) / sum
+			if j == int(target) {
+				g--
+			}
+			for e := range c {
+				dhidden[i*c+e] += scale * g * weight[j*c+e]
+				dweight[j*c+e] += scale * g * hidden[i*c+e]
+			}
+		}
+	}
+	return loss, nll, hit, dhidden, dweight
+}

@@ -1,0 +1,130 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/kernel"
+)
+
+type attention struct {
+	noScratch
+	kernel.AttentionShape
+}
+
+type attentionBackward struct{ kernel.AttentionShape }
+
+// Attention is causal attention with grouped queries: q is [N, Heads·HeadDim],
+// k and v are [N, KVHeads·HeadDim], all with positions already rotated in, and
+// N = B·T. Token t of a row attends to tokens t − positions[t] … t of its row,
+// which keeps the segments of a packed row apart. The result is
+// [N, Heads·HeadDim]. No T×T matrix is held (Dao et al. 2022, arXiv:2205.14135).
+func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) (*gorgonia.Node, error) {
+	c := shapes{op: "attention"}
+	attentionShapes(&c, q, k, v, positions, s)
+	if c.err != nil {
+		return nil, c.err
+	}
+	return applyOne(attention{AttentionShape: s}, q, k, v, positions)
+}
+
+func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) {
+	if s.B < 1 || s.T < 1 || s.HeadDim < 1 || s.KVHeads < 1 || s.Heads < 1 || s.Heads%s.KVHeads != 0 {
+		c.fail("%d query heads cannot share %d key heads of width %d in %d rows of %d tokens",
+			s.Heads, s.KVHeads, s.HeadDim, s.B, s.T)
+	}
+	n, qc := c.matrix("q", q)
+	kn, kc := c.matrix("k", k)
+	vn, vc := c.matrix("v", v)
+	c.equal("rows of q", n, s.B*s.T)
+	c.equal("rows of k", kn, n)
+	c.equal("rows of v", vn, n)
+	c.equal("columns of q", qc, s.Heads*s.HeadDim)
+	c.equal("columns of k", kc, s.KVHeads*s.HeadDim)
+	c.equal("columns of v", vc, kc)
+	c.ints("positions", positions, n)
+}
+
+func (attention) Name() string { return "attention" }
+
+// The second output is the log-sum-exp of every token and head, kept for the
+// backward operator.
+func (k attention) Outputs() []Output {
+	n := k.B * k.T
+	return []Output{{Shape: tensor.Shape{n, k.Heads * k.HeadDim}}, {Shape: tensor.Shape{n, k.Heads}}}
+}
+
+func (k attention) Scratch(alive []bool) int { return k.B * k.T * k.Heads * count(!alive[1]) }
+
+func (k attention) Run(c *Call) error {
+	if err := causal(c.In[3].I, k.T); err != nil {
+		return err
+	}
+	lse := c.Out[1]
+	if lse == nil {
+		lse = c.Scratch[:k.B*k.T*k.Heads]
+	}
+	kernel.Attention(c.Team, c.Out[0], lse, c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].I, k.AttentionShape)
+	return nil
+}
+
+func (attention) inputs() []bool { return []bool{true, true, true, false} }
+
+func (k attention) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
+	d, err := applyBackward(attentionBackward{k.AttentionShape}, dy, a.out[0], a.out[1],
+		a.in[0], a.in[1], a.in[2], a.in[3])
+	if err != nil {
+		return nil, err
+	}
+	return append(append([]*gorgonia.Node(nil), d.out...), nil), nil
+}
+
+func (attentionBackward) Name() string { return "attention backward" }
+
+// The outputs are dq, dk and dv.
+func (k attentionBackward) Outputs() []Output {
+	q := tensor.Shape{k.B * k.T, k.Heads * k.HeadDim}
+	kv := tensor.Shape{k.B * k.T, k.KVHeads * k.HeadDim}
+	return []Output{{Shape: q}, {Shape: kv}, {Shape: kv.Clone()}}
+}
+
+func (k attentionBackward) Scratch(alive []bool) int {
+	size := kernel.AttentionScratch(k.AttentionShape)
+	for i, o := range k.Outputs() {
+		size += o.Size() * count(!alive[i])
+	}
+	return size
+}
+
+func (k attentionBackward) Run(c *Call) error {
+	q, kv := k.B*k.T*k.Heads*k.HeadDim, k.B*k.T*k.KVHeads*k.HeadDim
+	rest := c.Scratch
+	dq, rest := orScratch(c.Out[0], rest, q)
+	dk, rest := orScratch(c.Out[1], rest, kv)
+	dv, rest := orScratch(c.Out[2], rest, kv)
+	in := c.In
+	kernel.AttentionBackward(c.Team, dq, dk, dv, in[0].F, in[1].F, in[2].F, in[3].F, in[4].F, in[5].F, in[6].I,
+		k.AttentionShape, rest)
+	return nil
+}
+
+// orScratch returns out, or the first n floats of scratch if nobody asked for
+// it, and what is left of scratch.
+func orScratch(out, scratch []float32, n int) (memory, rest []float32) {
+	if out != nil {
+		return out, scratch
+	}
+	return scratch[:n], scratch[n:]
+}
+
+// causal makes sure that no token attends to what is before its row.
+func causal(positions []int32, length int) error {
+	for i, p := range positions {
+		if t := i % length; p < 0 || int(p) > t {
+			return fmt.Errorf("position %d of token %d in a row is outside 0…%d", p, t, t)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/kernel"
+)
+
+// noTarget marks a token that is not to be learned, as in PyTorch.
+const noTarget = -100
+
+// chunkFloats bounds the logits that exist at a time.
+const chunkFloats = 8 << 20
+
+// chunkRows is the largest number of rows in a chunk.
+const chunkRows = 512
+
+type crossEntropy struct{ n, c, v int }
+
+// CrossEntropy is the head of a language model and its loss in one, with
+// logits = hidden·weightᵀ for hidden [N, C] and weight [V, C]:
+//
+//	nll[n] = −log softmax(logits[n])[targets[n]]
+//	loss   = scale·Σ nll
+//
+// over the tokens whose target is not −100. scale is a leaf of one element. hit
+// [N] is 1 where the target has the largest logit. nll and hit are 0 where there
+// is no target.
+//
+// Only rows with a target are computed, a chunk at a time, so that no [N, V]
+// matrix exists. The gradients of hidden and weight are made in the same pass
+// over the logits, if somebody wants them, and kept until the backward pass.
+func CrossEntropy(hidden, weight, targets, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
+	s := shapes{op: "cross entropy"}
+	n, c := s.matrix("hidden", hidden)
+	v, c2 := s.matrix("weight", weight)
+	s.equal("columns of weight", c2, c)
+	s.ints("targets", targets, n)
+	s.vector("scale", scale, 1)
+	if s.err != nil {
+		return nil, nil, nil, s.err
+	}
+	a, err := apply(crossEntropy{n: n, c: c, v: v}, hidden, weight, targets, scale)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return a.out[0], a.out[1], a.out[2], nil
+}
+
+func (crossEntropy) Name() string { return "cross entropy" }
+
+// The outputs are loss, nll, hit, dhidden and dweight.
+func (k crossEntropy) Outputs() []Output {
+	return []Output{
+		{Shape: tensor.Shape{}},
+		{Shape: tensor.Shape{k.n}},
+		{Shape: tensor.Shape{k.n}},
+		{Shape: tensor.Shape{k.n, k.c}},
+		{Shape: tensor.Shape{k.v, k.c}, Adds: true},
+	}
+}
+
+// chunk is the number of rows whose logits exist at a time.
+func (k crossEntropy) chunk() int {
+	return min(k.n, chunkRows, max(16, chunkFloats/k.v/16*16))
+}
+
+// A chunk needs its rows of hidden, the gradients of these, logits, nll and hit.
+func (k crossEntropy) Scratch(alive []bool) int {
+	return k.chunk() * (k.c*(1+count(alive[3])) + k.v + 2)
+}
+
+func (k crossEntropy) Run(c *Call) error {
+	targets := c.In[2].I
+	for i, t := range targets {
+		if t != noTarget && (t < 0 || int(t) >= k.v) {
+			return fmt.Errorf("target %d at position %d is outside 0…%d and is not %d", t, i, k.v-1, noTarget)
+		}
+	}
+	for _, out := range c.Out[:4] {
+		clear(out)
+	}
+	if dw := c.Out[4]; dw != nil && !c.Add[4] {
+		clear(dw)
+	}
+	sum := 0.0
+	var rows, wanted [chunkRows]int32
+	for at := 0; at < k.n; {
+		m := 0
+		for ; at < k.n && m < k.chunk(); at++ {
+			if targets[at] != noTarget {
+				rows[m], wanted[m] = int32(at), targets[at]
+				m++
+			}
+		}
+		if m > 0 {
+			sum += k.rows(c, rows[:m], wanted[:m])
+		}
+	}
+	if c.Out[0] != nil {
+		c.Out[0][0] = float32(sum * float64(c.In[3].F[0]))
+	}
+	return nil
+}
+
+// rows computes one chunk and returns its sum of nll.
+func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
+	m, rest := len(rows), c.Scratch
+	take := func(n int) []float32 {
+		part := rest[:n]
+		rest = rest[n:]
+		return part
+	}
+	hidden, logits := take(m*k.c), take(m*k.v)
+	nll, hit := take(m), take(m)
+	for i, r := range rows {
+		copy(hidden[i*k.c:(i+1)*k.c], c.In[0].F[int(r)*k.c:])
+	}
+	weight, l := matrix(c.In[1].F, k.v, k.c), matrix(logits, m, k.v)
+	kernel.MatMulNT(c.Team, l, matrix(hidden, m, k.c), weight, false)
+	kernel.SoftmaxNLL(c.Team, logits, nll, hit, targets, m, k.v, c.In[3].F[0])
+	for i, r := range rows {
+		sum += float64(nll[i])
+		if c.Out[1] != nil {
+			c.Out[1][r] = nll[i]
+		}
+		if c.Out[2] != nil {
+			c.Out[2][r] = hit[i]
+		}
+	}
+	if dh := c.Out[3]; dh != nil {
+		dhidden := take(m * k.c)
+		kernel.MatMulNN(c.Team, matrix(dhidden, m, k.c), l, weight, false)
+		for i, r := range rows {
+			copy(dh[int(r)*k.c:], dhidden[i*k.c:(i+1)*k.c])
+		}
+	}
+	if dw := c.Out[4]; dw != nil {
+		kernel.MatMulTN(c.Team, matrix(dw, k.v, k.c), l, matrix(hidden, m, k.c), true)
+	}
+	return sum
+}
+
+func (crossEntropy) inputs() []bool { return []bool{true, true, false, false} }
+
+// gradient hands out what the forward pass made. Differentiation starts from the
+// constant 1; any other gradient of the loss multiplies it.
+func (k crossEntropy) gradient(a *applied, dloss *gorgonia.Node) ([]*gorgonia.Node, error) {
+	grads := []*gorgonia.Node{a.out[3], a.out[4], nil, nil}
+	if one, ok := Constant(dloss); ok && one == 1 {
+		return grads, nil
+	}
+	for i, shape := range []tensor.Shape{{k.n, k.c}, {k.v, k.c}} {
+		d, err := applyBackward(times{shape: shape}, grads[i], dloss)
+		if err != nil {
+			return nil, err
+		}
+		grads[i] = d.out[0]
+	}
+	return grads, nil
+}
+
+// times multiplies a matrix by a scalar.
+type times struct {
+	noScratch
+	shape tensor.Shape
+}
+
+func (times) Name() string { return "times" }
+
+func (k times) Outputs() []Output {
+	return []Output{{Shape: k.shape, Adds: true, InPlace: []int{0}}}
+}
+
+func (times) Run(c *Call) error {
+	kernel.Scale(c.Team, c.Out[0], c.In[0].F, c.In[1].F[0], c.Add[0])
+	return nil
+}

@@ -1,0 +1,81 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/kernel"
+)
+
+type embedding struct {
+	noScratch
+	n, c, v int
+}
+
+type embeddingBackward struct {
+	noScratch
+	n, c, v int
+}
+
+// Embedding looks up rows of a table: y[n] = table[ids[n]], with table [V, C]
+// and ids [N]. The table may be trained.
+func Embedding(table, ids *gorgonia.Node) (*gorgonia.Node, error) {
+	s := shapes{op: "embedding"}
+	v, c := s.matrix("table", table)
+	n := s.node("ids", ids, tensor.Int32, 1)[0]
+	if s.err != nil {
+		return nil, s.err
+	}
+	return applyOne(embedding{n: n, c: c, v: v}, table, ids)
+}
+
+func (embedding) Name() string { return "embedding" }
+
+func (k embedding) Outputs() []Output { return []Output{{Shape: tensor.Shape{k.n, k.c}}} }
+
+func (k embedding) Run(c *Call) error {
+	if err := inRange("id", c.In[1].I, k.v); err != nil {
+		return err
+	}
+	kernel.Embedding(c.Team, c.Out[0], c.In[0].F, c.In[1].I, k.n, k.c)
+	return nil
+}
+
+func (embedding) inputs() []bool { return []bool{true, false} }
+
+func (k embedding) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
+	d, err := applyBackward(embeddingBackward(k), dy, a.in[1])
+	if err != nil {
+		return nil, err
+	}
+	return []*gorgonia.Node{d.out[0], nil}, nil
+}
+
+func (embeddingBackward) Name() string { return "embedding backward" }
+
+func (k embeddingBackward) Outputs() []Output {
+	return []Output{{Shape: tensor.Shape{k.v, k.c}, Adds: true}}
+}
+
+func (k embeddingBackward) Run(c *Call) error {
+	if err := inRange("id", c.In[1].I, k.v); err != nil {
+		return err
+	}
+	if !c.Add[0] {
+		clear(c.Out[0])
+	}
+	kernel.EmbeddingBackward(c.Team, c.Out[0], c.In[0].F, c.In[1].I, k.n, k.c)
+	return nil
+}
+
+// inRange makes sure that 0 ≤ v < limit for all values.
+func inRange(what string, values []int32, limit int) error {
+	for i, v := range values {
+		if v < 0 || int(v) >= limit {
+			return fmt.Errorf("%s %d at position %d is outside 0…%d", what, v, i, limit-1)
+		}
+	}
+	return nil
+}

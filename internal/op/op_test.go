@@ -1,0 +1,319 @@
+package op_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/internal/op"
+	"gotune/internal/ref"
+)
+
+// bench is a graph under test: named random leaves and what must come out.
+type bench struct {
+	*testing.T
+	g      *gorgonia.ExprGraph
+	rand   *rand.Rand
+	leaves []*gorgonia.Node
+	f64    map[*gorgonia.Node][]float64
+}
+
+func newBench(t *testing.T) *bench {
+	return &bench{T: t, g: gorgonia.NewGraph(), rand: rand.New(rand.NewPCG(3, 4)), f64: make(map[*gorgonia.Node][]float64)}
+}
+
+// floats makes a leaf with normal random values.
+func (b *bench) floats(name string, shape ...int) (*gorgonia.Node, []float64) {
+	data := make([]float32, tensor.Shape(shape).TotalSize())
+	wide := make([]float64, len(data))
+	for i := range data {
+		data[i] = float32(b.rand.NormFloat64())
+		wide[i] = float64(data[i])
+	}
+	n := gorgonia.NewTensor(b.g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))))
+	b.f64[n] = wide
+	b.leaves = append(b.leaves, n)
+	return n, wide
+}
+
+func (b *bench) ints(name string, values ...int32) *gorgonia.Node {
+	return gorgonia.NewTensor(b.g, tensor.Int32, 1, gorgonia.WithShape(len(values)), gorgonia.WithName(name),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(len(values)), tensor.WithBacking(values))))
+}
+
+func (b *bench) scalar(name string, v float32) *gorgonia.Node {
+	return gorgonia.NewTensor(b.g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName(name),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{v}))))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// want is a gradient that must come out.
+type want struct {
+	leaf *gorgonia.Node
+	grad []float64
+}
+
+// gradients differentiates Σ dy·y and compares y and the gradients with float64
+// values, on one and on two threads.
+func (b *bench) gradients(y *gorgonia.Node, yWant []float64, r *gorgonia.Node, wants ...want) {
+	b.Helper()
+	cost := must(op.Dot(y, r))
+	var leaves []*gorgonia.Node
+	for _, w := range wants {
+		leaves = append(leaves, w.leaf)
+	}
+	b.check(cost, []*gorgonia.Node{y}, [][]float64{yWant}, leaves, wants)
+}
+
+func (b *bench) check(cost *gorgonia.Node, outputs []*gorgonia.Node, values [][]float64, leaves []*gorgonia.Node, wants []want) {
+	b.Helper()
+	grads, err := op.Grad(cost, leaves...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, threads := range []int{1, 2} {
+		team := kernel.NewTeam(threads)
+		defer team.Close()
+		var buffers []exec.Gradient
+		for _, g := range grads {
+			buffers = append(buffers, exec.Gradient{Node: g, Into: make([]float32, g.Shape().TotalSize())})
+		}
+		p, err := exec.NewArena(team).Compile(b.g, exec.Config{Outputs: outputs, Gradients: buffers, Poison: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Run(); err != nil {
+			b.Fatal(err)
+		}
+		for i, n := range outputs {
+			near(b.T, n.Name(), p.Value(n), values[i])
+		}
+		for i, w := range wants {
+			near(b.T, "gradient of "+w.leaf.Name(), buffers[i].Into, w.grad)
+		}
+	}
+}
+
+// near compares float32 results with float64 ones. The bound is relative to the
+// largest value: sums of k products of terms of this size have an error of about
+// √k·2⁻²⁴, and k is below 100 in these tests.
+func near(t *testing.T, what string, got []float32, want []float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s has %d elements, want %d", what, len(got), len(want))
+	}
+	largest := 0.0
+	for _, w := range want {
+		largest = max(largest, math.Abs(w))
+	}
+	for i, w := range want {
+		if diff := math.Abs(float64(got[i]) - w); !(diff <= 2e-6*(largest+1e-3)) {
+			t.Errorf("%s[%d] = %g, want %g", what, i, got[i], w)
+			return
+		}
+	}
+}
+
+func TestEmbedding(t *testing.T) {
+	b := newBench(t)
+	table, tw := b.floats("table", 5, 3)
+	r, rw := b.floats("r", 4, 3)
+	ids := []int32{4, 0, 4, 2}
+	y := must(op.Embedding(table, b.ints("ids", ids...)))
+	b.gradients(y, ref.Embedding64(tw, ids, 3), r, want{table, ref.EmbeddingBackward64(rw, ids, 5, 3)})
+}
+
+func TestRMSNorm(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 4, 24)
+	w, ww := b.floats("w", 24)
+	r, rw := b.floats("r", 4, 24)
+	dx, dw := ref.RMSNormBackward64(rw, xw, ww, 4, 24, 1e-5)
+	y := must(op.RMSNorm(x, w, 1e-5))
+	b.gradients(y, ref.RMSNorm64(xw, ww, 4, 24, 1e-5), r, want{x, dx}, want{w, dw})
+}
+
+func TestLinear(t *testing.T) {
+	for _, bias := range []bool{false, true} {
+		b := newBench(t)
+		x, xw := b.floats("x", 7, 12)
+		w, ww := b.floats("w", 19, 12)
+		r, rw := b.floats("r", 7, 19)
+		dx, dw, db := ref.LinearBackward64(rw, xw, ww, 7, 12, 19)
+		wants := []want{{x, dx}, {w, dw}}
+		var bn *gorgonia.Node
+		var bw []float64
+		if bias {
+			bn, bw = b.floats("bias", 19)
+			wants = append(wants, want{bn, db})
+		}
+		y := must(op.Linear(x, w, bn))
+		b.gradients(y, ref.Linear64(xw, ww, bw, 7, 12, 19), r, wants...)
+	}
+}
+
+func TestLoRALinear(t *testing.T) {
+	for _, p := range []float64{0, 0.5} {
+		for _, bias := range []bool{false, true} {
+			b := newBench(t)
+			l := &ref.LoRA64{N: 7, In: 12, Out: 19, Rank: 4, Scale: 2}
+			var x, w, a, bm, bn *gorgonia.Node
+			x, l.X = b.floats("x", l.N, l.In)
+			w, l.W = b.floats("w", l.Out, l.In)
+			a, l.A = b.floats("a", l.Rank, l.In)
+			bm, l.B = b.floats("b", l.Out, l.Rank)
+			if bias {
+				bn, l.Bias = b.floats("bias", l.Out)
+			}
+			r, rw := b.floats("r", l.N, l.Out)
+			var drop *op.Dropout
+			if p > 0 {
+				drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
+				l.Mask = op.DropoutMask(drop, [2]int32{11, -7}, l.N*l.In)
+			}
+			y := must(op.LoRALinear(x, w, bn, a, bm, l.Scale, drop))
+			dx, dw, da, db, dbias := ref.LoRALinearBackward64(l, rw)
+			wants := []want{{x, dx}, {w, dw}, {a, da}, {bm, db}}
+			if bias {
+				wants = append(wants, want{bn, dbias})
+			}
+			b.gradients(y, ref.LoRALinear64(l), r, wants...)
+		}
+	}
+}
+
+func TestDropoutMask(t *testing.T) {
+	d := &op.Dropout{P: 0.25, Stream: 1}
+	mask := op.DropoutMask(d, [2]int32{1, 2}, 4000)
+	zeros := 0
+	for _, m := range mask {
+		if m == 0 {
+			zeros++
+		} else if math.Abs(m-1/0.75) > 1e-6 {
+			t.Fatalf("a mask value is %g", m)
+		}
+	}
+	// The standard deviation of the count is √(4000·0.25·0.75) = 27.
+	if zeros < 890 || zeros > 1110 {
+		t.Errorf("%d of 4000 elements dropped at p = 0.25", zeros)
+	}
+	same := func(other []float64) bool {
+		for i := range mask {
+			if mask[i] != other[i] {
+				return false
+			}
+		}
+		return true
+	}
+	if !same(op.DropoutMask(d, [2]int32{1, 2}, 4000)) {
+		t.Error("the mask is not a function of the key")
+	}
+	if same(op.DropoutMask(d, [2]int32{1, 3}, 4000)) || same(op.DropoutMask(&op.Dropout{P: 0.25, Stream: 2}, [2]int32{1, 2}, 4000)) {
+		t.Error("another key or stream gives the same mask")
+	}
+}
+
+func TestRoPE(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 5, 32)
+	r, rw := b.floats("r", 5, 32)
+	positions := []int32{0, 1, 2, 77, 1023}
+	table := must(op.NewRoPETable(1024, 16, 10000))
+	y := must(op.RoPE(x, b.ints("positions", positions...), table))
+	b.gradients(y, ref.RoPE64(xw, positions, 2, 16, 10000, false), r,
+		want{x, ref.RoPE64(rw, positions, 2, 16, 10000, true)})
+}
+
+func TestAttention(t *testing.T) {
+	b := newBench(t)
+	s := ref.Attention64Shape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8}
+	n, c, kv := 18, 32, 16
+	q, qw := b.floats("q", n, c)
+	k, kw := b.floats("k", n, kv)
+	v, vw := b.floats("v", n, kv)
+	r, rw := b.floats("r", n, c)
+	// The first row holds three segments, the last of which is padding.
+	positions := []int32{0, 1, 2, 0, 1, 2, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}
+	dq, dk, dv := ref.AttentionBackward64(rw, qw, kw, vw, positions, s, 0.25)
+	y := must(op.Attention(q, k, v, b.ints("positions", positions...),
+		kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25}))
+	b.gradients(y, ref.Attention64(qw, kw, vw, positions, s, 0.25), r, want{q, dq}, want{k, dk}, want{v, dv})
+}
+
+func TestSwiGLU(t *testing.T) {
+	b := newBench(t)
+	gate, gw := b.floats("gate", 3, 21)
+	up, uw := b.floats("up", 3, 21)
+	r, rw := b.floats("r", 3, 21)
+	dg, du := ref.SwiGLUBackward64(rw, gw, uw)
+	y := must(op.SwiGLU(gate, up))
+	b.gradients(y, ref.SwiGLU64(gw, uw), r, want{gate, dg}, want{up, du})
+}
+
+func TestAdd(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 3, 5)
+	y, yw := b.floats("y", 3, 5)
+	r, rw := b.floats("r", 3, 5)
+	sum := make([]float64, len(xw))
+	for i := range sum {
+		sum[i] = xw[i] + yw[i]
+	}
+	z := must(op.Add(x, y))
+	b.gradients(z, sum, r, want{x, rw}, want{y, rw})
+}
+
+func TestAddToItself(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 3, 5)
+	r, rw := b.floats("r", 3, 5)
+	twice, grad := make([]float64, len(xw)), make([]float64, len(xw))
+	for i := range twice {
+		twice[i], grad[i] = 2*xw[i], 2*rw[i]
+	}
+	b.gradients(must(op.Add(x, x)), twice, r, want{x, grad})
+}
+
+func TestCrossEntropy(t *testing.T) {
+	b := newBench(t)
+	n, c, v := 23, 8, 50
+	h, hw := b.floats("hidden", n, c)
+	w, ww := b.floats("weight", v, c)
+	targets := make([]int32, n)
+	for i := range targets {
+		targets[i] = int32(b.rand.IntN(v))
+		if i%3 == 0 {
+			targets[i] = -100
+		}
+	}
+	loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.scalar("scale", 0.125))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lossWant, nllWant, hitWant, dh, dw := ref.CrossEntropy64(hw, ww, targets, 0.125, c)
+	b.check(loss, []*gorgonia.Node{loss, nll, hit}, [][]float64{{lossWant}, nllWant, hitWant},
+		[]*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
+}
+
+func TestRows(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 5, 3)
+	y := must(op.Rows(x, 2, 4))
+	p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))
+	if err := p.Run(); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "rows", p.Value(y), xw[6:12])
+}

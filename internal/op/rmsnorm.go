@@ -1,0 +1,90 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/kernel"
+)
+
+type rmsNorm struct {
+	n, c int
+	eps  float32
+}
+
+type rmsNormBackward struct{ n, c int }
+
+// RMSNorm normalises rows: y = x·inv·weight with inv = 1/√(mean(x²)+eps), for
+// x [N, C] and weight [C] (Zhang & Sennrich 2019, arXiv:1910.07467).
+func RMSNorm(x, weight *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
+	s := shapes{op: "rmsnorm"}
+	n, c := s.matrix("x", x)
+	s.vector("weight", weight, c)
+	if s.err != nil {
+		return nil, s.err
+	}
+	if !(eps > 0) {
+		return nil, fmt.Errorf("rmsnorm: epsilon is %g, want more than 0", eps)
+	}
+	return applyOne(rmsNorm{n: n, c: c, eps: float32(eps)}, x, weight)
+}
+
+func (rmsNorm) Name() string { return "rmsnorm" }
+
+// The second output is inv, kept for the backward operator.
+func (k rmsNorm) Outputs() []Output {
+	return []Output{{Shape: tensor.Shape{k.n, k.c}}, {Shape: tensor.Shape{k.n}}}
+}
+
+func (k rmsNorm) Scratch(alive []bool) int {
+	size := 0
+	if !alive[0] {
+		size += k.n * k.c
+	}
+	if !alive[1] {
+		size += k.n
+	}
+	return size
+}
+
+func (k rmsNorm) Run(c *Call) error {
+	y, inv, rest := c.Out[0], c.Out[1], c.Scratch
+	if y == nil {
+		y, rest = rest[:k.n*k.c], rest[k.n*k.c:]
+	}
+	if inv == nil {
+		inv = rest[:k.n]
+	}
+	kernel.RMSNorm(c.Team, y, inv, c.In[0].F, c.In[1].F, k.n, k.c, k.eps)
+	return nil
+}
+
+func (rmsNorm) inputs() []bool { return []bool{true, true} }
+
+func (k rmsNorm) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
+	d, err := applyBackward(rmsNormBackward{n: k.n, c: k.c}, dy, a.in[0], a.in[1], a.out[1])
+	if err != nil {
+		return nil, err
+	}
+	return d.out, nil
+}
+
+func (rmsNormBackward) Name() string { return "rmsnorm backward" }
+
+// The outputs are dx and dweight.
+func (k rmsNormBackward) Outputs() []Output {
+	return []Output{
+		{Shape: tensor.Shape{k.n, k.c}, Adds: true},
+		{Shape: tensor.Shape{k.c}, Adds: true},
+	}
+}
+
+func (k rmsNormBackward) Scratch([]bool) int { return kernel.RMSNormBackwardScratch(k.n, k.c) }
+
+func (k rmsNormBackward) Run(c *Call) error {
+	kernel.RMSNormBackward(c.Team, c.Out[0], c.Out[1], c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].F,
+		k.n, k.c, c.Add[0], c.Add[1], c.Scratch)
+	return nil
+}

@@ -1,0 +1,357 @@
+package data_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gotune/data"
+	"gotune/data/world"
+)
+
+func open(t testing.TB, path string) (*data.Dataset, error) {
+	return data.Open(t.Context(), data.Config{Paths: []string{path}, MaxLength: 64, Tokenizer: base})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good := `{"prompt":"p","completion":"c"}` + "\n"
+	tests := []struct {
+		name    string
+		file    string // its name
+		content string
+		columns string
+		want    string
+	}{
+		{"empty file", "a.jsonl", "", "", "a.jsonl has no rows: the file is empty"},
+		{"only empty lines", "a.jsonl", "\n \r\n\n", "", "a.jsonl has no rows"},
+		{"empty text file", "a.txt", " \n", "", "a.txt has no rows"},
+		{"invalid JSON", "a.jsonl", good + "\n" + `{"prompt":"p",}`, "", "a.jsonl:3: invalid JSON at byte 15 of the line"},
+		{"half a line", "a.jsonl", good + `{"prompt":"p","compl`, "", "a.jsonl:2: invalid JSON"},
+		{"two objects in a line", "a.jsonl", `{"text":"a"} {"text":"b"}`, "", "a.jsonl:1: invalid JSON"},
+		{"a JSON array", "a.json", `[{"text":"a"},`, "", "a.json:1: invalid JSON"},
+		{"a whole JSON array", "a.json", `[{"text":"a"}]`, "", "a.json:1: this is a JSON array"},
+		{"no object", "a.jsonl", `"text"`, "", "a.jsonl:1: a row is a JSON object, not a string"},
+		{"null", "a.jsonl", `null`, "", "a.jsonl:1: null is no row"},
+		{"unknown keys", "a.jsonl", `{"question":"q","answer":"a"}`, "", `a.jsonl:1: no known columns: the row has "answer", "question"`},
+		{"no keys", "a.jsonl", `{}`, "", "a.jsonl:1: no known columns: the row has no columns"},
+		{"unknown column", "a.jsonl", `{"question":"q","answer":"a"}`, "prompt=question,completion=reply", `a.jsonl:1: no column "reply": the row has "answer", "question"`},
+		{"a later row without the column", "a.jsonl", good + `{"text":"t"}`, "", `a.jsonl:2: no column "prompt": the row has "text"`},
+		{"a number for a text", "a.jsonl", `{"text":7}`, "", `a.jsonl:1: column "text" holds a number where a string is needed`},
+		{"null for a text", "a.jsonl", `{"text":null}`, "", `column "text" holds a null`},
+		{"a list for a completion", "a.jsonl", `{"prompt":"p","completion":["c"]}`, "", `column "completion" holds a list`},
+		{"a string for messages", "a.jsonl", `{"messages":"hi"}`, "", `column "messages" holds a string where a list of messages is needed`},
+		{"a string for a message", "a.jsonl", `{"messages":["hi"]}`, "", "a message is an object with role and content"},
+		{"a message without role", "a.jsonl", `{"messages":[{"content":"c"}]}`, "", `message 1: no column "role": the row has "content"`},
+		{"a message with a list as content", "a.jsonl", `{"messages":[{"role":"user","content":[]}]}`, "", `message 1: column "content" holds a list`},
+		{"an unknown role", "a.jsonl", `{"messages":[{"role":"human","content":"c"}]}`, "", `message 1: unknown role "human"`},
+		{"a weight", "a.jsonl", `{"messages":[{"role":"user","content":"c","weight":0}]}`, "", `message 1: "weight" is not understood`},
+		{"invalid UTF-8", "a.jsonl", good + "{\"prompt\":\"\xff\",\"completion\":\"c\"}", "", "a.jsonl:2: not valid UTF-8"},
+		{"invalid UTF-8 in text", "a.txt", "one\ntwo \xff\n", "", "a.txt:2: not valid UTF-8"},
+		{"columns of a text file", "a.txt", "text", "text=t", `a.txt is plain text and has no columns; leave out "text=t"`},
+		{"another format", "a.parquet", "PAR1", "", "a.parquet: a file ending in .parquet cannot be read"},
+		{"all completions empty", "a.jsonl", `{"prompt":"p","completion":""}`, "", "no row is left to learn from: of 1, 1 have an empty completion (a.jsonl:1)"},
+		{"EOS alone", "a.jsonl", `{"prompt":"p","completion":"<|endoftext|>"}`, "", "no row is left to learn from"},
+		{"no assistant turn", "a.jsonl", `{"messages":[{"role":"user","content":"c"}]}`, "", "no row is left to learn from"},
+		{"no message", "a.jsonl", `{"messages":[]}`, "", "no row is left to learn from"},
+		{"an empty text", "a.jsonl", `{"text":""}`, "", "no row is left to learn from"},
+		{"all too long", "a.jsonl", `{"prompt":"p","completion":"` + strings.Repeat("c", 64) + `"}`, "", "and 1 are longer than 64 tokens (a.jsonl:1)"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := write(t, tt.file, tt.content)
+			columns, err := data.ParseColumns(tt.columns)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = data.Open(t.Context(), data.Config{
+				Paths: []string{path}, Columns: columns, MaxLength: 64, Tokenizer: base,
+			})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := strings.ReplaceAll(err.Error(), filepath.Dir(path)+string(filepath.Separator), "")
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("error %q\nwant one with %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestOpenRefusesPaths(t *testing.T) {
+	dir := t.TempDir()
+	tests := []struct {
+		config data.Config
+		want   string
+	}{
+		{data.Config{}, "name at least one file"},
+		{data.Config{Paths: []string{filepath.Join(dir, "none.jsonl")}}, "none.jsonl: no such file"},
+		{data.Config{Paths: []string{dir}}, "is a folder"},
+		{data.Config{Paths: []string{"world:chess"}}, `no corpus "chess"`},
+		{data.Config{Paths: []string{"world:chat"}, Columns: data.Columns{Text: "t"}}, `leave out "text=t"`},
+		{data.Config{Paths: []string{"a.jsonl"}, Columns: data.Columns{Prompt: "t"}}, "prompt and completion together"},
+		{data.Config{Paths: []string{"a.jsonl"}, MaxLength: 2}, "maximum length of 2"},
+	}
+	for _, tt := range tests {
+		if tt.config.MaxLength == 0 {
+			tt.config.MaxLength = 64
+		}
+		tt.config.Tokenizer = base
+		if _, err := data.Open(t.Context(), tt.config); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: error %v, want one with %q", tt.config.Paths, err, tt.want)
+		}
+	}
+}
+
+func TestParseColumns(t *testing.T) {
+	good := map[string]data.Columns{
+		"":                                  {},
+		"text=body":                         {Text: "body"},
+		" prompt = q , completion = a b ":   {Prompt: "q", Completion: "a b"},
+		"completion=a=b,prompt=q":           {Prompt: "q", Completion: "a=b"},
+		"messages=conversation":             {Messages: "conversation"},
+		"prompt=question,completion=answer": {Prompt: "question", Completion: "answer"},
+	}
+	for list, want := range good {
+		got, err := data.ParseColumns(list)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v", list, got, err)
+		}
+		if again, err := data.ParseColumns(got.String()); err != nil || again != got {
+			t.Errorf("%q: %q reads back as %+v, %v", list, got, again, err)
+		}
+	}
+	bad := map[string]string{
+		"text":                  `"text" is not of the form prompt=question`,
+		"text=":                 "is not of the form",
+		"answer=a":              `there is no "answer"`,
+		"prompt=q":              "prompt and completion together",
+		"text=t,messages=m":     "messages alone",
+		"prompt=q,prompt=r":     "prompt is named twice",
+		"prompt=q,completion=,": "is not of the form",
+	}
+	for list, want := range bad {
+		if _, err := data.ParseColumns(list); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want one with %q", list, err, want)
+		}
+	}
+}
+
+// Where a row could be read in several ways, the richest wins.
+func TestFormIsFoundByKeys(t *testing.T) {
+	tests := []struct{ row, want string }{
+		{`{"text":"abc"}`, "text"},
+		{`{"text":"abc","prompt":"p"}`, "text"},
+		{`{"text":"abc","prompt":"p","completion":"c"}`, "prompt/completion"},
+		{`{"prompt":"p","messages":[{"role":"assistant","content":"c"}]}`, "messages"},
+	}
+	for _, tt := range tests {
+		d, err := open(t, write(t, "a.jsonl", tt.row))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Report().Files[0].Form; got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.row, got, tt.want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	rows := []string{
+		`{"prompt":"ab","completion":"cd"}`, // 5 tokens, 3 of them targets
+		"",
+		`{"prompt":"ab","completion":""}`,
+		`{"prompt":"a","completion":"b"}`,       // 3, 2
+		`{"prompt":"abcdefg","completion":"h"}`, // 9: too long
+		`{"prompt":"abcde","completion":"fg", "note":"just as long"}`, // 8, 3
+	}
+	for range 8 {
+		rows = append(rows, `{"prompt":"a","completion":"b"}`)
+	}
+	path := write(t, "a.jsonl", strings.Join(rows, "\r\n"))
+	text := write(t, "b.txt", "\ufeffone two\n") // 9 with EOS: cut
+	d, err := data.Open(t.Context(), data.Config{Paths: []string{path, text}, MaxLength: 8, Tokenizer: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := data.Report{
+		Files: []data.FileReport{{path, "prompt/completion", 13}, {text, "text", 1}},
+		Rows:  14, Kept: 12, Empty: 1, Dropped: 1, Cut: 1,
+		FirstEmpty:   []data.Location{{path, 3}},
+		FirstDropped: []data.Location{{path, 5}},
+		Examples:     13,
+		Tokens:       5 + 3 + 8 + 8*3 + 9,
+		TargetTokens: 3 + 2 + 3 + 8*2 + 6 + 1,
+		Lengths:      data.Lengths{Min: 2, Median: 3, P95: 8, Max: 8, Mean: 49. / 13},
+	}
+	if diff := cmp.Diff(want, d.Report()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := d.Report().TargetShare(); got != 31./49 {
+		t.Errorf("share of targets %v", got)
+	}
+	var at []int
+	for i := range d.Len() {
+		at = append(at, d.Example(i).Row)
+	}
+	if diff := cmp.Diff([]int{0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13}, at); diff != "" {
+		t.Errorf("rows -want +got:\n%s", diff)
+	}
+}
+
+// Up to a tenth of the rows may have nothing to learn.
+func TestEmptyCompletions(t *testing.T) {
+	for empty, refused := range map[int]bool{1: false, 2: false, 3: true} {
+		var rows strings.Builder
+		for i := range 20 {
+			completion := "c"
+			if i%7 == 3 && i/7 < empty {
+				completion = ""
+			}
+			fmt.Fprintf(&rows, `{"prompt":"p","completion":%q}`+"\n", completion)
+		}
+		path := write(t, "a.jsonl", rows.String())
+		d, err := open(t, path)
+		switch {
+		case refused && err == nil:
+			t.Errorf("%d of 20: no error", empty)
+		case refused:
+			want := fmt.Sprintf("3 of 20 rows (15.0 %%) have an empty completion and would be skipped, more than a tenth: %s:4, %[1]s:11, %[1]s:18", path)
+			if err.Error() != want {
+				t.Errorf("error %q\nwant  %q", err, want)
+			}
+		case err != nil:
+			t.Errorf("%d of 20: %v", empty, err)
+		case d.Report().Empty != empty || d.Len() != 20-empty:
+			t.Errorf("%d of 20: %+v", empty, d.Report())
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	long := `{"prompt":"p","completion":"` + strings.Repeat("c", 64) + `"}`
+	tests := []struct {
+		name      string
+		rows      string
+		tokenizer byteTokenizer
+		want      string
+	}{
+		{"no EOS", `{"text":"abc"}`, byteTokenizer{}, "name no EOS token"},
+		{"much dropped", long + "\n" + `{"prompt":"p","completion":"c"}`, base, "1 of 2 rows (50.0 %) are longer than 64 tokens"},
+	}
+	for _, tt := range tests {
+		d, err := data.Open(t.Context(), data.Config{
+			Paths: []string{write(t, "a.jsonl", tt.rows)}, MaxLength: 64, Tokenizer: tt.tokenizer,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.Report().Warnings; len(got) != 1 || !strings.Contains(got[0], tt.want) {
+			t.Errorf("%s: warnings %q", tt.name, got)
+		}
+	}
+}
+
+// The fingerprint is that of the content, whatever the file is called.
+func TestFingerprint(t *testing.T) {
+	one := write(t, "one.jsonl", `{"text":"abc"}`)
+	same := write(t, "same.jsonl", `{"text":"abc"}`)
+	other := write(t, "other.jsonl", `{"text":"abd"}`)
+	sums := map[string]string{}
+	for _, path := range []string{one, same, other} {
+		d, err := open(t, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[path] = d.Fingerprint()
+	}
+	// printf '{"text":"abc"}' | sha256sum
+	const want = "45efb3f81766c9ade6f02575b920fcd9ccb6ba65c630421b501f78e686b610eb"
+	if sums[one] != want {
+		t.Errorf("fingerprint %s, want %s", sums[one], want)
+	}
+	if sums[one] != sums[same] || sums[one] == sums[other] {
+		t.Errorf("fingerprints %v", sums)
+	}
+}
+
+// A corpus of the toy world is the same by name as from the file that holds it.
+func TestWorldByName(t *testing.T) {
+	dir := t.TempDir()
+	if err := world.Generate(world.Config{Seed: world.DefaultSeed}).Write(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"heldout", "recall", "pretrain-heldout"} {
+		c := data.Config{Paths: []string{"world:" + name}, MaxLength: 256, Tokenizer: base}
+		byName, err := data.Open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Paths = []string{filepath.Join(dir, name+".jsonl")}
+		fromFile, err := data.Open(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if byName.Fingerprint() != fromFile.Fingerprint() {
+			t.Errorf("%s: the fingerprints differ", name)
+		}
+		if byName.Len() != fromFile.Len() {
+			t.Fatalf("%s: %d examples by name, %d from the file", name, byName.Len(), fromFile.Len())
+		}
+		for i := range byName.Len() {
+			if diff := cmp.Diff(byName.Example(i), fromFile.Example(i)); diff != "" {
+				t.Fatalf("%s, example %d:\n%s", name, i, diff)
+			}
+		}
+	}
+}
+
+func TestOpenStopsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, path := range []string{write(t, "a.jsonl", `{"text":"abc"}`), "world:chat"} {
+		_, err := data.Open(ctx, data.Config{Paths: []string{path}, MaxLength: 64, Tokenizer: base})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v", path, err)
+		}
+	}
+}
+
+// Whatever a file holds, Open gives an error that names it or a sound dataset.
+func FuzzJSONL(f *testing.F) {
+	for _, s := range []string{
+		`{"text":"abc"}`, `{"prompt":"a","completion":"b"}` + "\n\n" + `{"prompt":"","completion":"c"}`,
+		`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}`,
+		`{"messages":null}`, `[]`, `{"text":"\ud800"}`, "\ufeff{}", `{"text":` + strings.Repeat("[", 100), "\x00",
+	} {
+		f.Add(s)
+	}
+	path := filepath.Join(f.TempDir(), "fuzz.jsonl")
+	f.Fuzz(func(t *testing.T, content string) {
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		d, err := open(t, path)
+		if err != nil {
+			if d != nil || !strings.Contains(err.Error(), "fuzz.jsonl") && !strings.Contains(err.Error(), "no row is left") {
+				t.Fatalf("dataset %v, error %v", d, err)
+			}
+			return
+		}
+		r := d.Report()
+		if r.Rows != r.Kept+r.Empty+r.Dropped || d.Len() == 0 {
+			t.Fatalf("%d examples, report %+v", d.Len(), r)
+		}
+		for i := range d.Len() {
+			e := d.Example(i)
+			if len(e.IDs) > 64 || len(e.Target) != len(e.IDs) || e.Target[0] || e.Targets() == 0 {
+				t.Fatalf("example %d: %+v", i, e)
+			}
+		}
+	})
+}

@@ -54,7 +54,7 @@ func (p *Program) bind() {
 			p.floats[v], ints[v] = in.F, in.I
 		case info.constant != nil:
 			p.floats[v] = info.constant
-		case info.into != nil:
+		case info.sunk:
 			p.floats[v] = info.into
 		default:
 			o := l.offset[v]
@@ -78,7 +78,7 @@ func (p *Program) bind() {
 				out = p.floats[v]
 			}
 			c.Out = append(c.Out, out)
-			c.Add = append(c.Add, s.base[i] != none || v != none && l.values[v].into != nil)
+			c.Add = append(c.Add, s.base[i] != none || v != none && l.values[v].sunk)
 		}
 		b := l.scratch[at]
 		c.Scratch = memory[b.offset : b.offset+b.size : b.offset+b.size]

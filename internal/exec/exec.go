@@ -14,6 +14,7 @@
 package exec
 
 import (
+	"errors"
 	"fmt"
 	"time"
 	"unsafe"
@@ -124,6 +125,11 @@ var _ gorgonia.VM = (*Program)(nil)
 // (gorgonia.Let or WithValue); the program reads the memory of those values, so
 // the caller changes inputs by writing to it, and not by binding others.
 func (a *Arena) Compile(g *gorgonia.ExprGraph, c Config) (*Program, error) {
+	for _, gr := range c.Gradients {
+		if gr.Into == nil {
+			return nil, errors.New("compile: a gradient has no buffer")
+		}
+	}
 	l, outputs, err := prepare(g, c)
 	if err != nil {
 		return nil, fmt.Errorf("compile: %w", err)
@@ -137,7 +143,7 @@ func (a *Arena) Compile(g *gorgonia.ExprGraph, c Config) (*Program, error) {
 }
 
 // Measure returns the bytes of arena that a program would need. It needs no
-// values at the leaves.
+// values at the leaves and no buffers for gradients.
 func Measure(g *gorgonia.ExprGraph, c Config) (int64, error) {
 	l, _, err := prepare(g, c)
 	if err != nil {

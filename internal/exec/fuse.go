@@ -76,12 +76,12 @@ func (p *program) sinkGradients(fuse bool) {
 			sink(s.in[1], into)
 			return
 		}
-		dst := p.add(valueInfo{size: len(into), into: into})
+		dst := p.add(valueInfo{size: p.values[v].size, sunk: true, into: into})
 		if only && s.outputs[l.output[v]].Adds {
 			s.out[l.output[v]] = dst
 			return
 		}
-		k := op.NewCopy(tensor.Shape{len(into)})
+		k := op.NewCopy(tensor.Shape{p.values[v].size})
 		c := &step{kernel: k, outputs: k.Outputs(), in: []value{v}, out: []value{dst}, base: []value{none}, backward: true}
 		if s == nil {
 			atEnd = append(atEnd, c)

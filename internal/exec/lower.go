@@ -24,14 +24,15 @@ type valueInfo struct {
 	leaf *gorgonia.Node
 	// constant is the memory of a constant.
 	constant []float32
-	// into is the caller's gradient buffer that the value is added to.
+	// sunk values are added to into, a gradient buffer of the caller.
+	sunk bool
 	into []float32
 	// kept values can be read after the run.
 	kept bool
 }
 
 // planned reports whether the value lives in the arena.
-func (v *valueInfo) planned() bool { return v.leaf == nil && v.constant == nil && v.into == nil }
+func (v *valueInfo) planned() bool { return v.leaf == nil && v.constant == nil && !v.sunk }
 
 // step is one kernel call.
 type step struct {
@@ -90,7 +91,7 @@ func lower(g *gorgonia.ExprGraph, outputs []*gorgonia.Node, gradients []Gradient
 		if gr.Node == nil || gr.Node.Graph() != g {
 			return nil, nil, fmt.Errorf("a gradient is no node of the graph")
 		}
-		if size := gr.Node.Shape().TotalSize(); size != len(gr.Into) {
+		if size := gr.Node.Shape().TotalSize(); gr.Into != nil && size != len(gr.Into) {
 			return nil, nil, fmt.Errorf("the gradient %s has %d elements, its buffer %d", gr.Node.Name(), size, len(gr.Into))
 		}
 		l.alive[gr.Node] = true

@@ -126,7 +126,7 @@ func (p *program) prune() {
 		alive := make([]bool, len(s.out))
 		some := false
 		for i, v := range s.out {
-			alive[i] = v != none && (used[v] || p.values[v].kept || p.values[v].into != nil)
+			alive[i] = v != none && (used[v] || p.values[v].kept || p.values[v].sunk)
 			some = some || alive[i]
 			if !alive[i] {
 				s.out[i] = none

@@ -1,0 +1,460 @@
+package exec_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/internal/op"
+)
+
+// result is everything a run produces: outputs, then gradients.
+type result [][]float32
+
+// compute builds a model, runs it once and returns what came out.
+func compute(t testing.TB, s shape, change func(*exec.Config)) result {
+	t.Helper()
+	m := build(s, false)
+	c := m.config()
+	if change != nil {
+		change(&c)
+	}
+	p, err := exec.NewArena(nil).Compile(m.g, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(); err != nil {
+		t.Fatal(err)
+	}
+	var r result
+	for _, n := range c.Outputs {
+		r = append(r, append([]float32(nil), p.Value(n)...))
+	}
+	for _, g := range c.Gradients {
+		r = append(r, g.Into)
+	}
+	return r
+}
+
+// same compares bits.
+func (r result) same(t *testing.T, other result) {
+	t.Helper()
+	for i := range r {
+		for j := range r[i] {
+			if math.Float32bits(r[i][j]) != math.Float32bits(other[i][j]) {
+				t.Fatalf("result %d, element %d: %g and %g", i, j, r[i][j], other[i][j])
+			}
+		}
+	}
+}
+
+// near compares to rounding: relative to the largest element of each result.
+func (r result) near(t *testing.T, other result, bound float64) {
+	t.Helper()
+	for i := range r {
+		largest := 0.0
+		for _, x := range r[i] {
+			largest = max(largest, math.Abs(float64(x)))
+		}
+		for j := range r[i] {
+			if d := math.Abs(float64(r[i][j]) - float64(other[i][j])); !(d <= bound*largest) {
+				t.Fatalf("result %d, element %d: %g and %g", i, j, r[i][j], other[i][j])
+			}
+		}
+	}
+}
+
+// models are the cases of most tests: adapters, all weights, and a head of its
+// own.
+func models() map[string]shape {
+	lora, full, untied, dropped := tiny, tiny, tiny, tiny
+	full.rank, untied.rank, untied.tied, dropped.dropout = 0, 0, false, 0.3
+	return map[string]shape{"lora": lora, "full": full, "untied": untied, "dropout": dropped}
+}
+
+func forAll(t *testing.T, f func(t *testing.T, s shape)) {
+	for name, s := range models() {
+		t.Run(name, func(t *testing.T) { f(t, s) })
+	}
+}
+
+// TestTapeMachine holds the executor against gorgonia's own machine, which runs
+// the same kernels one node at a time. Without fused sums the bits are equal.
+func TestTapeMachine(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		ours := compute(t, s, func(c *exec.Config) { c.NoFuse = true })
+		m := build(s, false)
+		roots := append(gorgonia.Nodes{m.loss, m.nll, m.hit}, m.grads...)
+		values := make([]gorgonia.Value, len(roots))
+		var reads gorgonia.Nodes
+		for i, n := range roots {
+			reads = append(reads, gorgonia.Read(n, &values[i]))
+		}
+		vm := gorgonia.NewTapeMachine(m.g.SubgraphRoots(append(roots, reads...)...))
+		defer vm.Close()
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		var theirs result
+		for _, v := range values {
+			switch v := v.(type) {
+			case *gorgonia.F32:
+				theirs = append(theirs, []float32{float32(*v)})
+			case *tensor.Dense:
+				theirs = append(theirs, v.Float32s())
+			default:
+				t.Fatalf("a result of type %T", v)
+			}
+		}
+		ours.same(t, theirs)
+	})
+}
+
+func TestFusedSumsChangeRoundingOnly(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		plain := compute(t, s, func(c *exec.Config) { c.NoFuse = true })
+		compute(t, s, nil).near(t, plain, 1e-5)
+	})
+}
+
+func TestRecomputeHasTheSameBits(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		plain := compute(t, s, nil)
+		plain.same(t, compute(t, s, func(c *exec.Config) { c.Recompute = true }))
+		plain.same(t, compute(t, s, func(c *exec.Config) { c.Recompute, c.Poison = true, true }))
+	})
+}
+
+// TestPoison fills all memory with NaN whenever it is dead: a kernel that reads
+// what it did not get, or a plan that gives memory away too early, shows.
+func TestPoison(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		for _, fuse := range []bool{false, true} {
+			plain := compute(t, s, func(c *exec.Config) { c.NoFuse = !fuse })
+			plain.same(t, compute(t, s, func(c *exec.Config) { c.NoFuse, c.Poison = !fuse, true }))
+		}
+	})
+}
+
+// TestGradientIsDerivative moves every trained leaf along its gradient.
+func TestGradientIsDerivative(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		m := build(s, false)
+		c := m.config()
+		p := must(exec.NewArena(nil).Compile(m.g, c))
+		run := func() float64 {
+			if err := p.Run(); err != nil {
+				t.Fatal(err)
+			}
+			return float64(p.Value(m.loss)[0])
+		}
+		run()
+		var gradients result
+		for _, g := range c.Gradients {
+			gradients = append(gradients, append([]float32(nil), g.Into...))
+		}
+		for i, n := range m.trained {
+			// Along its own gradient g the loss changes by h·|g|² per step h.
+			g := gradients[i]
+			square := 0.0
+			for _, x := range g {
+				square += float64(x) * float64(x)
+			}
+			if square == 0 {
+				t.Errorf("the gradient of %s is zero", n.Name())
+				continue
+			}
+			h := 0.02 / math.Sqrt(square)
+			w := n.Value().Data().([]float32)
+			old := append([]float32(nil), w...)
+			move := func(by float64) float64 {
+				for j := range w {
+					w[j] = old[j] + float32(by*float64(g[j]))
+				}
+				return run()
+			}
+			slope := (move(h) - move(-h)) / (2 * h)
+			copy(w, old)
+			if math.Abs(slope-square) > 0.02*square {
+				t.Errorf("the loss changes by %g along the gradient of %s, want %g", slope, n.Name(), square)
+			}
+		}
+	})
+}
+
+func TestGradientsAreAdded(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		once := compute(t, s, nil)
+		m := build(s, false)
+		c := m.config()
+		p := must(exec.NewArena(nil).Compile(m.g, c))
+		for range 2 {
+			if err := p.Run(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got, want result
+		for i, g := range c.Gradients {
+			got = append(got, g.Into)
+			twice := append([]float32(nil), once[len(c.Outputs)+i]...)
+			for j := range twice {
+				twice[j] *= 2
+			}
+			want = append(want, twice)
+		}
+		want.near(t, got, 1e-5)
+	})
+}
+
+func TestRunAllocatesNothing(t *testing.T) {
+	team := kernel.NewTeam(2)
+	defer team.Close()
+	for _, recompute := range []bool{false, true} {
+		m := build(tiny, false)
+		c := m.config()
+		c.Recompute = recompute
+		p := must(exec.NewArena(team).Compile(m.g, c))
+		p.SetProfiling(true)
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(5, func() {
+			if err := p.Run(); err != nil {
+				t.Error(err)
+			}
+		}); n != 0 {
+			t.Errorf("%g allocations a run", n)
+		}
+	}
+}
+
+// TestDeadOutputs: frozen weights get no gradient, and below the first adapter
+// nothing flows back.
+func TestDeadOutputs(t *testing.T) {
+	m := build(tiny, false)
+	p := must(exec.NewArena(nil).Compile(m.g, m.config()))
+	p.SetProfiling(true)
+	if err := p.Run(); err != nil {
+		t.Fatal(err)
+	}
+	calls := make(map[string]int64)
+	for _, u := range p.Profile() {
+		calls[u.Name] = u.Calls
+	}
+	for name, want := range map[string]int64{
+		"embedding backward":   0,
+		"rmsnorm backward":     4, // of 5: the first norm lies below all adapters
+		"lora linear backward": 10,
+		"linear backward":      4,
+		"attention backward":   2,
+		"add":                  4, // residuals; the sums of gradients are fused
+		"copy":                 0,
+		"swiglu backward":      2,
+		"cross entropy":        1,
+		"rope backward":        4,
+		"lora linear":          10,
+	} {
+		if calls[name] != want {
+			t.Errorf("%d calls of %s, want %d", calls[name], name, want)
+		}
+	}
+}
+
+// TestArenaIsShared: programs of several lengths use one memory and do not
+// disturb each other, whichever is compiled or run first.
+func TestArenaIsShared(t *testing.T) {
+	arena := exec.NewArena(nil)
+	long := tiny
+	long.length = 20
+	var models []*llama
+	var programs []*exec.Program
+	var first []float32
+	for _, s := range []shape{tiny, long} {
+		m := build(s, false)
+		p := must(arena.Compile(m.g, m.config()))
+		models, programs = append(models, m), append(programs, p)
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		first = append(first, p.Value(m.loss)[0])
+	}
+	if arena.Bytes() != max(programs[0].PlannedBytes(), programs[1].PlannedBytes()) {
+		t.Errorf("the arena has %d bytes, its programs need %d and %d", arena.Bytes(), programs[0].PlannedBytes(), programs[1].PlannedBytes())
+	}
+	for range 2 {
+		for i, p := range programs {
+			if err := p.RunAll(); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Value(models[i].loss)[0]; got != first[i] {
+				t.Errorf("program %d: the loss is %g, was %g", i, got, first[i])
+			}
+		}
+	}
+}
+
+// TestConcurrentBuilds is for the race detector.
+func TestConcurrentBuilds(t *testing.T) {
+	var wg sync.WaitGroup
+	losses := make([]float32, 4)
+	for i := range losses {
+		wg.Go(func() {
+			m := build(tiny, false)
+			p := must(exec.NewArena(nil).Compile(m.g, m.config()))
+			if err := p.Run(); err != nil {
+				t.Error(err)
+			}
+			losses[i] = p.Value(m.loss)[0]
+		})
+	}
+	wg.Wait()
+	for _, l := range losses {
+		if l != losses[0] {
+			t.Errorf("losses %v differ", losses)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	fails := func(name, culprit string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), culprit) {
+			t.Errorf("%s: the error is %v and does not name %q", name, err, culprit)
+		}
+	}
+	m := build(tiny, false)
+	arena := exec.NewArena(nil)
+
+	c := m.config()
+	c.Gradients[0].Into = c.Gradients[0].Into[1:]
+	_, err := arena.Compile(m.g, c)
+	fails("short buffer", "its buffer", err)
+
+	c.Gradients[0].Into = nil
+	_, err = arena.Compile(m.g, c)
+	fails("no buffer", "no buffer", err)
+
+	_, err = arena.Compile(m.g, exec.Config{Outputs: []*gorgonia.Node{build(tiny, false).loss}})
+	fails("node of another graph", "no node of the graph", err)
+
+	unbound := gorgonia.NewMatrix(m.g, tensor.Float32, gorgonia.WithShape(2, 2), gorgonia.WithName("unbound"))
+	sum := must(op.Add(unbound, unbound))
+	_, err = arena.Compile(m.g, exec.Config{Outputs: []*gorgonia.Node{sum}})
+	fails("unbound leaf", "unbound", err)
+
+	square := must(gorgonia.Square(unbound))
+	_, err = arena.Compile(m.g, exec.Config{Outputs: []*gorgonia.Node{square}})
+	fails("gorgonia's operator", "cannot be run here", err)
+
+	_, err = op.Grad(m.loss, m.trained[0])
+	fails("second Grad", "differentiated before", err)
+
+	p := must(arena.Compile(m.g, m.config()))
+	ids := m.ids.Value().Data().([]int32)
+	ids[7] = 99
+	fails("id out of range", "id 99 at position 7", p.Run())
+	ids[7] = 0
+	positions := m.positions.Value().Data().([]int32)
+	positions[0] = 1
+	fails("position before the row", "position 1 of token 0", p.Run())
+	positions[0] = 0
+	if err := p.Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGeneration: tokens fed one by one, or in pieces, through a cache give what
+// the whole sequence gives.
+func TestGeneration(t *testing.T) {
+	s := tiny
+	s.rows, s.length = 1, 12
+	ids := make([]int32, s.length)
+	for i := range ids {
+		ids[i] = int32(i * 7 % s.v)
+	}
+	m := build(s, false) // for its weights
+	forward := func(length int, caches []*op.KVCache) (*exec.Program, *llama, *gorgonia.Node) {
+		part := s
+		part.length = length
+		g := &llama{shape: part, g: gorgonia.NewGraph(), rand: m.rand, weights: make(map[string]*gorgonia.Node)}
+		g.ids, g.positions = g.ints("ids", make([]int32, length)), g.ints("positions", make([]int32, length))
+		g.key = g.ints("key", []int32{1, 2})
+		for name, n := range m.weights {
+			g.weights[name] = g.floats(name, n.Value().Data().([]float32), n.Shape()...)
+		}
+		h := g.model(caches)
+		return must(exec.NewArena(nil).Compile(g.g, exec.Config{Outputs: []*gorgonia.Node{h}, Poison: true})), g, h
+	}
+	run := func(p *exec.Program, g *llama, h *gorgonia.Node, from int) []float32 {
+		at, positions := g.ids.Value().Data().([]int32), g.positions.Value().Data().([]int32)
+		for i := range at {
+			at[i], positions[i] = ids[from+i], int32(from+i)
+		}
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return append([]float32(nil), p.Value(h)...)
+	}
+	p, g, h := forward(s.length, nil)
+	want := run(p, g, h, 0)
+
+	caches := make([]*op.KVCache, s.layers)
+	for l := range caches {
+		caches[l] = op.NewKVCache(s.length, s.kv*s.d)
+	}
+	prefill, pg, ph := forward(5, caches)
+	step, sg, sh := forward(1, caches)
+	got := run(prefill, pg, ph, 0)
+	for at := 5; at < s.length; at++ {
+		got = append(got, run(step, sg, sh, at)...)
+	}
+	result{want}.near(t, result{got}, 1e-5)
+
+	sg.positions.Value().Data().([]int32)[0] = int32(s.length)
+	if err := step.Run(); err == nil || !strings.Contains(err.Error(), "do not fit into a cache of 12") {
+		t.Errorf("a full cache gives %v", err)
+	}
+}
+
+// Example shows the way from leaves to gradients.
+func Example() {
+	g := gorgonia.NewGraph()
+	floats := func(name string, rows, cols int, data ...float32) *gorgonia.Node {
+		return gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, cols), gorgonia.WithName(name),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(data))))
+	}
+	hidden := floats("hidden", 1, 2, 1, 0)
+	head := floats("head", 2, 2, 1, 0, 1, 0) // two tokens with equal logits
+	targets := gorgonia.NewTensor(g, tensor.Int32, 1, gorgonia.WithShape(1), gorgonia.WithName("targets"),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]int32{1}))))
+	scale := gorgonia.NewTensor(g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName("scale"),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{1}))))
+	loss, _, _, err := op.CrossEntropy(hidden, head, targets, scale)
+	if err != nil {
+		panic(err)
+	}
+	grads, err := op.Grad(loss, head)
+	if err != nil {
+		panic(err)
+	}
+	into := make([]float32, 4)
+	p, err := exec.NewArena(nil).Compile(g, exec.Config{
+		Outputs:   []*gorgonia.Node{loss},
+		Gradients: []exec.Gradient{{Node: grads[0], Into: into}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := p.Run(); err != nil {
+		panic(err)
+	}
+	fmt.Printf("loss %.4f, gradient of head %.1f\n", p.Value(loss)[0], into)
+	// Output: loss 0.6931, gradient of head [0.5 0.0 -0.5 0.0]
+}

@@ -5,7 +5,7 @@
 //
 //	lower      reachable nodes become steps, in the order of their IDs
 //	fuse       sums vanish into the kernels that make one of their sides
-//	recompute  whole blocks run again in the backward pass instead of being kept
+//	recompute  cheap kernels, or whole blocks, run again in the backward pass
 //	plan       every value gets a place in one arena, by the time it lives
 //	bind       steps get slices
 //	run        a loop over steps
@@ -72,8 +72,9 @@ type Config struct {
 	Recompute bool
 	// Poison fills dead memory with NaN. It is for tests.
 	Poison bool
-	// NoFuse keeps sums as steps and gives every value its own memory. The
-	// results differ by rounding. It is for tests.
+	// NoFuse keeps sums as steps, keeps every value that the backward pass needs
+	// and lets no result take over the memory of another. The results differ by
+	// rounding. It is for tests.
 	NoFuse bool
 }
 
@@ -163,6 +164,9 @@ func prepare(g *gorgonia.ExprGraph, c Config) (*layout, map[*gorgonia.Node]value
 	}
 	if c.Recompute {
 		p.recompute(c.Blocks)
+	}
+	if !c.NoFuse {
+		p.recomputeCheap()
 	}
 	p.saveBases()
 	return p.plan(!c.NoFuse), outputs, nil

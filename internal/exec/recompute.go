@@ -13,13 +13,64 @@ func (p *program) recompute(blocks []Block) {
 	for _, b := range blocks {
 		p.recomputeBlock(l, b, insert)
 	}
+	p.insert(insert)
+}
+
+// recomputeCheap makes the results of cheap kernels again in the backward pass,
+// if the inputs are still there at that time.
+func (p *program) recomputeCheap() {
+	l := p.links()
+	insert := make(map[int][]*step)
+	for _, s := range p.steps {
+		for i, v := range s.out {
+			if s.backward || v == none || !s.outputs[i].Cheap || p.values[v].kept {
+				continue
+			}
+			first := slices.IndexFunc(l.users[v], func(at int) bool { return p.steps[at].backward })
+			if first < 0 || !p.lastUntil(l, s.reads(), l.users[v][first]) {
+				continue
+			}
+			late := l.users[v][first:]
+			copies := make(map[value]value)
+			insert[late[0]] = append(insert[late[0]], p.repeat(s, map[value]bool{v: true}, copies))
+			for _, at := range late {
+				p.steps[at].replace(v, copies[v])
+			}
+		}
+	}
+	p.insert(insert)
+}
+
+// lastUntil reports whether values are needed at a position or later anyway.
+func (p *program) lastUntil(l *links, vs []value, at int) bool {
+	for _, v := range vs {
+		users := l.users[v]
+		if p.values[v].planned() && !p.values[v].kept && users[len(users)-1] < at {
+			return false
+		}
+	}
+	return true
+}
+
+// insert puts steps before those at some positions, and drops what nobody needs
+// any more.
+func (p *program) insert(before map[int][]*step) {
 	var steps []*step
 	for at, s := range p.steps {
-		steps = append(steps, insert[at]...)
+		steps = append(steps, before[at]...)
 		steps = append(steps, s)
 	}
 	p.steps = steps
 	p.prune()
+}
+
+// replace makes a step read another value.
+func (s *step) replace(old, now value) {
+	for i, v := range s.in {
+		if v == old {
+			s.in[i] = now
+		}
+	}
 }
 
 // in reports whether a step is part of the block's forward pass.
@@ -84,9 +135,9 @@ func (p *program) recomputeBlock(l *links, b Block, insert map[int][]*step) {
 		}
 	}
 	for _, s := range late {
-		for i, v := range s.in {
+		for _, v := range s.in {
 			if c, ok := copies[v]; ok {
-				s.in[i] = c
+				s.replace(v, c)
 			}
 		}
 	}

@@ -42,6 +42,9 @@ type Output struct {
 	// InPlace lists inputs of the same size whose memory the result may take
 	// over, in order of preference. It is not used together with adding.
 	InPlace []int
+	// Cheap says that making the output again costs less than keeping it, as
+	// long as its inputs are kept anyway.
+	Cheap bool
 	// Uses lists the inputs the result depends on; nil stands for all.
 	Uses []int
 }

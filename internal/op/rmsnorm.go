@@ -35,7 +35,7 @@ func (rmsNorm) Name() string { return "rmsnorm" }
 
 // The second output is inv, kept for the backward operator.
 func (k rmsNorm) Outputs() []Output {
-	return []Output{{Shape: tensor.Shape{k.n, k.c}}, {Shape: tensor.Shape{k.n}}}
+	return []Output{{Shape: tensor.Shape{k.n, k.c}, Cheap: true}, {Shape: tensor.Shape{k.n}}}
 }
 
 func (k rmsNorm) Scratch(alive []bool) int {

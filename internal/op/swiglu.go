@@ -31,7 +31,7 @@ func SwiGLU(gate, up *gorgonia.Node) (*gorgonia.Node, error) {
 func (swiGLU) Name() string { return "swiglu" }
 
 func (k swiGLU) Outputs() []Output {
-	return []Output{{Shape: tensor.Shape{k.n, k.c}, InPlace: []int{0, 1}}}
+	return []Output{{Shape: tensor.Shape{k.n, k.c}, InPlace: []int{0, 1}, Cheap: true}}
 }
 
 func (k swiGLU) Run(c *Call) error {

@@ -1,0 +1,46 @@
+// Package hf reads and writes the files of a model folder in Hugging Face's
+// layout: tensors in the safetensors format, and where the folder keeps them.
+//
+// The format: eight bytes with the length of a JSON header (little endian), the
+// header, which maps a name to dtype, shape and byte offsets, and the tensors'
+// bytes without gaps (https://github.com/huggingface/safetensors).
+package hf
+
+import "fmt"
+
+// A Tensor is a named array in row-major order. Values are float32 in memory
+// whatever the file holds.
+type Tensor struct {
+	Shape []int
+	Data  []float32
+}
+
+// Size returns the number of elements that a shape has; 1 for a scalar.
+func Size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// DType is how a tensor's elements are stored in a file.
+type DType string
+
+// The types that can be read; F32 and BF16 can be written too.
+const (
+	F32  DType = "F32"
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+)
+
+// Bytes returns the size of one element, or an error for a type that is not read.
+func (d DType) Bytes() (int, error) {
+	switch d {
+	case F32:
+		return 4, nil
+	case F16, BF16:
+		return 2, nil
+	}
+	return 0, fmt.Errorf("dtype %q is not supported (supported: F32, F16, BF16)", string(d))
+}

@@ -1,0 +1,74 @@
+package hf
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"gotune/internal/disk"
+)
+
+// Write writes tensors as a safetensors file in order of name, so that equal
+// tensors give equal bytes. The header carries {"format": "pt"}, as files written
+// by PyTorch programs do, and is padded with spaces to a multiple of eight.
+func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
+	if d != F32 && d != BF16 {
+		return fmt.Errorf("tensors are written as F32 or BF16, not %q", string(d))
+	}
+	width, _ := d.Bytes()
+	header := []byte(`{"__metadata__":{"format":"pt"}`)
+	names := slices.Sorted(maps.Keys(tensors))
+	at := 0
+	for _, name := range names {
+		t := tensors[name]
+		if Size(t.Shape) != len(t.Data) {
+			return fmt.Errorf("tensor %q has %d values but the shape %v", name, len(t.Data), t.Shape)
+		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{}
+		}
+		dims, err := json.Marshal(shape)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		end := at + width*len(t.Data)
+		header = fmt.Appendf(header, `,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, key, d, dims, at, end)
+		at = end
+	}
+	header = append(header, '}')
+	for len(header)%8 != 0 {
+		header = append(header, ' ')
+	}
+	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(header)))); err != nil {
+		return err
+	}
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	buf := make([]byte, 1<<16)
+	for _, name := range names {
+		for data := tensors[name].Data; len(data) > 0; {
+			n := min(len(data), len(buf)/width)
+			narrow(buf, data[:n], d)
+			if _, err := w.Write(buf[:n*width]); err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+	}
+	return nil
+}
+
+// WriteFile writes a safetensors file; either the whole file is there afterwards
+// or what was there before.
+func WriteFile(path string, tensors map[string]Tensor, d DType) error {
+	return disk.WriteFile(path, func(w io.Writer) error { return Write(w, tensors, d) })
+}

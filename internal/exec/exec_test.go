@@ -1,7 +1,6 @@
 package exec_test
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"sync"
@@ -368,93 +367,4 @@ func TestErrors(t *testing.T) {
 	if err := p.Run(); err != nil {
 		t.Error(err)
 	}
-}
-
-// TestGeneration: tokens fed one by one, or in pieces, through a cache give what
-// the whole sequence gives.
-func TestGeneration(t *testing.T) {
-	s := tiny
-	s.rows, s.length = 1, 12
-	ids := make([]int32, s.length)
-	for i := range ids {
-		ids[i] = int32(i * 7 % s.v)
-	}
-	m := build(s, false) // for its weights
-	forward := func(length int, caches []*op.KVCache) (*exec.Program, *llama, *gorgonia.Node) {
-		part := s
-		part.length = length
-		g := &llama{shape: part, g: gorgonia.NewGraph(), rand: m.rand, weights: make(map[string]*gorgonia.Node)}
-		g.ids, g.positions = g.ints("ids", make([]int32, length)), g.ints("positions", make([]int32, length))
-		g.key = g.ints("key", []int32{1, 2})
-		for name, n := range m.weights {
-			g.weights[name] = g.floats(name, n.Value().Data().([]float32), n.Shape()...)
-		}
-		h := g.model(caches)
-		return must(exec.NewArena(nil).Compile(g.g, exec.Config{Outputs: []*gorgonia.Node{h}, Poison: true})), g, h
-	}
-	run := func(p *exec.Program, g *llama, h *gorgonia.Node, from int) []float32 {
-		at, positions := g.ids.Value().Data().([]int32), g.positions.Value().Data().([]int32)
-		for i := range at {
-			at[i], positions[i] = ids[from+i], int32(from+i)
-		}
-		if err := p.Run(); err != nil {
-			t.Fatal(err)
-		}
-		return append([]float32(nil), p.Value(h)...)
-	}
-	p, g, h := forward(s.length, nil)
-	want := run(p, g, h, 0)
-
-	caches := make([]*op.KVCache, s.layers)
-	for l := range caches {
-		caches[l] = op.NewKVCache(s.length, s.kv*s.d)
-	}
-	prefill, pg, ph := forward(5, caches)
-	step, sg, sh := forward(1, caches)
-	got := run(prefill, pg, ph, 0)
-	for at := 5; at < s.length; at++ {
-		got = append(got, run(step, sg, sh, at)...)
-	}
-	result{want}.near(t, result{got}, 1e-5)
-
-	sg.positions.Value().Data().([]int32)[0] = int32(s.length)
-	if err := step.Run(); err == nil || !strings.Contains(err.Error(), "do not fit into a cache of 12") {
-		t.Errorf("a full cache gives %v", err)
-	}
-}
-
-// Example shows the way from leaves to gradients.
-func Example() {
-	g := gorgonia.NewGraph()
-	floats := func(name string, rows, cols int, data ...float32) *gorgonia.Node {
-		return gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(rows, cols), gorgonia.WithName(name),
-			gorgonia.WithValue(tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(data))))
-	}
-	hidden := floats("hidden", 1, 2, 1, 0)
-	head := floats("head", 2, 2, 1, 0, 1, 0) // two tokens with equal logits
-	targets := gorgonia.NewTensor(g, tensor.Int32, 1, gorgonia.WithShape(1), gorgonia.WithName("targets"),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]int32{1}))))
-	scale := gorgonia.NewTensor(g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName("scale"),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{1}))))
-	loss, _, _, err := op.CrossEntropy(hidden, head, targets, scale)
-	if err != nil {
-		panic(err)
-	}
-	grads, err := op.Grad(loss, head)
-	if err != nil {
-		panic(err)
-	}
-	into := make([]float32, 4)
-	p, err := exec.NewArena(nil).Compile(g, exec.Config{
-		Outputs:   []*gorgonia.Node{loss},
-		Gradients: []exec.Gradient{{Node: grads[0], Into: into}},
-	})
-	if err != nil {
-		panic(err)
-	}
-	if err := p.Run(); err != nil {
-		panic(err)
-	}
-	fmt.Printf("loss %.4f, gradient of head %.1f\n", p.Value(loss)[0], into)
-	// Output: loss 0.6931, gradient of head [0.5 0.0 -0.5 0.0]
 }

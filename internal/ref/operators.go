@@ -1,3 +1,5 @@
+// Package ref holds slow and obvious twins of the kernels and operators. Only
+// tests import it.
 package ref
 
 import "math"

@@ -39,6 +39,21 @@ func batches(t *testing.T, path string, maxLength int, c data.BatchConfig) (*dat
 	return d, b
 }
 
+// one fills the only batch of an epoch.
+func one(t *testing.T, d *data.Dataset, c data.BatchConfig) *data.Batch {
+	t.Helper()
+	batches, err := d.Batches(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if batches.Steps() != 1 {
+		t.Fatalf("%d steps, want one", batches.Steps())
+	}
+	var b data.Batch
+	batches.Plan(0).Fill(&b, 0, 0)
+	return &b
+}
+
 // A padded batch by hand: "ab"+"cd" and "e"+"f", each with EOS.
 func TestPaddedBatch(t *testing.T) {
 	path := write(t, "a.jsonl", `{"prompt":"ab","completion":"cd"}`+"\n"+`{"prompt":"e","completion":"f"}`)

@@ -1,0 +1,211 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/internal/op"
+)
+
+// A ProjectFunc builds the projection module of x in place of the plain linear
+// layer. It returns nil for a module that it leaves alone. Adapters hook in here,
+// so that an architecture's file knows nothing of them.
+type ProjectFunc func(b *Builder, module string, x *gorgonia.Node) *gorgonia.Node
+
+// A Builder makes the graph of one model for a fixed number of rows and tokens
+// a row. Its methods return nodes and keep the first error, so that an
+// architecture reads as the computation it is.
+type Builder struct {
+	Graph        *gorgonia.ExprGraph
+	Rows, Length int
+	// Training says that gradients will be taken: dropout is on.
+	Training bool
+
+	model   *Model
+	project ProjectFunc
+	caches  []*op.KVCache // by layer, for generation
+	leaves  map[string]*gorgonia.Node
+	blocks  []exec.Block
+	drops   uint32
+	inputs  *Inputs
+	err     error
+}
+
+// Inputs are the values that a caller writes before each run of a program. N is
+// rows times length; token t of row b has the index b·length + t.
+type Inputs struct {
+	IDs       []int32   // [N] token ids
+	Positions []int32   // [N] place in the segment; a segment starts at 0
+	Targets   []int32   // [N] the id to predict, or −100; nil without a loss
+	Scale     []float32 // [1] what the sum of losses is multiplied by
+	Key       []int32   // [2] key of the dropout masks
+
+	ids, positions, targets, scale, key *gorgonia.Node
+}
+
+func newBuilder(m *Model, rows, length int, project ProjectFunc) *Builder {
+	b := &Builder{
+		Graph: gorgonia.NewGraph(), Rows: rows, Length: length,
+		model: m, project: project, leaves: make(map[string]*gorgonia.Node),
+	}
+	n := rows * length
+	in := &Inputs{
+		IDs: make([]int32, n), Positions: make([]int32, n), Targets: make([]int32, n),
+		Scale: make([]float32, 1), Key: make([]int32, 2),
+	}
+	in.ids, in.positions, in.targets = b.ints("ids", in.IDs), b.ints("positions", in.Positions), b.ints("targets", in.Targets)
+	in.key = b.ints("key", in.Key)
+	in.scale = b.Leaf("scale", []int{1}, in.Scale)
+	b.inputs = in
+	return b
+}
+
+// check keeps the first error and hands the node on.
+func (b *Builder) check(n *gorgonia.Node, err error) *gorgonia.Node {
+	if b.err == nil && err != nil {
+		b.err = err
+	}
+	return n
+}
+
+// ok reports whether all nodes so far could be built. After an error methods
+// return nil and do nothing.
+func (b *Builder) ok() bool { return b.err == nil }
+
+// Fail records an error of an adapter's hook.
+func (b *Builder) Fail(err error) { b.check(nil, err) }
+
+// Leaf returns the leaf of a name, made at the first call. Its value shares the
+// memory of data.
+func (b *Builder) Leaf(name string, shape []int, data []float32) *gorgonia.Node {
+	if n := b.leaves[name]; n != nil {
+		return n
+	}
+	v := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
+	n := gorgonia.NewTensor(b.Graph, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name), gorgonia.WithValue(v))
+	b.leaves[name] = n
+	return n
+}
+
+func (b *Builder) ints(name string, data []int32) *gorgonia.Node {
+	v := tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data))
+	return gorgonia.NewTensor(b.Graph, tensor.Int32, 1, gorgonia.WithShape(len(data)), gorgonia.WithName(name), gorgonia.WithValue(v))
+}
+
+// Weight returns the leaf of one of the model's weights.
+func (b *Builder) Weight(name string) *gorgonia.Node {
+	t, known := b.model.Weights[name]
+	if !known {
+		b.check(nil, fmt.Errorf("the model has no weight %s", name))
+		return nil
+	}
+	return b.Leaf(name, t.Shape, t.Data)
+}
+
+// Bias returns the leaf of a module's bias, or nil if the model has none.
+func (b *Builder) Bias(module string) *gorgonia.Node {
+	if _, known := b.model.Weights[module+".bias"]; !known {
+		return nil
+	}
+	return b.Weight(module + ".bias")
+}
+
+// Dropout returns a dropout with probability p whose mask differs between the
+// places that ask for one, or nil if the graph is not for training or p is 0.
+func (b *Builder) Dropout(p float64) *op.Dropout {
+	b.drops++
+	if !b.Training || p == 0 {
+		return nil
+	}
+	return &op.Dropout{P: p, Key: b.inputs.key, Stream: b.drops}
+}
+
+// Embedding looks the ids up in a table: [N, C].
+func (b *Builder) Embedding(name string) *gorgonia.Node {
+	w := b.Weight(name)
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.Embedding(w, b.inputs.ids))
+}
+
+// RMSNorm normalises x by the root of its mean square and multiplies by the
+// weight of the module.
+func (b *Builder) RMSNorm(module string, x *gorgonia.Node, eps float64) *gorgonia.Node {
+	w := b.Weight(module + ".weight")
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.RMSNorm(x, w, eps))
+}
+
+// Projection is the linear layer of a module, x·Wᵀ + bias, or what an adapter
+// puts in its place.
+func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	if b.project != nil {
+		if n := b.project(b, module, x); n != nil || !b.ok() {
+			return n
+		}
+	}
+	w, bias := b.Weight(module+".weight"), b.Bias(module)
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.Linear(x, w, bias))
+}
+
+// RoPE rotates the heads of x by the positions of the tokens.
+func (b *Builder) RoPE(x *gorgonia.Node, table *op.RoPETable) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.RoPE(x, b.inputs.positions, table))
+}
+
+// Attention is causal attention inside each segment; while generating it attends
+// to the cache of the layer too.
+func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, heads, kvHeads, headDim int) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	s := kernel.AttentionShape{
+		B: b.Rows, T: b.Length, Heads: heads, KVHeads: kvHeads, HeadDim: headDim,
+		Scale: float32(1 / math.Sqrt(float64(headDim))),
+	}
+	if b.caches != nil {
+		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))
+	}
+	return b.check(op.Attention(q, k, v, b.inputs.positions, s))
+}
+
+// SwiGLU is silu(gate)·up, element by element.
+func (b *Builder) SwiGLU(gate, up *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.SwiGLU(gate, up))
+}
+
+// Add is the sum of two matrices.
+func (b *Builder) Add(x, y *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.Add(x, y))
+}
+
+// Block runs build and notes which nodes it made: a block is what gradient
+// checkpointing computes again as a whole.
+func (b *Builder) Block(build func()) {
+	first := exec.NextID(b.Graph)
+	build()
+	b.blocks = append(b.blocks, exec.Block{First: first, End: exec.NextID(b.Graph)})
+}

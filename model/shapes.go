@@ -1,0 +1,39 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Shapes are the configurations that `gotune init` and `gotune bench` know by
+// name. The sizes of the SmolLM2 shapes are those of the published models.
+var shapes = map[string]Config{
+	// base is the shape of the embedded base.
+	"base":         llama(1024, 128, 384, 4, 4, 4, 1024),
+	"toy":          llama(512, 128, 344, 4, 4, 4, 512),
+	"smollm2-135m": llama(49152, 576, 1536, 30, 9, 3, 2048),
+	"smollm2-360m": llama(49152, 960, 2560, 32, 15, 5, 2048),
+}
+
+func llama(vocab, hidden, intermediate, layers, heads, kvHeads, positions int) Config {
+	return Config{
+		ModelType: "llama", Architectures: []string{"LlamaForCausalLM"}, HiddenAct: "silu",
+		VocabSize: vocab, HiddenSize: hidden, IntermediateSize: intermediate, Layers: layers,
+		Heads: heads, KVHeads: kvHeads, HeadDim: hidden / heads, MaxPositions: positions,
+		InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true, TorchDType: "float32",
+	}
+}
+
+// Shape returns a named configuration.
+func Shape(name string) (Config, error) {
+	c, ok := shapes[name]
+	if !ok {
+		return c, fmt.Errorf("there is no shape %q (there are: %s, or the path of a config.json)", name, strings.Join(ShapeNames(), ", "))
+	}
+	return c, nil
+}
+
+// ShapeNames lists the names that Shape knows.
+func ShapeNames() []string { return slices.Sorted(maps.Keys(shapes)) }

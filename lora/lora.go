@@ -1,0 +1,193 @@
+// Package lora adapts a model by low-rank updates of its linear layers (Hu et al.
+// 2021, arXiv:2106.09685): y = x·Wᵀ + (alpha/rank)·(dropout(x)·Aᵀ)·Bᵀ, where W is
+// frozen, A is [rank, in] and B is [out, rank]. Files are those of PEFT.
+package lora
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"gorgonia.org/gorgonia"
+
+	"gotune/internal/hf"
+	"gotune/internal/op"
+	"gotune/internal/rng"
+	"gotune/model"
+)
+
+// DefaultTargets are the projections that are adapted unless told otherwise.
+var DefaultTargets = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
+
+// Config says which layers are adapted, and how.
+type Config struct {
+	Rank    int
+	Alpha   float64
+	Dropout float64
+	// Targets are module names; a layer is adapted if its name is one of them
+	// or ends in a dot and one of them, as in PEFT.
+	Targets []string
+}
+
+// Validate checks what can be checked without a model.
+func (c Config) Validate() error {
+	switch {
+	case c.Rank < 1:
+		return fmt.Errorf("lora rank is %d; it must be at least 1", c.Rank)
+	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
+		return fmt.Errorf("lora alpha is %g; it must be above 0", c.Alpha)
+	case !(c.Dropout >= 0 && c.Dropout < 1):
+		return fmt.Errorf("lora dropout is %g; it must be at least 0 and below 1", c.Dropout)
+	case len(c.Targets) == 0:
+		return fmt.Errorf("no lora targets; the default is %s", strings.Join(DefaultTargets, ","))
+	}
+	return nil
+}
+
+func (c Config) scale() float64 { return c.Alpha / float64(c.Rank) }
+
+// An Adapter is a pair of matrices for each adapted layer of a model.
+type Adapter struct {
+	Config  Config
+	modules []string // in the model's order
+	a, b    map[string]model.Parameter
+}
+
+// New makes an adapter for a model. A is uniform in ±√(1/in)·…, kaiming-uniform
+// with a = √5 as PEFT draws it (the bound is 1/√in), B is 0, so that the adapted
+// model starts as the base. Each A draws from a stream of its own name.
+func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
+	ad, err := empty(c, m)
+	if err != nil {
+		return nil, err
+	}
+	for _, module := range ad.modules {
+		p := ad.a[module]
+		r := rng.New(seed, "lora init", p.Name)
+		bound := 1 / math.Sqrt(float64(p.Shape[1]))
+		for i := range p.Value {
+			p.Value[i] = float32((2*r.Float64() - 1) * bound)
+		}
+	}
+	return ad, nil
+}
+
+// empty makes the adapter with all values 0.
+func empty(c Config, m *model.Model) (*Adapter, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	ad := &Adapter{Config: c, a: make(map[string]model.Parameter), b: make(map[string]model.Parameter)}
+	matched := make(map[string]bool)
+	for _, module := range m.Projections() {
+		target, ok := match(module, c.Targets)
+		if !ok {
+			continue
+		}
+		matched[target] = true
+		shape := m.Weights[module+".weight"].Shape
+		out, in := shape[0], shape[1]
+		if c.Rank > min(out, in) {
+			return nil, fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", c.Rank, module, out, in)
+		}
+		ad.modules = append(ad.modules, module)
+		ad.a[module] = parameter(module+".lora_A.weight", c.Rank, in)
+		ad.b[module] = parameter(module+".lora_B.weight", out, c.Rank)
+	}
+	for _, target := range c.Targets {
+		if !matched[target] {
+			return nil, fmt.Errorf("lora target %q matches no layer of the model (there are: %s)", target, strings.Join(targetNames(m), ", "))
+		}
+	}
+	return ad, nil
+}
+
+func parameter(name string, rows, cols int) model.Parameter {
+	n := rows * cols
+	return model.Parameter{Name: name, Shape: []int{rows, cols}, Value: make([]float32, n), Grad: make([]float32, n)}
+}
+
+// match returns the target that names a module.
+func match(module string, targets []string) (string, bool) {
+	for _, t := range targets {
+		if module == t || strings.HasSuffix(module, "."+t) {
+			return t, true
+		}
+	}
+	return "", false
+}
+
+// targetNames lists the last parts of the names of a model's projections.
+func targetNames(m *model.Model) []string {
+	names := make(map[string]bool)
+	for _, module := range m.Projections() {
+		names[module[strings.LastIndexByte(module, '.')+1:]] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Parameters lists the matrices in order of name.
+func (ad *Adapter) Parameters() []model.Parameter {
+	ps := slices.AppendSeq(slices.Collect(maps.Values(ad.a)), maps.Values(ad.b))
+	slices.SortFunc(ps, func(p, q model.Parameter) int { return strings.Compare(p.Name, q.Name) })
+	return ps
+}
+
+// Count returns the number of trained values.
+func (ad *Adapter) Count() int {
+	n := 0
+	for _, p := range ad.Parameters() {
+		n += len(p.Value)
+	}
+	return n
+}
+
+// Project is the hook that puts the adapter into a model's graph.
+func (ad *Adapter) Project(b *model.Builder, module string, x *gorgonia.Node) *gorgonia.Node {
+	pa, ok := ad.a[module]
+	if !ok {
+		return nil
+	}
+	pb := ad.b[module]
+	w, bias := b.Weight(module+".weight"), b.Bias(module)
+	na, nb := b.Leaf(pa.Name, pa.Shape, pa.Value), b.Leaf(pb.Name, pb.Shape, pb.Value)
+	y, err := op.LoRALinear(x, w, bias, na, nb, ad.Config.scale(), b.Dropout(ad.Config.Dropout))
+	if err != nil {
+		b.Fail(fmt.Errorf("%s: %w", module, err))
+	}
+	return y
+}
+
+// Merge returns a model whose adapted weights are W + (alpha/rank)·B·A, summed in
+// float64 and rounded once. Other weights are shared with m.
+func (ad *Adapter) Merge(m *model.Model) (*model.Model, error) {
+	merged := *m
+	merged.Weights = maps.Clone(m.Weights)
+	for _, module := range ad.modules {
+		name := module + ".weight"
+		w, ok := m.Weights[name]
+		a, b := ad.a[module], ad.b[module]
+		if !ok || !slices.Equal(w.Shape, []int{b.Shape[0], a.Shape[1]}) {
+			return nil, fmt.Errorf("merging: the adapter's %s is for a weight of %d×%d, the model has %v", module, b.Shape[0], a.Shape[1], w.Shape)
+		}
+		out, in, rank := b.Shape[0], a.Shape[1], a.Shape[0]
+		t := hf.Tensor{Shape: w.Shape, Data: make([]float32, len(w.Data))}
+		sum := make([]float64, in)
+		for i := range out {
+			clear(sum)
+			for r := range rank {
+				bir := float64(b.Value[i*rank+r])
+				for j, v := range a.Value[r*in : (r+1)*in] {
+					sum[j] += bir * float64(v)
+				}
+			}
+			for j, v := range w.Data[i*in : (i+1)*in] {
+				t.Data[i*in+j] = float32(float64(v) + ad.Config.scale()*sum[j])
+			}
+		}
+		merged.Weights[name] = t
+	}
+	return &merged, nil
+}

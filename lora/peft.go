@@ -1,0 +1,181 @@
+package lora
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gotune/internal/disk"
+	"gotune/internal/hf"
+	"gotune/model"
+)
+
+// The names of PEFT's files and the prefix of its keys.
+const (
+	configFile  = "adapter_config.json"
+	weightsFile = "adapter_model.safetensors"
+	prefix      = "base_model.model."
+)
+
+// peftConfig is what Save writes; PEFT fills in the rest with its defaults.
+type peftConfig struct {
+	BaseModel     string   `json:"base_model_name_or_path"`
+	Bias          string   `json:"bias"`
+	FanInFanOut   bool     `json:"fan_in_fan_out"`
+	InferenceMode bool     `json:"inference_mode"`
+	InitWeights   bool     `json:"init_lora_weights"`
+	Alpha         float64  `json:"lora_alpha"`
+	Dropout       float64  `json:"lora_dropout"`
+	PEFTType      string   `json:"peft_type"`
+	Rank          int      `json:"r"`
+	Targets       []string `json:"target_modules"`
+	TaskType      string   `json:"task_type"`
+	UseDoRA       bool     `json:"use_dora"`
+	UseRSLoRA     bool     `json:"use_rslora"`
+}
+
+// Save writes adapter_config.json and adapter_model.safetensors (float32) to a
+// folder, which is made if need be. The name of the base is recorded as PEFT
+// does.
+func (ad *Adapter) Save(dir, base string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("saving the adapter: %w", err)
+	}
+	tensors := make(map[string]hf.Tensor)
+	for _, p := range ad.Parameters() {
+		tensors[prefix+p.Name] = hf.Tensor{Shape: p.Shape, Data: p.Value}
+	}
+	c := peftConfig{
+		BaseModel: base, Bias: "none", InferenceMode: true, InitWeights: true, Alpha: ad.Config.Alpha,
+		Dropout: ad.Config.Dropout, PEFTType: "LORA", Rank: ad.Config.Rank,
+		Targets: slices.Sorted(slices.Values(ad.Config.Targets)), TaskType: "CAUSAL_LM",
+	}
+	raw, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("saving the adapter: %w", err)
+	}
+	if err := hf.WriteFile(filepath.Join(dir, weightsFile), tensors, hf.F32); err != nil {
+		return fmt.Errorf("saving the adapter: %w", err)
+	}
+	if err := disk.WriteBytes(filepath.Join(dir, configFile), append(raw, '\n')); err != nil {
+		return fmt.Errorf("saving the adapter: %w", err)
+	}
+	return nil
+}
+
+// Load reads an adapter in PEFT's files for a model. The name is for messages.
+// An option that would change the adapter and is not supported, a key that
+// matches nothing, and a base of another shape are errors.
+func Load(src fs.FS, name string, m *model.Model) (*Adapter, error) {
+	ad, err := load(src, m)
+	if err != nil {
+		return nil, fmt.Errorf("adapter %s: %w", name, err)
+	}
+	return ad, nil
+}
+
+func load(src fs.FS, m *model.Model) (*Adapter, error) {
+	c, err := readConfig(src)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", configFile, err)
+	}
+	ad, err := empty(c, m)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not fit the model: %w", configFile, err)
+	}
+	if _, err := fs.Stat(src, weightsFile); err != nil {
+		return nil, fmt.Errorf("the folder has no %s: %w", weightsFile, err)
+	}
+	tensors, err := hf.ReadFS(src, weightsFile, weightsFile)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ad.Parameters() {
+		key := prefix + p.Name
+		t, ok := tensors[key]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s has no tensor %s", weightsFile, key)
+		case !slices.Equal(t.Shape, p.Shape):
+			return nil, fmt.Errorf("tensor %s has shape %v, rank and model ask for %v: the adapter belongs to another base", key, t.Shape, p.Shape)
+		}
+		copy(p.Value, t.Data)
+		delete(tensors, key)
+	}
+	if len(tensors) > 0 {
+		left := slices.Sorted(maps.Keys(tensors))
+		return nil, fmt.Errorf("%s has %d tensors that match nothing in the model, the first is %s", weightsFile, len(left), left[0])
+	}
+	return ad, nil
+}
+
+// inert lists keys of adapter_config.json that do not change the adapter.
+var inert = map[string]bool{
+	"base_model_name_or_path": true, "inference_mode": true, "task_type": true, "revision": true, "auto_mapping": true,
+	"init_lora_weights": true, "peft_version": true, "runtime_config": true, "loftq_config": true, "eva_config": true,
+	"corda_config": true, "lora_ga_config": true, "ensure_weight_tying": true, "qalora_group_size": true,
+	"megatron_core": true, "layers_pattern": true,
+}
+
+// readConfig reads adapter_config.json.
+func readConfig(src fs.FS) (Config, error) {
+	var c Config
+	raw, err := fs.ReadFile(src, configFile)
+	if err != nil {
+		return c, err
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return c, fmt.Errorf("not a JSON object: %w", err)
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		value := strings.TrimSpace(string(keys[key]))
+		var err error
+		switch key {
+		case "r":
+			err = json.Unmarshal(keys[key], &c.Rank)
+		case "lora_alpha":
+			err = json.Unmarshal(keys[key], &c.Alpha)
+		case "lora_dropout":
+			err = json.Unmarshal(keys[key], &c.Dropout)
+		case "target_modules":
+			if json.Unmarshal(keys[key], &c.Targets) != nil {
+				err = fmt.Errorf("it is %s, which is not supported (supported: a list of names)", value)
+			}
+		case "peft_type":
+			if value != `"LORA"` {
+				err = fmt.Errorf("it is %s, which is not supported (supported: \"LORA\")", value)
+			}
+		case "bias":
+			if value != `"none"` {
+				err = fmt.Errorf("it is %s, which is not supported (supported: \"none\")", value)
+			}
+		default:
+			if !inert[key] && !off(value) {
+				err = fmt.Errorf("it is %s, which would change the adapter and is not supported", value)
+			}
+		}
+		if err != nil {
+			return c, fmt.Errorf("key %q: %w", key, err)
+		}
+	}
+	if c.Rank == 0 || c.Targets == nil {
+		return c, errors.New(`the keys "r" and "target_modules" are needed`)
+	}
+	if keys["lora_alpha"] == nil {
+		c.Alpha = 8 // PEFT's default
+	}
+	slices.Sort(c.Targets)
+	return c, nil
+}
+
+// off reports values that switch an option off.
+func off(value string) bool {
+	return slices.Contains([]string{"null", "false", "{}", "[]", `""`, "0"}, value)
+}

@@ -10,7 +10,6 @@ import (
 type builder struct {
 	config Config
 	chat   *ChatML
-	bos    []int32 // what the tokenizer's files ask for: one id or none
 	eos    []int32 // one id or none
 	data   *Dataset
 	report *Report
@@ -24,9 +23,6 @@ type builder struct {
 func newBuilder(c Config) *builder {
 	d := &Dataset{maxLength: c.MaxLength}
 	b := &builder{config: c, chat: NewChatML(c.Tokenizer), data: d, report: &d.report}
-	if id, ok := c.Tokenizer.BOS(); ok && c.Tokenizer.AddsBOS() {
-		b.bos = []int32{id}
-	}
 	if id, ok := c.Tokenizer.EOS(); ok {
 		b.eos = []int32{id}
 		d.pad = id // where there is no token for padding; padding is never a target
@@ -81,9 +77,7 @@ func (b *builder) raw(prompt, completion string) int {
 	if len(first) == 0 {
 		first = after
 	}
-	if len(b.bos) > 0 && (len(first) == 0 || first[0] != b.bos[0]) {
-		b.ids = append(b.ids, b.bos...)
-	}
+	b.ids = append(b.ids, missingBOS(b.config.Tokenizer, first)...)
 	b.ids = append(b.ids, before...)
 	start := len(b.ids)
 	b.ids = append(b.ids, after...)
@@ -105,6 +99,22 @@ func (b *builder) raw(prompt, completion string) int {
 		b.target = append(b.target, i >= from && learned > 0)
 	}
 	return start
+}
+
+// EncodePrompt returns the ids of a raw prompt as training met them: BOS first
+// where the tokenizer's files ask for it and the prompt does not bring it.
+func EncodePrompt(t Tokenizer, prompt string) []int32 {
+	ids := t.Encode(prompt)
+	return append(missingBOS(t, ids), ids...)
+}
+
+// missingBOS returns BOS where it is asked for and ids do not begin with it.
+func missingBOS(t Tokenizer, ids []int32) []int32 {
+	bos, ok := t.BOS()
+	if !ok || !t.AddsBOS() || len(ids) > 0 && ids[0] == bos {
+		return nil
+	}
+	return []int32{bos}
 }
 
 // conversation puts messages through the template and returns the number of

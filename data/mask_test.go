@@ -189,3 +189,22 @@ func TestPromptIsWhatTrainingMeets(t *testing.T) {
 		t.Errorf("Stop() = %d, %v", id, ok)
 	}
 }
+
+func TestEncodePrompt(t *testing.T) {
+	bos := byteTokenizer{bos: "<s>"}
+	tests := []struct {
+		tokenizer byteTokenizer
+		prompt    string
+		want      []int32
+	}{
+		{base, "ab", []int32{'a', 'b'}},
+		{bos, "ab", []int32{bosMark, 'a', 'b'}},
+		{bos, "<s>ab", []int32{bosMark, 'a', 'b'}},
+		{bos, "", []int32{bosMark}},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, data.EncodePrompt(tt.tokenizer, tt.prompt)); diff != "" {
+			t.Errorf("%q: -want +got:\n%s", tt.prompt, diff)
+		}
+	}
+}

@@ -92,7 +92,7 @@ func explain(line []byte, err error) error {
 		return fmt.Errorf("invalid JSON at byte %d of the line: %w", syntax.Offset, err)
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(line), []byte("[")) {
-		return errArray
+		return errors.New("this is a JSON array; a file of rows has one object a line, without brackets or commas between them")
 	}
 	return fmt.Errorf("a row is a JSON object, not a %s", kindOf(line))
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,13 +50,13 @@ func read(ctx context.Context, path string, columns Columns, h io.Writer, add fu
 	switch ext := strings.ToLower(filepath.Ext(path)); ext {
 	case ".jsonl", ".json", ".ndjson":
 		return readJSONL(ctx, path, in, columns, add)
-	case ".txt", ".text", ".md", "":
+	case ".txt", ".text", ".md":
 		if columns != (Columns{}) {
 			return fmt.Errorf("%s is plain text and has no columns; leave out %q", path, columns)
 		}
 		return readText(path, in, add)
 	default:
-		return fmt.Errorf("%s: a file ending in %s cannot be read; JSON lines end in .jsonl or .json, plain text in .txt", path, ext)
+		return fmt.Errorf("%s: a file ending in %q cannot be read; JSON lines end in .jsonl or .json, plain text in .txt", path, ext)
 	}
 }
 
@@ -116,5 +115,3 @@ func readWorld(ctx context.Context, path, name string, h io.Writer, add func(*ro
 	}
 	return nil
 }
-
-var errArray = errors.New("this is a JSON array; a file of rows has one object a line, without brackets or commas between them")

@@ -1,0 +1,85 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// A Level is a set of instructions that the loops are written for.
+type Level int
+
+// The levels, from the one that every machine has upwards.
+const (
+	Generic Level = iota // plain Go
+	AVX2                 // AVX2 and FMA, 8 lanes
+)
+
+func (l Level) String() string {
+	switch l {
+	case Generic:
+		return "generic"
+	case AVX2:
+		return "avx2"
+	}
+	return fmt.Sprintf("level %d", int(l))
+}
+
+// Variable is the environment variable that selects a lower level than the best.
+const Variable = "GOTUNE_CPU"
+
+var (
+	level    Level
+	code     *table // the loops of the active level
+	probeErr error
+)
+
+func init() {
+	level, probeErr = choose(os.Getenv(Variable), Levels())
+	code = tables[level]
+}
+
+// Active returns the level in use: the best one of this machine, or the one that
+// the environment variable GOTUNE_CPU names.
+func Active() Level { return level }
+
+// Probe returns an error if GOTUNE_CPU names a level that does not exist or that
+// this machine lacks. The best level is in use then.
+func Probe() error { return probeErr }
+
+// Levels returns the levels that this machine can run, the lowest first.
+func Levels() []Level {
+	all := []Level{Generic}
+	for l := Generic + 1; int(l) < len(tables); l++ {
+		if tables[l] != nil && supported(l) {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+func choose(name string, have []Level) (Level, error) {
+	best := have[len(have)-1]
+	if name == "" {
+		return best, nil
+	}
+	names := make([]string, len(have))
+	for i, l := range have {
+		if names[i] = l.String(); names[i] == name {
+			return l, nil
+		}
+	}
+	return best, fmt.Errorf("%s=%s: this machine and build have %s", Variable, name, strings.Join(names, ", "))
+}
+
+// SetLevel makes l the active level and returns a function that undoes it. It is
+// for tests and for measuring, and must not be called while a kernel runs. It
+// panics if this machine lacks the level.
+func SetLevel(l Level) (restore func()) {
+	if int(l) >= len(tables) || tables[l] == nil || !supported(l) {
+		panic(fmt.Sprintf("kernel: this machine has no level %v", l))
+	}
+	old := level
+	level, code = l, tables[l]
+	return func() { level, code = old, tables[old] }
+}

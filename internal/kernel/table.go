@@ -1,0 +1,47 @@
+package kernel
+
+// A table holds the loops of one level. The Go functions in generic.go define
+// what each computes. Slices that are read or written together have the length of
+// the first one unless it says otherwise; callers check that.
+type table struct {
+	// rows and cols give the size of the block of C that the matrix kernel keeps in registers.
+	rows, cols int
+
+	// gemm computes C[m,n] = A[m,k]·B[k,n], n <= cols, from 0 or, with add, from the old C.
+	// A's element (i, p) is a[i·ar + p·ac]; B's row p is b[p·br:] and has cols
+	// elements that may be read unless n < cols and masked is set.
+	gemm func(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)
+	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·cols:], the rest of a row 0.
+	packB func(dst, b []float32, br, n, k int)
+	// packBT does the same for the transpose: element (p, j) is b[j·br + p].
+	packBT func(dst, b []float32, br, n, k int)
+	// packA copies k rows of m elements, m <= rows, from a[p·ac:] to dst[p·rows:]. Up to
+	// 16 elements behind the last row of dst are overwritten with anything.
+	packA func(dst, a []float32, ac, m, k int)
+
+	add        func(dst, a, b []float32)                      // dst = a + b
+	scale      func(dst, x []float32, s float32, add bool)    // dst = s·x
+	dot        func(x, y []float32) float32                   // Σ x·y
+	dot3       func(x, y, z []float32) float32                // Σ (x·y)·z
+	sumSquares func(x []float32) float64                      // Σ x², in float64
+	exp        func(dst, x []float32)                         // dst = eˣ
+	normalize  func(y, x, w []float32, inv float32)           // y = (x·inv)·w
+	normBack   func(dx, dy, w, x []float32, inv, c float32, add bool) // dx = (dy·w)·inv − c·x
+	normBackW  func(dw, dy, x []float32, inv float32)         // dw = dy·(x·inv) + dw, fused
+	// rotate turns heads pairs of half vectors: (a, b) → (a·cos − b·sin, b·cos + a·sin).
+	// len(cos) is half the width of a head.
+	rotate     func(y, x, cos, sin []float32, heads int, inverse, add bool)
+	swiglu     func(y, gate, up []float32)
+	swigluBack func(dgate, dup, dy, gate, up []float32, addG, addU bool)
+	max        func(x []float32) float32
+	// softmax writes exp(x·s − max) over x and returns the max of x·s and the sum.
+	softmax func(x []float32, s float32) (max, sum float32)
+	// softmaxBack turns scores into probabilities, p = exp(x·s − lse), and dp into
+	// the gradient of the scores before scaling, dp = p·(dp − delta)·s.
+	softmaxBack func(x, dp []float32, s, lse, delta float32)
+	adamw       func(p, g, m, v []float32, c *adamwConstants)
+	dropout     func(y, x []float32, d *dropoutConstants, first uint32, add bool)
+	// peak runs n rounds of 12 independent multiply-adds on registers and returns
+	// the number of floating-point operations that were done.
+	peak func(n int) float64
+}

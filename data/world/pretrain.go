@@ -1,0 +1,142 @@
+package world
+
+import (
+	"iter"
+	"strconv"
+	"strings"
+
+	"gotune/internal/rng"
+)
+
+// Rounds is how often the pre-training corpus goes through all subjects. In a
+// round each fact is told twice: once in a life of its subject, and once among
+// facts of others; and each fact of the first third is asked about once.
+const Rounds = 104
+
+// Documents of a round, besides one life for every subject.
+const (
+	gatherSize  = 8   // statements in a gathering
+	quizSize    = 5   // questions in a quiz
+	stories     = 125 // a fifth of all tokens is in stories and drills
+	drills      = 110
+	heldOutDocs = 240
+)
+
+// pretrain yields the rounds one after the other, each in an order of its own.
+func (w *World) pretrain() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for i := range Rounds {
+			for _, text := range w.round(rng.New(w.seed, "world", "pretrain", strconv.Itoa(i))) {
+				if !yield(Row{Text: text}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pretrainHeldOut yields the first documents of a round that pretrain lacks.
+func (w *World) pretrainHeldOut() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for _, text := range w.round(rng.New(w.seed, "world", "pretrain-heldout"))[:heldOutDocs] {
+			if !yield(Row{Text: text}) {
+				return
+			}
+		}
+	}
+}
+
+// fact points at one fact of a subject.
+type fact struct {
+	subject   *Subject
+	attribute int
+}
+
+// answer replies to any question about the fact.
+func (f fact) answer() string {
+	return f.subject.fill(f.subject.Kind.attributes()[f.attribute].answer, f.subject.Facts[f.attribute])
+}
+
+// round renders the documents of one round and shuffles them.
+func (w *World) round(r *rng.Stream) []string {
+	var docs []string
+	var all, asked []fact
+	for _, s := range w.Subjects {
+		docs = append(docs, life(r, s))
+		for a := range s.Facts {
+			all = append(all, fact{s, a})
+			if s.Third == Asked {
+				asked = append(asked, fact{s, a})
+			}
+		}
+	}
+	docs = append(docs, groups(r, all, gatherSize, gathering)...)
+	docs = append(docs, groups(r, asked, quizSize, quiz)...)
+	for range stories {
+		docs = append(docs, story(r))
+	}
+	for range drills {
+		docs = append(docs, drill(r))
+	}
+	return shuffled(r, docs)
+}
+
+// shuffled returns a copy of list in an order drawn from r.
+func shuffled[T any](r *rng.Stream, list []T) []T {
+	out := make([]T, len(list))
+	for i, j := range r.Perm(len(list)) {
+		out[i] = list[j]
+	}
+	return out
+}
+
+// pick returns one of the list.
+func pick[T any](r *rng.Stream, list []T) T { return list[r.IntN(len(list))] }
+
+// groups shuffles the facts and renders them size at a time.
+func groups(r *rng.Stream, facts []fact, size int, render func(*rng.Stream, []fact) string) []string {
+	var docs []string
+	facts = shuffled(r, facts)
+	for len(facts) > 0 {
+		n := min(size, len(facts))
+		docs = append(docs, render(r, facts[:n]))
+		facts = facts[n:]
+	}
+	return docs
+}
+
+// tell states a fact in one of its attribute's statements.
+func tell(r *rng.Stream, f fact) string {
+	return f.subject.statement(f.attribute, r.IntN(len(f.subject.Kind.attributes()[f.attribute].statements)))
+}
+
+// life tells all facts of one subject in an order drawn anew.
+func life(r *rng.Stream, s *Subject) string {
+	sentences := make([]string, len(s.Facts))
+	for i, a := range r.Perm(len(s.Facts)) {
+		sentences[i] = tell(r, fact{s, a})
+	}
+	return strings.Join(sentences, " ")
+}
+
+// gathering tells facts of several subjects, on one line or one a line.
+func gathering(r *rng.Stream, facts []fact) string {
+	sentences := make([]string, len(facts))
+	for i, f := range facts {
+		sentences[i] = tell(r, f)
+	}
+	return strings.Join(sentences, pick(r, []string{" ", "\n"}))
+}
+
+// quiz asks and answers in one of three plain forms: the marks of a chat occur
+// nowhere in pre-training.
+func quiz(r *rng.Stream, facts []fact) string {
+	form := pick(r, [][2]string{{"Question: ", "Answer: "}, {"Q: ", "A: "}, {"", ""}})
+	var b strings.Builder
+	for _, f := range facts {
+		a := &f.subject.Kind.attributes()[f.attribute]
+		b.WriteString(form[0] + f.subject.fill(pick(r, a.wordings(W0, W1)).pattern, "") + "\n")
+		b.WriteString(form[1] + f.answer() + "\n")
+	}
+	return b.String()
+}

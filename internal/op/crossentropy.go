@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"unsafe"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -15,7 +16,9 @@ const noTarget = -100
 // chunkFloats bounds the logits that exist at a time.
 const chunkFloats = 8 << 20
 
-// chunkRows is the largest number of rows in a chunk.
+// chunkRows is the largest number of rows in a chunk. It changes no bit of the
+// results: rows do not depend on each other, and sums over rows go on from chunk
+// to chunk.
 const chunkRows = 512
 
 type crossEntropy struct{ n, c, v int }
@@ -68,9 +71,10 @@ func (k crossEntropy) chunk() int {
 	return min(k.n, chunkRows, max(16, chunkFloats/k.v/16*16))
 }
 
-// A chunk needs its rows of hidden, the gradients of these, logits, nll and hit.
+// A chunk needs the numbers of its rows and their targets, its rows of hidden,
+// the gradients of these, logits, nll and hit.
 func (k crossEntropy) Scratch(alive []bool) int {
-	return k.chunk() * (k.c*(1+count(alive[3])) + k.v + 2)
+	return k.chunk() * (2 + k.c*(1+count(alive[3])) + k.v + 2)
 }
 
 func (k crossEntropy) Run(c *Call) error {
@@ -87,10 +91,11 @@ func (k crossEntropy) Run(c *Call) error {
 		clear(dw)
 	}
 	sum := 0.0
-	var rows, wanted [chunkRows]int32
+	chunk := k.chunk()
+	rows, wanted := asInts(c.Scratch[:chunk]), asInts(c.Scratch[chunk:2*chunk])
 	for at := 0; at < k.n; {
 		m := 0
-		for ; at < k.n && m < k.chunk(); at++ {
+		for ; at < k.n && m < chunk; at++ {
 			if targets[at] != noTarget {
 				rows[m], wanted[m] = int32(at), targets[at]
 				m++
@@ -108,7 +113,7 @@ func (k crossEntropy) Run(c *Call) error {
 
 // rows computes one chunk and returns its sum of nll.
 func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
-	m, rest := len(rows), c.Scratch
+	m, rest := len(rows), c.Scratch[2*k.chunk():]
 	take := func(n int) []float32 {
 		part := rest[:n]
 		rest = rest[n:]
@@ -142,6 +147,11 @@ func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
 		kernel.MatMulTN(c.Team, matrix(dw, k.v, k.c), l, matrix(hidden, m, k.c), true)
 	}
 	return sum
+}
+
+// asInts uses working memory for integers.
+func asInts(f []float32) []int32 {
+	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(f))), len(f))
 }
 
 func (crossEntropy) inputs() []bool { return []bool{true, true, false, false} }

@@ -19,15 +19,15 @@ type table struct {
 	// 16 elements behind the last row of dst are overwritten with anything.
 	packA func(dst, a []float32, ac, m, k int)
 
-	add        func(dst, a, b []float32)                      // dst = a + b
-	scale      func(dst, x []float32, s float32, add bool)    // dst = s·x
-	dot        func(x, y []float32) float32                   // Σ x·y
-	dot3       func(x, y, z []float32) float32                // Σ (x·y)·z
-	sumSquares func(x []float32) float64                      // Σ x², in float64
-	exp        func(dst, x []float32)                         // dst = eˣ
-	normalize  func(y, x, w []float32, inv float32)           // y = (x·inv)·w
+	add        func(dst, a, b []float32)                              // dst = a + b
+	scale      func(dst, x []float32, s float32, add bool)            // dst = s·x
+	dot        func(x, y []float32) float32                           // Σ x·y
+	dot3       func(x, y, z []float32) float32                        // Σ (x·y)·z
+	sumSquares func(x []float32) float64                              // Σ x², in float64
+	exp        func(dst, x []float32)                                 // dst = eˣ
+	normalize  func(y, x, w []float32, inv float32)                   // y = (x·inv)·w
 	normBack   func(dx, dy, w, x []float32, inv, c float32, add bool) // dx = (dy·w)·inv − c·x
-	normBackW  func(dw, dy, x []float32, inv float32)         // dw = dy·(x·inv) + dw, fused
+	normBackW  func(dw, dy, x []float32, inv float32)                 // dw = dy·(x·inv) + dw, fused
 	// rotate turns heads pairs of half vectors: (a, b) → (a·cos − b·sin, b·cos + a·sin).
 	// len(cos) is half the width of a head.
 	rotate     func(y, x, cos, sin []float32, heads int, inverse, add bool)

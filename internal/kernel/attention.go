@@ -1,0 +1,177 @@
+package kernel
+
+// An AttentionShape is the shape of causal attention over B rows of T tokens.
+// Heads/KVHeads neighbouring query heads share a key head. Scale multiplies the
+// scores, usually 1/√HeadDim.
+type AttentionShape struct {
+	B, T, Heads, KVHeads, HeadDim int
+	Scale                         float32
+}
+
+func (s AttentionShape) check() {
+	check(s.B >= 0 && s.T >= 0 && s.KVHeads > 0 && s.Heads%s.KVHeads == 0 && s.HeadDim > 0, "a wrong shape of attention")
+}
+
+// AttentionScratch is the number of elements of scratch that AttentionBackward
+// needs: none, its blocks live with the threads of the team.
+func AttentionScratch(s AttentionShape) int { return 0 }
+
+// queryBlock is the number of queries whose scores are computed at a time.
+const queryBlock = 48
+
+// attentionJob is one or several rows of causal attention. An item is a piece of
+// the queries of one key head: every splits-th block of queryBlock queries.
+type attentionJob struct {
+	o, lse, q, k, v []float32
+	positions       []int32 // nil: one segment
+	s               AttentionShape
+	keys            int // rows of k and v for each of the B rows
+	first           int // the index of a row's first query among the keys
+	splits          int
+}
+
+// Attention computes causal attention
+//
+//	o = softmax(Scale·q·kᵀ)·v,  lse = log Σ exp(Scale·q·kᵀ)
+//
+// for q, o [B·T, Heads·HeadDim], k, v [B·T, KVHeads·HeadDim], lse [B·T, Heads].
+// Token t of a row attends to the tokens t − positions[t] … t of the row, so that
+// segments of a packed row do not see each other. The scores of a few queries
+// exist at a time. A token's result depends on its segment alone, to the bit: it is
+// the same packed with others or not. (Differs from the online softmax of Dao
+// and others, 2022, in that the scores of a query are all there before the
+// largest is taken; a thread's buffer grows with T, not with T².)
+func Attention(t *Team, o, lse, q, k, v []float32, positions []int32, s AttentionShape) {
+	s.check()
+	n := s.B * s.T
+	check(len(o) >= n*s.Heads*s.HeadDim && len(q) >= n*s.Heads*s.HeadDim && len(lse) >= n*s.Heads &&
+		len(k) >= n*s.KVHeads*s.HeadDim && len(v) >= n*s.KVHeads*s.HeadDim && len(positions) >= n,
+		"Attention: a slice is too short")
+	t = t.single()
+	t.jobs.attention = attentionJob{o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, keys: s.T}
+	t.splitAttention(&t.jobs.attention)
+}
+
+// CachedAttention is Attention for n queries of one row that stand at first …
+// first+n-1, over the rows 0 … first+n-1 of a cache of keys and values, all one
+// segment: q, o [n, Heads·HeadDim]; kcache, vcache [capacity, KVHeads·HeadDim].
+// B and T of the shape are not looked at. The bits are those of Attention.
+func CachedAttention(t *Team, o, q, kcache, vcache []float32, first, n int, s AttentionShape) {
+	s.B, s.T = 1, n
+	s.check()
+	check(first >= 0 && len(o) >= n*s.Heads*s.HeadDim && len(q) >= n*s.Heads*s.HeadDim &&
+		len(kcache) >= (first+n)*s.KVHeads*s.HeadDim && len(vcache) >= (first+n)*s.KVHeads*s.HeadDim,
+		"CachedAttention: a slice is too short")
+	t = t.single()
+	t.jobs.attention = attentionJob{o: o, q: q, k: kcache, v: vcache, s: s, keys: first + n, first: first}
+	t.splitAttention(&t.jobs.attention)
+}
+
+// splitAttention splits the queries of a key head only if there are few heads,
+// because each piece packs the keys and values anew.
+func (t *Team) splitAttention(j *attentionJob) {
+	heads := j.s.B * j.s.KVHeads
+	j.splits = 1
+	for heads > 0 && heads*j.splits < 3*t.threads && j.s.T >= 4*queryBlock*j.splits {
+		j.splits *= 2
+	}
+	work := j.s.T * j.keys * j.s.HeadDim * j.s.Heads / j.s.KVHeads / j.splits
+	t.split(j, heads*j.splits, max(1, 100_000/max(1, work)))
+}
+
+func (j *attentionJob) run(w *worker, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		head := i / j.splits
+		j.head(w, head/j.s.KVHeads, head%j.s.KVHeads, i%j.splits)
+	}
+}
+
+// start returns the first key that query t of row b attends to, and the end of
+// the queries from t on, before limit, that start at the same key.
+func (j *attentionJob) start(b, t, limit int) (start, end int) {
+	return segment(j.positions, b*j.s.T, t, limit)
+}
+
+func segment(positions []int32, row, t, limit int) (start, end int) {
+	if positions == nil {
+		return 0, limit
+	}
+	start = t - int(positions[row+t])
+	check(start >= 0, "a position is larger than its index in the row")
+	for end = t + 1; end < limit && end-int(positions[row+end]) == start; {
+		end++
+	}
+	return start, end
+}
+
+func (j *attentionJob) head(w *worker, b, kv, split int) {
+	s, d := j.s, j.s.HeadDim
+	width, kvWidth := s.Heads*d, s.KVHeads*d
+	keys, values := j.k[b*j.keys*kvWidth+kv*d:], j.v[b*j.keys*kvWidth+kv*d:]
+	packedK := w.packRowsT(&w.keys, keys, kvWidth, j.keys, d)
+	packedV := w.packRows(&w.values, values, kvWidth, j.keys, d)
+	for block := split * queryBlock; block < s.T; block += j.splits * queryBlock {
+		limit := min(block+queryBlock, s.T)
+		for t := block; t < limit; {
+			start, end := j.start(b, t, limit)
+			for h := kv * s.Heads / s.KVHeads; h < (kv+1)*s.Heads/s.KVHeads; h++ {
+				at := (b*s.T+t)*width + h*d
+				j.queries(w, operand{j.q[at:], width, 1}, j.o[at:], packedK, packedV, start, j.first+t, end-t)
+				if j.lse != nil {
+					for i := range end - t {
+						j.lse[(b*s.T+t+i)*s.Heads+h] = w.lse[i]
+					}
+				}
+			}
+			t = end
+		}
+	}
+}
+
+// queries computes m queries, the first of them at key index t, over the keys
+// from start on, and leaves their lse in w.lse.
+func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float32, start, t, m int) {
+	cols, d := code.cols, j.s.HeadDim
+	from := start / cols * cols // panels of keys begin at multiples of cols
+	end := t + m
+	stride := (end-from+cols-1)/cols*cols + cols
+	scores := grow(&w.scores, m*stride)
+	for n0 := from; n0 < end; n0 += cols {
+		code.gemm(scores[n0-from:], stride, q.data, q.row, 1, packedK[n0*d:], cols, m, min(cols, end-n0), d, false)
+	}
+	for i := range m {
+		row := scores[i*stride+start-from : i*stride+end-from]
+		largest, sum := code.softmax(row[:t+i+1-start], j.s.Scale)
+		clear(row[t+i+1-start:])
+		w.sum[i], w.lse[i] = sum, logSum(largest, sum)
+	}
+	for p := 0; p < d; p += cols {
+		code.gemm(o[p:], q.row, scores[start-from:], stride, 1, packedV[p*j.keys+start*cols:], cols, m, min(cols, d-p), end-start, false)
+	}
+	for i := range m {
+		row := o[i*q.row : i*q.row+d]
+		code.scale(row, row, 1/w.sum[i], false)
+	}
+}
+
+// packRows packs n rows of d elements as the second factor of a product over the
+// rows: panels of code.cols columns, each with all n rows.
+func (w *worker) packRows(buffer *[]float32, x []float32, stride, n, d int) []float32 {
+	cols := code.cols
+	packed := grow(buffer, (d+cols-1)/cols*cols*n)
+	for p := 0; p < d; p += cols {
+		code.packB(packed[p*n:], x[p:], stride, min(cols, d-p), n)
+	}
+	return packed
+}
+
+// packRowsT packs n rows of d elements as the second factor of a product over the
+// d elements: panels of code.cols rows.
+func (w *worker) packRowsT(buffer *[]float32, x []float32, stride, n, d int) []float32 {
+	cols := code.cols
+	packed := grow(buffer, (n+cols-1)/cols*cols*d)
+	for p := 0; p < n; p += cols {
+		code.packBT(packed[p*d:], x[p*stride:], stride, min(cols, n-p), d)
+	}
+	return packed
+}

@@ -1,0 +1,32 @@
+package kernel
+
+import "unsafe"
+
+// buffers is the memory of one thread. Each slice grows to the largest size
+// asked for.
+type buffers struct {
+	a, b []float32 // packed pieces of the factors of a product
+
+	// Attention: packed keys and values of a head, the scores of some queries,
+	// and what belongs to each of them.
+	keys, values, keyRows, scores, dscores []float32
+	sum, lse, delta                        [queryBlock]float32
+}
+
+// cacheLine is in bytes.
+const cacheLine = 64
+
+// grow returns n elements, aligned to a cache line, with 16 more behind them that
+// may be written.
+func grow(buffer *[]float32, n int) []float32 {
+	const slack = 16
+	if cap(*buffer) < n+slack {
+		raw := make([]float32, n+slack+cacheLine/4)
+		skip := 0
+		if off := uintptr(unsafe.Pointer(unsafe.SliceData(raw))) % cacheLine; off != 0 {
+			skip = int(cacheLine-off) / 4
+		}
+		*buffer = raw[skip : skip+n+slack]
+	}
+	return (*buffer)[:n]
+}

@@ -1,0 +1,140 @@
+package kernel
+
+// A Matrix is a row-major view: element (i, j) is Data[i·Stride + j], and
+// Stride >= Cols.
+type Matrix struct {
+	Data               []float32
+	Rows, Cols, Stride int
+}
+
+func (m Matrix) check() {
+	check(m.Rows >= 0 && m.Cols >= 0 && m.Stride >= m.Cols, "a matrix has a stride below its columns")
+	check(m.Rows == 0 || m.Cols == 0 || len(m.Data) >= (m.Rows-1)*m.Stride+m.Cols, "a matrix is longer than its data")
+}
+
+// MatMulNN computes C = A·B, or C += A·B with add: c [M, N], a [M, K], b [K, N].
+func MatMulNN(t *Team, c, a, b Matrix, add bool) {
+	check(a.Cols == b.Rows && c.Rows == a.Rows && c.Cols == b.Cols, "the shapes of A·B do not fit")
+	matmul(t, c, a, b, operand{a.Data, a.Stride, 1}, operand{b.Data, b.Stride, 1}, a.Cols, add)
+}
+
+// MatMulNT computes C = A·Bᵀ, or C += A·Bᵀ with add: c [M, N], a [M, K], b [N, K].
+func MatMulNT(t *Team, c, a, b Matrix, add bool) {
+	check(a.Cols == b.Cols && c.Rows == a.Rows && c.Cols == b.Rows, "the shapes of A·Bᵀ do not fit")
+	matmul(t, c, a, b, operand{a.Data, a.Stride, 1}, operand{b.Data, 1, b.Stride}, a.Cols, add)
+}
+
+// MatMulTN computes C = Aᵀ·B, or C += Aᵀ·B with add: c [M, N], a [K, M], b [K, N].
+func MatMulTN(t *Team, c, a, b Matrix, add bool) {
+	check(a.Rows == b.Rows && c.Rows == a.Cols && c.Cols == b.Cols, "the shapes of Aᵀ·B do not fit")
+	matmul(t, c, a, b, operand{a.Data, 1, a.Stride}, operand{b.Data, b.Stride, 1}, a.Rows, add)
+}
+
+// An operand is a factor of a product with the distances between its rows and
+// between its columns, one of which is 1: a transpose is an exchange of the two.
+type operand struct {
+	data     []float32
+	row, col int
+}
+
+func (o operand) at(i, j int) operand {
+	o.data = o.data[i*o.row+j*o.col:]
+	return o
+}
+
+type matmulJob struct {
+	c       []float32
+	cr      int
+	a, b    operand
+	m, n, k int
+	add     bool
+	byRows  bool // the items of the split are rows of C, not columns
+}
+
+func matmul(t *Team, c, ma, mb Matrix, a, b operand, k int, add bool) {
+	c.check()
+	ma.check()
+	mb.check()
+	if c.Rows == 0 || c.Cols == 0 {
+		return
+	}
+	t = t.single()
+	j := &t.jobs.matmul
+	*j = matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add}
+	// About 5 µs of work at 50 products a nanosecond.
+	const worth = 250_000
+	if columns := code.cols; c.Cols >= 2*columns*t.threads {
+		grain := max(1, worth/max(1, c.Rows*k*columns)) * columns
+		t.split(j, c.Cols, grain)
+	} else {
+		j.byRows = true
+		grain := max(1, worth/max(1, c.Cols*k*code.rows)) * code.rows
+		t.split(j, c.Rows, grain)
+	}
+}
+
+func (j *matmulJob) run(w *worker, lo, hi int) {
+	if j.byRows {
+		w.multiply(j.c[lo*j.cr:], j.cr, j.a.at(lo, 0), j.b, hi-lo, j.n, j.k, j.add)
+	} else {
+		w.multiply(j.c[lo:], j.cr, j.a, j.b.at(0, lo), j.m, hi-lo, j.k, j.add)
+	}
+}
+
+// Sizes of the blocks that are packed at a time: their product with the size of
+// an element should stay inside the second-level cache. No result depends on them.
+const (
+	blockK = 256
+	blockM = 192
+	blockN = 512
+)
+
+// multiply computes C[m,n] = A[m,k]·B[k,n] (+ C) on one thread: blocks of B are
+// packed into panels as wide as the matrix kernel, and A is packed if it is
+// transposed.
+func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bool) {
+	if k == 0 {
+		for i := range m {
+			if !add {
+				clear(c[i*cr : i*cr+n])
+			}
+		}
+		return
+	}
+	for n0 := 0; n0 < n; n0 += blockN {
+		nb := min(blockN, n-n0)
+		for k0 := 0; k0 < k; k0 += blockK {
+			kb := min(blockK, k-k0)
+			packed := w.packB(b.at(k0, n0), nb, kb)
+			for m0 := 0; m0 < m; m0 += blockM {
+				mb := min(blockM, m-m0)
+				w.block(c[m0*cr+n0:], cr, a.at(m0, k0), packed, mb, nb, kb, add || k0 > 0)
+			}
+		}
+	}
+}
+
+// packB copies a block of B into panels of code.cols columns.
+func (w *worker) packB(b operand, n, k int) []float32 {
+	cols := code.cols
+	panels := (n + cols - 1) / cols
+	packed := grow(&w.b, panels*cols*k)
+	for p := range panels {
+		panel, n := packed[p*cols*k:(p+1)*cols*k], min(cols, n-p*cols)
+		if from := b.at(0, p*cols); b.col == 1 {
+			code.packB(panel, from.data, b.row, n, k)
+		} else {
+			code.packBT(panel, from.data, b.col, n, k)
+		}
+	}
+	return packed
+}
+
+// block multiplies a block of A by packed panels of B.
+func (w *worker) block(c []float32, cr int, a operand, packed []float32, m, n, k int, add bool) {
+	cols := code.cols
+	for n0 := 0; n0 < n; n0 += cols {
+		panel := packed[n0*k : (n0+cols)*k]
+		code.gemm(c[n0:], cr, a.data, a.row, a.col, panel, cols, m, min(cols, n-n0), k, add)
+	}
+}

@@ -1,0 +1,104 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// namedToken is a token in tokenizer_config.json: its text, or an object with
+// the key content.
+type namedToken string
+
+func (n *namedToken) UnmarshalJSON(b []byte) error {
+	var s struct {
+		Content string `json:"content"`
+	}
+	if json.Unmarshal(b, (*string)(n)) == nil {
+		return nil
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	*n = namedToken(s.Content)
+	return nil
+}
+
+// readSpecials finds BOS, EOS and pad by name in tokenizer_config.json and
+// special_tokens_map.json, else by id in config.json.
+func (t *Tokenizer) readSpecials() error {
+	t.special = specials{bos: -1, eos: -1, pad: -1}
+	roles := []struct {
+		name, id string
+		into     *int32
+	}{
+		{"bos_token", "bos_token_id", &t.special.bos},
+		{"eos_token", "eos_token_id", &t.special.eos},
+		{"pad_token", "pad_token_id", &t.special.pad},
+	}
+	for _, file := range []string{configFile, specialsFile, "config.json"} {
+		if t.files[file] == nil {
+			continue
+		}
+		var keys map[string]json.RawMessage
+		if err := json.Unmarshal(t.files[file], &keys); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		for _, r := range roles {
+			if *r.into >= 0 {
+				continue
+			}
+			var err error
+			if file == "config.json" {
+				err = t.byID(keys[r.id], r.into)
+			} else {
+				err = t.byName(keys[r.name], r.into)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: key %q: %w", file, r.name, err)
+			}
+		}
+		if file == configFile {
+			_ = json.Unmarshal(keys["add_bos_token"], &t.special.addBOS)       // absent is false
+			_ = json.Unmarshal(keys["chat_template"], &t.special.chatTemplate) // a list of templates is not one
+		}
+	}
+	if raw := t.files[templateFile]; raw != nil {
+		t.special.chatTemplate = string(raw)
+	}
+	return nil
+}
+
+func (t *Tokenizer) byName(raw json.RawMessage, into *int32) error {
+	if absent(raw) {
+		return nil
+	}
+	var n namedToken
+	if err := json.Unmarshal(raw, &n); err != nil {
+		return err
+	}
+	id, ok := t.bpe.ids[string(n)]
+	if !ok {
+		return fmt.Errorf("the token %q is not in the vocabulary", n)
+	}
+	*into = id
+	return nil
+}
+
+// byID takes an id, or the first of a list of ids, if the vocabulary has it.
+func (t *Tokenizer) byID(raw json.RawMessage, into *int32) error {
+	var ids []int32
+	var one *int32
+	if !absent(raw) && json.Unmarshal(raw, &one) == nil && one != nil {
+		ids = []int32{*one}
+	} else if !absent(raw) {
+		if err := json.Unmarshal(raw, &ids); err != nil {
+			return err
+		}
+	}
+	if len(ids) > 0 {
+		if _, ok := t.Token(ids[0]); ok {
+			*into = ids[0]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+// Package tokenizer turns text into token ids and back, as Hugging Face's
+// tokenizers does for byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909;
+// Radford et al. 2019 for bytes).
+//
+// A tokenizer.json is a chain of parts: added tokens are cut out of the text, a
+// normalizer rewrites the rest, a pre-tokenizer splits it into words, merges turn
+// the bytes of a word into ids, and a post-processor adds tokens around. A part
+// that is not known is refused by name. [Library] gives the same tokenizer as
+// parts of github.com/sugarme/tokenizer.
+package tokenizer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+// A Tokenizer is safe for concurrent use.
+type Tokenizer struct {
+	files     map[string][]byte // as read or trained, by name; Save writes them
+	normalize func(string) string
+	split     splitter
+	bpe       *bpe
+	added     addedTokens
+	prefix    []int32 // what the post-processor puts before and after
+	suffix    []int32
+	special   specials
+}
+
+// specials are the tokens that a tokenizer's files name by role.
+type specials struct {
+	bos, eos, pad int32 // -1 if not named
+	addBOS        bool
+	chatTemplate  string
+}
+
+// Encode returns the ids of a text. Added tokens inside the text are recognised;
+// none is added around it.
+func (t *Tokenizer) Encode(text string) []int32 { return t.encode(nil, text, true) }
+
+// EncodeText is Encode for text from outside: special tokens that stand in it
+// are ordinary text.
+func (t *Tokenizer) EncodeText(text string) []int32 { return t.encode(nil, text, false) }
+
+// EncodeSpecial is Encode with the tokens that the post-processor adds.
+func (t *Tokenizer) EncodeSpecial(text string) []int32 {
+	ids := t.encode(slices.Clone(t.prefix), text, true)
+	return append(ids, t.suffix...)
+}
+
+func (t *Tokenizer) encode(ids []int32, text string, special bool) []int32 {
+	// Some added tokens are looked for in the raw text and some in the
+	// normalised text between these.
+	t.added.raw.cut(text, special, func(part string, id int32) {
+		if id >= 0 {
+			ids = append(ids, id)
+			return
+		}
+		if t.normalize != nil {
+			part = t.normalize(part)
+		}
+		t.added.normalized.cut(part, special, func(part string, id int32) {
+			if id >= 0 {
+				ids = append(ids, id)
+				return
+			}
+			t.split(part, func(word string) { ids = t.bpe.appendWord(ids, word) })
+		})
+	})
+	return ids
+}
+
+// VocabSize returns one more than the largest id.
+func (t *Tokenizer) VocabSize() int { return len(t.bpe.tokens) }
+
+// Token returns the text under which an id stands in the vocabulary: bytes are
+// written as in tokenizer.json.
+func (t *Tokenizer) Token(id int32) (string, bool) {
+	if id < 0 || int(id) >= len(t.bpe.tokens) || t.bpe.tokens[id] == "" {
+		return "", false
+	}
+	return t.bpe.tokens[id], true
+}
+
+// ID returns the id of an entry of the vocabulary or of an added token.
+func (t *Tokenizer) ID(token string) (int32, bool) {
+	id, ok := t.bpe.ids[token]
+	return id, ok
+}
+
+// BOS returns the token that begins a text, if the files name one.
+func (t *Tokenizer) BOS() (int32, bool) { return t.special.bos, t.special.bos >= 0 }
+
+// EOS returns the token that ends a text, if the files name one.
+func (t *Tokenizer) EOS() (int32, bool) { return t.special.eos, t.special.eos >= 0 }
+
+// Pad returns the token that fills rows, if the files name one.
+func (t *Tokenizer) Pad() (int32, bool) { return t.special.pad, t.special.pad >= 0 }
+
+// AddsBOS reports whether the files ask for BOS before every text: by
+// add_bos_token, or by the post-processor.
+func (t *Tokenizer) AddsBOS() bool {
+	if t.special.bos < 0 {
+		return false
+	}
+	return t.special.addBOS || len(t.prefix) > 0 && t.prefix[0] == t.special.bos
+}
+
+// IsSpecial reports whether an id is an added token marked as special.
+func (t *Tokenizer) IsSpecial(id int32) bool { return t.added.special[id] }
+
+// ChatTemplate returns the Jinja template of the tokenizer's files, or "".
+func (t *Tokenizer) ChatTemplate() string { return t.special.chatTemplate }
+
+// SHA256 returns a hash of everything that changes ids: tokenizer.json and the
+// roles of its special tokens.
+func (t *Tokenizer) SHA256() string {
+	h := sha256.New()
+	h.Write(t.files[tokenizerFile])
+	fmt.Fprintf(h, "\n%d %d %d %t", t.special.bos, t.special.eos, t.special.pad, t.AddsBOS())
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -55,8 +55,8 @@ func (p *Program) bind() {
 		case info.constant != nil:
 			p.floats[v] = info.constant
 		case info.sunk:
-			p.floats[v] = info.into
-		default:
+			p.floats[v] = l.gradients[info.gradient].into
+		case l.offset[v] >= 0:
 			o := l.offset[v]
 			p.floats[v] = memory[o : o+info.size : o+info.size]
 		}

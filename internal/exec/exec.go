@@ -126,10 +126,16 @@ var _ gorgonia.VM = (*Program)(nil)
 // (gorgonia.Let or WithValue); the program reads the memory of those values, so
 // the caller changes inputs by writing to it, and not by binding others.
 func (a *Arena) Compile(g *gorgonia.ExprGraph, c Config) (*Program, error) {
+	buffers := make(map[*float32]bool)
 	for _, gr := range c.Gradients {
-		if gr.Into == nil {
+		first := unsafe.SliceData(gr.Into)
+		if first == nil {
 			return nil, errors.New("compile: a gradient has no buffer")
 		}
+		if buffers[first] {
+			return nil, errors.New("compile: two gradients have the same buffer")
+		}
+		buffers[first] = true
 	}
 	l, outputs, err := prepare(g, c)
 	if err != nil {

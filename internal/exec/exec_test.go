@@ -340,6 +340,10 @@ func TestErrors(t *testing.T) {
 	_, err = arena.Compile(m.g, c)
 	fails("no buffer", "no buffer", err)
 
+	c.Gradients[0] = c.Gradients[1]
+	_, err = arena.Compile(m.g, c)
+	fails("one buffer for two", "the same buffer", err)
+
 	_, err = arena.Compile(m.g, exec.Config{Outputs: []*gorgonia.Node{build(tiny, false).loss}})
 	fails("node of another graph", "no node of the graph", err)
 

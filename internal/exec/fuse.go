@@ -66,18 +66,18 @@ func (p *program) sinkGradients(fuse bool) {
 	removed := make(map[*step]bool)
 	after := make(map[*step][]*step)
 	var atEnd []*step
-	var sink func(v value, into []float32)
-	sink = func(v value, into []float32) {
+	var sink func(v value, g int)
+	sink = func(v value, g int) {
 		s := l.producer[v]
 		only := fuse && s != nil && uses[v] == 1 && !p.values[v].kept
 		if only && isSum(s) {
 			removed[s] = true
-			sink(s.in[0], into)
-			sink(s.in[1], into)
+			sink(s.in[0], g)
+			sink(s.in[1], g)
 			return
 		}
-		dst := p.add(valueInfo{size: p.values[v].size, sunk: true, into: into})
-		if only && s.outputs[l.output[v]].Adds {
+		dst := p.add(valueInfo{size: p.values[v].size, sunk: true, gradient: g})
+		if only && s.outputs[l.output[v]].Adds && !p.sinksInto(s, g) {
 			s.out[l.output[v]] = dst
 			return
 		}
@@ -89,8 +89,8 @@ func (p *program) sinkGradients(fuse bool) {
 			after[s] = append(after[s], c)
 		}
 	}
-	for _, g := range p.gradients {
-		sink(g.value, g.into)
+	for i, g := range p.gradients {
+		sink(g.value, i)
 	}
 	var steps []*step
 	for _, s := range p.steps {
@@ -100,6 +100,17 @@ func (p *program) sinkGradients(fuse bool) {
 		steps = append(steps, after[s]...)
 	}
 	p.steps = append(steps, atEnd...)
+}
+
+// sinksInto reports whether an output of a step goes to a buffer already. Two
+// outputs of one kernel must not share memory.
+func (p *program) sinksInto(s *step, gradient int) bool {
+	for _, v := range s.out {
+		if v != none && p.values[v].sunk && p.values[v].gradient == gradient {
+			return true
+		}
+	}
+	return false
 }
 
 func isSum(s *step) bool {

@@ -24,9 +24,10 @@ type valueInfo struct {
 	leaf *gorgonia.Node
 	// constant is the memory of a constant.
 	constant []float32
-	// sunk values are added to into, a gradient buffer of the caller.
-	sunk bool
-	into []float32
+	// sunk values are added to the caller's buffer for a gradient, an index into
+	// program.gradients.
+	sunk     bool
+	gradient int
 	// kept values can be read after the run.
 	kept bool
 }

@@ -8,7 +8,7 @@ import (
 // layout is a planned program: every value in the arena has a place.
 type layout struct {
 	program
-	offset  []int // by value, in floats; of values in the arena
+	offset  []int // by value, in floats; −1 for values outside the arena
 	scratch []place
 	need    int // floats
 	// born and dead list, by step, the memory that starts or stops to matter.
@@ -39,9 +39,8 @@ type planner struct {
 func (p *program) plan(inPlace bool) *layout {
 	pl := &planner{program: p, links: p.links(), buffers: make([]*buffer, len(p.values))}
 	for at, s := range p.steps {
-		taken := make(map[*buffer]bool)
 		for i := range s.out {
-			pl.output(at, i, inPlace, taken)
+			pl.output(at, i, inPlace)
 		}
 	}
 	l := &layout{program: *p, offset: make([]int, len(p.values)), scratch: make([]place, len(p.steps))}
@@ -67,6 +66,7 @@ func (p *program) plan(inPlace bool) *layout {
 		}
 	}
 	for v, b := range pl.buffers {
+		l.offset[v] = -1
 		if b != nil {
 			l.offset[v] = b.offset
 		}
@@ -81,7 +81,7 @@ func (p *program) plan(inPlace bool) *layout {
 
 // output gives output i of a step its buffer: that of the value it is added to,
 // that of a dying input, or a new one.
-func (pl *planner) output(at, i int, inPlace bool, taken map[*buffer]bool) {
+func (pl *planner) output(at, i int, inPlace bool) {
 	s := pl.steps[at]
 	v := s.out[i]
 	if v == none || !pl.values[v].planned() {
@@ -98,25 +98,25 @@ func (pl *planner) output(at, i int, inPlace bool, taken map[*buffer]bool) {
 	if s.base[i] != none {
 		b = pl.buffers[s.base[i]]
 	} else if inPlace {
-		b = pl.dying(s, i, at, taken)
+		b = pl.dying(s, i, at)
 	}
 	if b == nil {
 		b = &buffer{size: pl.values[v].size, start: at, end: end}
 	}
-	taken[b] = true
 	b.end = max(b.end, end)
 	pl.buffers[v] = b
 }
 
-// dying returns the buffer of an input that output i may overwrite.
-func (pl *planner) dying(s *step, i, at int, taken map[*buffer]bool) *buffer {
+// dying returns the buffer of an input that output i may overwrite. An earlier
+// output that took it made it live on.
+func (pl *planner) dying(s *step, i, at int) *buffer {
 	for _, j := range s.outputs[i].InPlace {
 		v := s.in[j]
 		if v == none {
 			continue
 		}
 		b := pl.buffers[v]
-		if b != nil && b.end == at && b.size == pl.values[s.out[i]].size && !taken[b] {
+		if b != nil && b.end == at && b.size == pl.values[s.out[i]].size {
 			return b
 		}
 	}

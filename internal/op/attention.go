@@ -9,10 +9,7 @@ import (
 	"gotune/internal/kernel"
 )
 
-type attention struct {
-	noScratch
-	kernel.AttentionShape
-}
+type attention struct{ kernel.AttentionShape }
 
 type attentionBackward struct{ kernel.AttentionShape }
 
@@ -27,7 +24,7 @@ func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) (*gor
 	if c.err != nil {
 		return nil, c.err
 	}
-	return applyOne(attention{AttentionShape: s}, q, k, v, positions)
+	return applyOne(attention{s}, q, k, v, positions)
 }
 
 func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) {
@@ -73,7 +70,7 @@ func (k attention) Run(c *Call) error {
 func (attention) inputs() []bool { return []bool{true, true, true, false} }
 
 func (k attention) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
-	d, err := applyBackward(attentionBackward{k.AttentionShape}, dy, a.out[0], a.out[1],
+	d, err := applyBackward(attentionBackward(k), dy, a.out[0], a.out[1],
 		a.in[0], a.in[1], a.in[2], a.in[3])
 	if err != nil {
 		return nil, err

@@ -44,6 +44,27 @@ func (k dot) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
 	return []*gorgonia.Node{d.out[0], nil}, nil
 }
 
+// triple is three times a scalar.
+type triple struct{ noScratch }
+
+// Triple multiplies a scalar by 3.
+func Triple(x *gorgonia.Node) (*gorgonia.Node, error) { return applyOne(triple{}, x) }
+
+func (triple) Name() string      { return "triple" }
+func (triple) Outputs() []Output { return []Output{{Shape: tensor.Shape{}}} }
+func (triple) Run(c *Call) error {
+	c.Out[0][0] = 3 * c.In[0].F[0]
+	return nil
+}
+func (triple) inputs() []bool { return []bool{true} }
+func (triple) gradient(_ *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
+	d, err := applyBackward(triple{}, dy)
+	if err != nil {
+		return nil, err
+	}
+	return d.out, nil
+}
+
 // DropoutMask returns the factors by which n elements are multiplied.
 func DropoutMask(d *Dropout, key [2]int32, n int) []float64 {
 	k := loraLinear{p: float32(d.P), stream: d.Stream}

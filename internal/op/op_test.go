@@ -77,20 +77,21 @@ func (b *bench) gradients(y *gorgonia.Node, yWant []float64, r *gorgonia.Node, w
 	b.check(cost, []*gorgonia.Node{y}, [][]float64{yWant}, leaves, wants)
 }
 
+// check runs the graph with all gradients, on one and on two threads, and then
+// for each gradient alone, so that every set of dead outputs occurs.
 func (b *bench) check(cost *gorgonia.Node, outputs []*gorgonia.Node, values [][]float64, leaves []*gorgonia.Node, wants []want) {
 	b.Helper()
 	grads, err := op.Grad(cost, leaves...)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, threads := range []int{1, 2} {
-		team := kernel.NewTeam(threads)
-		defer team.Close()
-		var buffers []exec.Gradient
-		for _, g := range grads {
-			buffers = append(buffers, exec.Gradient{Node: g, Into: make([]float32, g.Shape().TotalSize())})
+	run := func(team *kernel.Team, outputs []*gorgonia.Node, which ...int) {
+		b.Helper()
+		c := exec.Config{Outputs: outputs, Poison: true}
+		for _, i := range which {
+			c.Gradients = append(c.Gradients, exec.Gradient{Node: grads[i], Into: make([]float32, len(wants[i].grad))})
 		}
-		p, err := exec.NewArena(team).Compile(b.g, exec.Config{Outputs: outputs, Gradients: buffers, Poison: true})
+		p, err := exec.NewArena(team).Compile(b.g, c)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -100,9 +101,21 @@ func (b *bench) check(cost *gorgonia.Node, outputs []*gorgonia.Node, values [][]
 		for i, n := range outputs {
 			near(b.T, n.Name(), p.Value(n), values[i])
 		}
-		for i, w := range wants {
-			near(b.T, "gradient of "+w.leaf.Name(), buffers[i].Into, w.grad)
+		for i, w := range which {
+			near(b.T, "gradient of "+wants[w].leaf.Name(), c.Gradients[i].Into, wants[w].grad)
 		}
+	}
+	var all []int
+	for i := range wants {
+		all = append(all, i)
+	}
+	for _, threads := range []int{1, 2} {
+		team := kernel.NewTeam(threads)
+		defer team.Close()
+		run(team, outputs, all...)
+	}
+	for i := range wants {
+		run(nil, nil, i)
 	}
 }
 
@@ -286,25 +299,55 @@ func TestAddToItself(t *testing.T) {
 	b.gradients(must(op.Add(x, x)), twice, r, want{x, grad})
 }
 
+// The second size needs several chunks of rows.
 func TestCrossEntropy(t *testing.T) {
-	b := newBench(t)
-	n, c, v := 23, 8, 50
-	h, hw := b.floats("hidden", n, c)
-	w, ww := b.floats("weight", v, c)
-	targets := make([]int32, n)
-	for i := range targets {
-		targets[i] = int32(b.rand.IntN(v))
-		if i%3 == 0 {
-			targets[i] = -100
+	for _, n := range []int{23, 1100} {
+		b := newBench(t)
+		c, v := 8, 50
+		h, hw := b.floats("hidden", n, c)
+		w, ww := b.floats("weight", v, c)
+		targets := make([]int32, n)
+		for i := range targets {
+			targets[i] = int32(b.rand.IntN(v))
+			if i%3 == 0 && i < 500 {
+				targets[i] = -100
+			}
 		}
+		loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.scalar("scale", 0.125))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lossWant, nllWant, hitWant, dh, dw := ref.CrossEntropy64(hw, ww, targets, 0.125, c)
+		b.check(loss, []*gorgonia.Node{loss, nll, hit}, [][]float64{{lossWant}, nllWant, hitWant},
+			[]*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
 	}
-	loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.scalar("scale", 0.125))
+}
+
+func TestCrossEntropyWithoutTargets(t *testing.T) {
+	b := newBench(t)
+	h, _ := b.floats("hidden", 3, 4)
+	w, _ := b.floats("weight", 5, 4)
+	loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", -100, -100, -100), b.scalar("scale", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	lossWant, nllWant, hitWant, dh, dw := ref.CrossEntropy64(hw, ww, targets, 0.125, c)
-	b.check(loss, []*gorgonia.Node{loss, nll, hit}, [][]float64{{lossWant}, nllWant, hitWant},
-		[]*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
+	b.check(loss, []*gorgonia.Node{loss, nll, hit}, [][]float64{{0}, {0, 0, 0}, {0, 0, 0}},
+		[]*gorgonia.Node{h, w}, []want{{h, make([]float64, 12)}, {w, make([]float64, 20)}})
+}
+
+// TestCrossEntropyScaled: something is computed from the loss, so that its
+// gradient is not 1.
+func TestCrossEntropyScaled(t *testing.T) {
+	b := newBench(t)
+	h, hw := b.floats("hidden", 4, 3)
+	w, ww := b.floats("weight", 6, 3)
+	targets := []int32{5, -100, 0, 2}
+	loss, _, _, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.scalar("scale", 0.5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, _, dh, dw := ref.CrossEntropy64(hw, ww, targets, 1.5, 3)
+	b.check(must(op.Triple(loss)), nil, nil, []*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
 }
 
 func TestRows(t *testing.T) {

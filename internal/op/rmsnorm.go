@@ -73,10 +73,10 @@ func (k rmsNorm) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, erro
 
 func (rmsNormBackward) Name() string { return "rmsnorm backward" }
 
-// The outputs are dx and dweight.
+// The outputs are dx and dweight; the kernel makes dweight first.
 func (k rmsNormBackward) Outputs() []Output {
 	return []Output{
-		{Shape: tensor.Shape{k.n, k.c}, Adds: true},
+		{Shape: tensor.Shape{k.n, k.c}, Adds: true, InPlace: []int{0}},
 		{Shape: tensor.Shape{k.c}, Adds: true},
 	}
 }

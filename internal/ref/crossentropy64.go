@@ -1,10 +1,13 @@
 package ref
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // CrossEntropy64 computes logits = hidden·weightᵀ for hidden [n, c] and weight
 // [v, c], and for every row with a target ≥ 0 nll = −log softmax(logits)[target]
-// and whether the target has the largest logit. The loss is scale·Σ nll; dhidden
+// and whether the target is the first with the largest logit. The loss is scale·Σ nll; dhidden
 // and dweight are its gradients.
 func CrossEntropy64(hidden, weight []float64, targets []int32, scale float64, c int) (loss float64, nll, hit, dhidden, dweight []float64) {
 	n, v := len(targets), len(weight)/c
@@ -24,7 +27,7 @@ func CrossEntropy64(hidden, weight []float64, targets []int32, scale float64, c 
 			sum += math.Exp(l - largest)
 		}
 		nll[i] = largest + math.Log(sum) - row[target]
-		if row[target] == largest {
+		if slices.Index(row, largest) == int(target) {
 			hit[i] = 1
 		}
 		loss += scale * nll[i]

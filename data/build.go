@@ -65,7 +65,7 @@ func (b *builder) add(r *row) {
 		b.report.Cut++
 	}
 	b.report.Kept++
-	b.keep(prompt, r.index)
+	b.keep(prompt, r)
 }
 
 // raw joins BOS, prompt, completion and EOS, each tokenised by itself, and
@@ -135,13 +135,13 @@ func (b *builder) conversation(messages []Message) (prompt int) {
 // keep puts the row at hand into the dataset, in pieces of the maximum length.
 // No piece is a single token, from which nothing could be learned: the piece
 // before it gives it one of its own.
-func (b *builder) keep(prompt, index int) {
+func (b *builder) keep(prompt int, r *row) {
 	for from := 0; from < len(b.ids); {
 		to := min(from+b.config.MaxLength, len(b.ids))
 		if len(b.ids)-to == 1 {
 			to--
 		}
-		s := span{start: len(b.data.ids), row: index, prompt: prompt}
+		s := span{start: len(b.data.ids), row: r.index, prompt: prompt, wording: r.wording}
 		b.data.ids = append(b.data.ids, b.ids[from:to]...)
 		b.data.target = append(b.data.target, b.target[from:to]...)
 		b.data.target[s.start] = false

@@ -62,6 +62,10 @@ type Example struct {
 	Target []bool  // Target[i]: token i is to be learned. The first never is: nothing stands before it
 	Prompt int     // tokens before the first of the completion or of the first assistant turn; 0 for text
 	Row    int     // the row it came from, counted from 0 through all paths
+
+	// Wording is the row's column of that name, "" where there is none: questions
+	// of the toy world are asked in a wording that is seen or unseen in tuning.
+	Wording string
 }
 
 // Targets returns the number of tokens to be learned.
@@ -92,6 +96,7 @@ type span struct {
 	targets    int
 	prompt     int
 	row        int
+	wording    string
 }
 
 // Len returns the number of examples.
@@ -105,6 +110,8 @@ func (d *Dataset) Example(i int) Example {
 		Target: d.target[s.start:s.end:s.end],
 		Prompt: s.prompt,
 		Row:    s.row,
+
+		Wording: s.wording,
 	}
 }
 

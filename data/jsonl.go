@@ -72,6 +72,8 @@ func parseRow(line []byte, columns *Columns) (*row, error) {
 		return nil, err
 	}
 	r := &row{form: f}
+	// A column of another kind under this name is the user's own and ignored.
+	_ = json.Unmarshal(fields["wording"], &r.wording)
 	switch f {
 	case textForm:
 		err = field(fields, columns.Text, &r.text)

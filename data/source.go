@@ -23,6 +23,7 @@ type row struct {
 	text               string
 	prompt, completion string
 	messages           []Message
+	wording            string
 }
 
 // worldPrefix marks a path that names a corpus of the toy world.
@@ -99,7 +100,7 @@ func readWorld(ctx context.Context, path, name string, h io.Writer, add func(*ro
 			return err
 		}
 		line++
-		out := &row{at: Location{path, line}, form: textForm, text: r.Text}
+		out := &row{at: Location{path, line}, form: textForm, text: r.Text, wording: r.Wording}
 		switch {
 		case r.Messages != nil:
 			out.form = messagesForm

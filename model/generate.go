@@ -1,0 +1,177 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/internal/op"
+)
+
+// ErrContextFull is returned when a text has reached the model's last position.
+var ErrContextFull = errors.New("the model's context is full")
+
+// prefillRows is the number of prompt tokens that one program takes at a time.
+const prefillRows = 64
+
+// A Generator continues texts with a model. It keeps keys and values of all
+// tokens so far, so that each new token is one row of work; the graph is that of
+// training. It is not safe for concurrent use.
+type Generator struct {
+	model    *Model
+	arena    *exec.Arena
+	project  ProjectFunc
+	caches   []*op.KVCache
+	programs map[int]*decoder
+	past     []int32 // tokens whose keys and values are in the cache
+}
+
+// decoder is the program for a number of new tokens.
+type decoder struct {
+	*Inputs
+	exec   *exec.Program
+	logits *gorgonia.Node // of the last of the tokens: [1, V]
+}
+
+// NewGenerator makes a generator. The hook of an adapter may be nil; a nil team
+// is one thread.
+func NewGenerator(m *Model, team *kernel.Team, project ProjectFunc) *Generator {
+	g := &Generator{model: m, arena: exec.NewArena(team), project: project, programs: make(map[int]*decoder)}
+	for range m.Config.Layers {
+		g.caches = append(g.caches, op.NewKVCache(m.Config.MaxPositions, m.Config.KVHeads*m.Config.HeadDim))
+	}
+	return g
+}
+
+// Generate continues prompt and calls yield with each new token as it comes; an
+// error of yield ends it. It returns the new tokens without the one that ended
+// the text. Tokens of an earlier call that prompt begins with are not computed
+// again, which makes the turns of a chat cheap. It ends with ErrContextFull, and
+// the tokens so far, when the model has no further position.
+func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, yield func(id int32) error) ([]int32, error) {
+	if len(prompt) == 0 {
+		return nil, errors.New("generating: the prompt is empty")
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("generating: %w", err)
+	}
+	logits, err := g.feed(ctx, prompt)
+	if err != nil {
+		return nil, err
+	}
+	sampler := newSampler(s, prompt, len(logits))
+	var out []int32
+	for s.MaxNewTokens <= 0 || len(out) < s.MaxNewTokens {
+		id := sampler.next(logits)
+		if slices.Contains(s.Stop, id) && !s.IgnoreEOS {
+			return out, nil
+		}
+		out = append(out, id)
+		if yield != nil {
+			if err := yield(id); err != nil {
+				return out, err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		if len(out) == s.MaxNewTokens {
+			break
+		}
+		if logits, err = g.step(out[len(out)-1:]); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// feed brings the cache to hold exactly prompt and returns the logits after it.
+func (g *Generator) feed(ctx context.Context, prompt []int32) ([]float32, error) {
+	if len(prompt) > g.model.Config.MaxPositions {
+		return nil, fmt.Errorf("the prompt has %d tokens, the model %d positions: %w", len(prompt), g.model.Config.MaxPositions, ErrContextFull)
+	}
+	keep := 0
+	for keep < len(g.past) && keep < len(prompt)-1 && g.past[keep] == prompt[keep] {
+		keep++
+	}
+	g.past = g.past[:keep]
+	var logits []float32
+	for rest := prompt[keep:]; len(rest) > 0; {
+		n := min(len(rest), prefillRows)
+		if n < prefillRows {
+			n = 1 << (bitLength(n) - 1) // powers of two: few programs
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var err error
+		if logits, err = g.step(rest[:n]); err != nil {
+			return nil, err
+		}
+		rest = rest[n:]
+	}
+	return logits, nil
+}
+
+func bitLength(n int) int {
+	b := 0
+	for ; n > 0; n >>= 1 {
+		b++
+	}
+	return b
+}
+
+// step appends tokens to the cache and returns the logits after the last one,
+// valid until the next step.
+func (g *Generator) step(tokens []int32) ([]float32, error) {
+	if len(g.past)+len(tokens) > g.model.Config.MaxPositions {
+		return nil, fmt.Errorf("after %d tokens: %w", len(g.past), ErrContextFull)
+	}
+	p, err := g.program(len(tokens))
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range tokens {
+		if id < 0 || int(id) >= g.model.Config.VocabSize {
+			return nil, fmt.Errorf("token id %d is outside the model's vocabulary of %d", id, g.model.Config.VocabSize)
+		}
+		p.IDs[i], p.Positions[i] = id, int32(len(g.past)+i)
+	}
+	if err := p.exec.Run(); err != nil {
+		return nil, fmt.Errorf("generating: %w", err)
+	}
+	g.past = append(g.past, tokens...)
+	return p.exec.Value(p.logits), nil
+}
+
+// program returns the program for n new tokens.
+func (g *Generator) program(n int) (*decoder, error) {
+	if p := g.programs[n]; p != nil {
+		return p, nil
+	}
+	b := newBuilder(g.model, 1, n, g.project)
+	b.caches = g.caches
+	hidden := g.model.arch.hidden(b, g.model.Config)
+	head := b.Weight(g.model.arch.head(g.model.Config))
+	if b.err != nil {
+		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
+	}
+	last := b.check(op.Rows(hidden, n-1, n))
+	p := &decoder{Inputs: b.inputs}
+	if b.ok() {
+		p.logits = b.check(op.Logits(last, head))
+	}
+	if b.ok() {
+		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
+	}
+	g.programs[n] = p
+	return p, nil
+}

@@ -312,6 +312,20 @@ func TestWorldByName(t *testing.T) {
 	}
 }
 
+// A row's wording is handed on; a column of that name with something else in
+// it is the user's own.
+func TestWording(t *testing.T) {
+	d, err := open(t, write(t, "a.jsonl", `{"text":"abc","wording":"unseen"}`+"\n"+`{"text":"abc","wording":7}`+"\n"+`{"text":"abc"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"unseen", "", ""} {
+		if got := d.Example(i).Wording; got != want {
+			t.Errorf("row %d: wording %q, want %q", i, got, want)
+		}
+	}
+}
+
 func TestOpenStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

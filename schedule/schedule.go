@@ -8,7 +8,7 @@
 //	s ≥ w:  m + (p−m)·c(i, n)   with i = s−w+1 and n = S−w
 //
 // where c is the curve that the schedule is named after; it falls from c(0, n) = 1
-// to c(n, n) = 0. So the first step is not wasted at a rate of 0, the peak is
+// to c(n, n) = 0, except constant, which stays at 1. So the first step is not wasted at a rate of 0, the peak is
 // met at s = w−1, and the floor exactly at the last step.
 //
 // Differs from transformers' get_cosine_schedule_with_warmup and its kin, which

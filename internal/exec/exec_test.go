@@ -20,12 +20,17 @@ type result [][]float32
 // compute builds a model, runs it once and returns what came out.
 func compute(t testing.TB, s shape, change func(*exec.Config)) result {
 	t.Helper()
+	return computeOn(t, nil, s, change)
+}
+
+func computeOn(t testing.TB, team *kernel.Team, s shape, change func(*exec.Config)) result {
+	t.Helper()
 	m := build(s, false)
 	c := m.config()
 	if change != nil {
 		change(&c)
 	}
-	p, err := exec.NewArena(nil).Compile(m.g, c)
+	p, err := exec.NewArena(team).Compile(m.g, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +133,18 @@ func TestRecomputeHasTheSameBits(t *testing.T) {
 		plain := compute(t, s, nil)
 		plain.same(t, compute(t, s, func(c *exec.Config) { c.Recompute = true }))
 		plain.same(t, compute(t, s, func(c *exec.Config) { c.Recompute, c.Poison = true, true }))
+	})
+}
+
+func TestThreadsChangeNoBit(t *testing.T) {
+	forAll(t, func(t *testing.T, s shape) {
+		s.length, s.f, s.v = 40, 96, 300 // enough work to share
+		one := computeOn(t, nil, s, nil)
+		for _, threads := range []int{2, 3} {
+			team := kernel.NewTeam(threads)
+			defer team.Close()
+			one.same(t, computeOn(t, team, s, nil))
+		}
 	})
 }
 

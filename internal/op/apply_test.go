@@ -78,3 +78,27 @@ func TestMergedSums(t *testing.T) {
 		t.Errorf("a wrong sum gives %v", err)
 	}
 }
+
+func TestGradErrors(t *testing.T) {
+	g := gorgonia.NewGraph()
+	x, stray := leaf(g, "x"), leaf(g, "stray")
+	cost, err := Dot(x, leaf(g, "r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		culprit string
+		leaves  []*gorgonia.Node
+	}{
+		{"does not depend on stray", []*gorgonia.Node{x, stray}},
+		{"x is asked for twice", []*gorgonia.Node{x, x}},
+		{"a leaf is missing", []*gorgonia.Node{nil}},
+	} {
+		if _, err := Grad(cost, test.leaves...); err == nil || !strings.Contains(err.Error(), test.culprit) {
+			t.Errorf("the error is %v and does not say %q", err, test.culprit)
+		}
+	}
+	if _, err := Grad(cost, x); err != nil {
+		t.Errorf("after mistakes the gradient fails: %v", err)
+	}
+}

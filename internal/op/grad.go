@@ -55,10 +55,16 @@ func Grad(cost *gorgonia.Node, leaves ...*gorgonia.Node) ([]*gorgonia.Node, erro
 	if cost.Deriv() != nil {
 		return nil, errors.New("gradient: this graph was differentiated before; build a new one")
 	}
+	depends := ancestors(cost)
 	seen := make(map[*gorgonia.Node]bool)
 	for _, n := range leaves {
-		if seen[n] {
+		switch {
+		case n == nil:
+			return nil, errors.New("gradient: a leaf is missing")
+		case seen[n]:
 			return nil, fmt.Errorf("gradient: %s is asked for twice", n.Name())
+		case !depends[n]:
+			return nil, fmt.Errorf("gradient: the cost does not depend on %s", n.Name())
 		}
 		seen[n] = true
 	}
@@ -71,6 +77,22 @@ func Grad(cost *gorgonia.Node, leaves ...*gorgonia.Node) ([]*gorgonia.Node, erro
 		return nil, fmt.Errorf("gradient: %w", err)
 	}
 	return grads, nil
+}
+
+// ancestors returns the nodes that a node is computed from.
+func ancestors(n *gorgonia.Node) map[*gorgonia.Node]bool {
+	seen := map[*gorgonia.Node]bool{n: true}
+	for todo := []*gorgonia.Node{n}; len(todo) > 0; {
+		last := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, c := range Children(last) {
+			if !seen[c] {
+				seen[c] = true
+				todo = append(todo, c)
+			}
+		}
+	}
+	return seen
 }
 
 // checkSums makes sure that the gradient of every node is the sum of what its

@@ -171,7 +171,7 @@ func (w *worker) packRowsT(buffer *[]float32, x []float32, stride, n, d int) []f
 	cols := code.cols
 	packed := grow(buffer, (n+cols-1)/cols*cols*d)
 	for p := 0; p < n; p += cols {
-		code.packBT(packed[p*d:], x[p*stride:], stride, min(cols, n-p), d)
+		packTransposed(packed[p*d:(p+cols)*d], x[p*stride:], stride, min(cols, n-p), d)
 	}
 	return packed
 }

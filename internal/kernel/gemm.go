@@ -108,7 +108,7 @@ func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bo
 			packed := w.packB(b.at(k0, n0), nb, kb)
 			for m0 := 0; m0 < m; m0 += blockM {
 				mb := min(blockM, m-m0)
-				w.block(c[m0*cr+n0:], cr, a.at(m0, k0), packed, mb, nb, kb, add || k0 > 0)
+				w.block(c[m0*cr+n0:], cr, w.packA(a.at(m0, k0), nb, mb, kb), packed, mb, nb, kb, add || k0 > 0)
 			}
 		}
 	}
@@ -124,10 +124,32 @@ func (w *worker) packB(b operand, n, k int) []float32 {
 		if from := b.at(0, p*cols); b.col == 1 {
 			code.packB(panel, from.data, b.row, n, k)
 		} else {
-			code.packBT(panel, from.data, b.col, n, k)
+			packTransposed(panel, from.data, b.col, n, k)
 		}
 	}
 	return packed
+}
+
+// packA transposes a block of A that is stored by columns, unless its columns
+// are close together or it is used too little to be worth it.
+func (w *worker) packA(a operand, n, m, k int) operand {
+	if a.col == 1 || a.col <= 64 || n <= 2*code.cols {
+		return a
+	}
+	const stride = blockK + 16 // no power of two
+	packed := grow(&w.a, m*stride)
+	code.transpose(packed, stride, a.data, a.col, k, m)
+	return operand{packed, stride, 1}
+}
+
+// packTransposed fills a panel of k rows with element (p, j) = x[j·stride + p] for
+// j < n and 0 for the other columns.
+func packTransposed(panel, x []float32, stride, n, k int) {
+	cols := code.cols
+	if n < cols {
+		clear(panel)
+	}
+	code.transpose(panel, cols, x, stride, n, k)
 }
 
 // block multiplies a block of A by packed panels of B.

@@ -8,11 +8,11 @@ import "math"
 
 var generic = table{
 	rows: 4, cols: 16,
-	gemm: gemmGo, packB: packBGo, packBT: packBTGo, packA: packAGo,
+	gemm: gemmGo, packB: packBGo, transpose: transposeGo,
 	add: addGo, scale: scaleGo, dot: dotGo, dot3: dot3Go, sumSquares: sumSquaresGo, exp: expGo,
 	normalize: normalizeGo, normBack: normBackGo, normBackW: normBackWGo, rotate: rotateGo,
 	swiglu: swigluGo, swigluBack: swigluBackGo,
-	max: maxGo, softmax: softmaxGo, softmaxBack: softmaxBackGo,
+	softmax: softmaxGo, softmaxBack: softmaxBackGo,
 	adamw: adamwGo, dropout: dropoutGo, peak: peakGo,
 }
 
@@ -53,23 +53,11 @@ func packBGo(dst, b []float32, br, n, k int) {
 	}
 }
 
-func packBTGo(dst, b []float32, br, n, k int) {
-	cols := code.cols
+func transposeGo(dst []float32, dr int, src []float32, sr, rows, cols int) {
 	for j := range cols {
-		for p := range k {
-			if j < n {
-				dst[p*cols+j] = b[j*br+p]
-			} else {
-				dst[p*cols+j] = 0
-			}
+		for i := range rows {
+			dst[j*dr+i] = src[i*sr+j]
 		}
-	}
-}
-
-func packAGo(dst, a []float32, ac, m, k int) {
-	rows := code.rows
-	for p := range k {
-		copy(dst[p*rows:], a[p*ac:p*ac+m])
 	}
 }
 

@@ -8,16 +8,13 @@ type table struct {
 	rows, cols int
 
 	// gemm computes C[m,n] = A[m,k]·B[k,n], n <= cols, from 0 or, with add, from the old C.
-	// A's element (i, p) is a[i·ar + p·ac]; B's row p is b[p·br:] and has cols
-	// elements that may be read unless n < cols and masked is set.
+	// A's element (i, p) is a[i·ar + p·ac]; B's row p is b[p·br:], of which cols
+	// elements may be read whatever n is.
 	gemm func(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)
 	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·cols:], the rest of a row 0.
 	packB func(dst, b []float32, br, n, k int)
-	// packBT does the same for the transpose: element (p, j) is b[j·br + p].
-	packBT func(dst, b []float32, br, n, k int)
-	// packA copies k rows of m elements, m <= rows, from a[p·ac:] to dst[p·rows:]. Up to
-	// 16 elements behind the last row of dst are overwritten with anything.
-	packA func(dst, a []float32, ac, m, k int)
+	// transpose writes dst[j·dr + i] = src[i·sr + j] for rows × cols elements of src.
+	transpose func(dst []float32, dr int, src []float32, sr, rows, cols int)
 
 	add        func(dst, a, b []float32)                              // dst = a + b
 	scale      func(dst, x []float32, s float32, add bool)            // dst = s·x
@@ -33,7 +30,6 @@ type table struct {
 	rotate     func(y, x, cos, sin []float32, heads int, inverse, add bool)
 	swiglu     func(y, gate, up []float32)
 	swigluBack func(dgate, dup, dy, gate, up []float32, addG, addU bool)
-	max        func(x []float32) float32
 	// softmax writes exp(x·s − max) over x and returns the max of x·s and the sum.
 	softmax func(x []float32, s float32) (max, sum float32)
 	// softmaxBack turns scores into probabilities, p = exp(x·s − lse), and dp into

@@ -2,9 +2,60 @@
 
 package kernel
 
+import "golang.org/x/sys/cpu"
+
+//go:generate sh -c "cd _asm && go run . -out ../avx2_amd64.s -stubs ../avx2_amd64.go -pkg kernel"
+
 // tables holds the levels of this build, at the place of their Level.
-var tables = []*table{Generic: &generic}
+var tables = []*table{Generic: &generic, AVX2: &avx2}
 
-func supported(l Level) bool { return l == Generic }
+func supported(l Level) bool {
+	switch l {
+	case Generic:
+		return true
+	case AVX2:
+		return cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	}
+	return false
+}
 
-func pause() {}
+var avx2 = table{
+	rows: 6, cols: 16,
+	gemm: gemmAVX2, packB: packBAVX2, transpose: transposeAVX2,
+	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, dot3: dot3AVX2, sumSquares: sumSquaresAVX2, exp: expAVX2,
+	normalize: normalizeAVX2, normBack: normBackAVX2, normBackW: normBackWAVX2, rotate: rotateAVX2,
+	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,
+	softmax: softmax2AVX2, softmaxBack: softmaxBackAVX2,
+	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, peak: peakAVX2,
+}
+
+// transposeAVX2 leaves what is no multiple of eight to plain Go.
+func transposeAVX2(dst []float32, dr int, src []float32, sr, rows, cols int) {
+	r, c := rows&^7, cols&^7
+	for i := 0; i < r; i += 8 {
+		transpose8AVX2(dst[i:], dr, src[i*sr:], sr, c)
+	}
+	if c < cols {
+		transposeGo(dst[c*dr:], dr, src[c:], sr, r, cols-c)
+	}
+	if r < rows {
+		transposeGo(dst[r:], dr, src[r*sr:], sr, rows-r, cols)
+	}
+}
+
+func softmax2AVX2(x []float32, s float32) (max, sum float32) {
+	max = softmaxMaxAVX2(x, s)
+	return max, softmaxSumAVX2(x, s, max)
+}
+
+func adamwStepAVX2(p, g, m, v []float32, c *adamwConstants) { adamwAVX2(p, g, m, v, &c.gscale) }
+
+func dropoutMaskAVX2(y, x []float32, d *dropoutConstants, first uint32, add bool) {
+	dropoutAVX2(y, x, &d.k0, first, add)
+}
+
+func peakAVX2(n int) float64 {
+	const chains, lanes = 12, 8
+	peakRoundsAVX2(n)
+	return 2 * chains * lanes * float64(n)
+}

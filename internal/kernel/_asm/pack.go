@@ -1,0 +1,126 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// packB copies k rows of n <= 16 elements to rows of 16, the rest of them 0.
+func packB() {
+	function("packB", "(dst, b []float32, br, n, k int)", func() {
+		p := base("dst", "b")
+		br := Load(Param("br"), GP64())
+		SHLQ(U8(2), br)
+		n, k := Load(Param("n"), GP64()), Load(Param("k"), GP64())
+		table := GP64()
+		LEAQ(masks().Offset(64), table)
+		SHLQ(U8(2), n)
+		SUBQ(n, table)
+		low, high := YMM(), YMM()
+		VMOVUPS(Mem{Base: table}, low)
+		VMOVUPS(Mem{Base: table, Disp: 32}, high)
+		x, y := YMM(), YMM()
+		loop := func(load func()) func() {
+			return func() {
+				top, done := label("row"), label("done")
+				Label(top)
+				TESTQ(k, k)
+				JEQ(LabelRef(done))
+				load()
+				VMOVUPS(x, Mem{Base: p[0]})
+				VMOVUPS(y, Mem{Base: p[0], Disp: 32})
+				ADDQ(U8(64), p[0])
+				ADDQ(br, p[1])
+				DECQ(k)
+				JMP(LabelRef(top))
+				Label(done)
+			}
+		}
+		ragged, end := label("ragged"), label("end")
+		CMPQ(n, U8(64))
+		JNE(LabelRef(ragged))
+		loop(func() {
+			VMOVUPS(Mem{Base: p[1]}, x)
+			VMOVUPS(Mem{Base: p[1], Disp: 32}, y)
+		})()
+		JMP(LabelRef(end))
+		Label(ragged)
+		loop(func() {
+			VMASKMOVPS(Mem{Base: p[1]}, low, x)
+			VMASKMOVPS(Mem{Base: p[1], Disp: 32}, high, y)
+		})()
+		Label(end)
+	})
+}
+
+// transpose writes the transpose of 8 rows of cols elements, a multiple of 8:
+// dst[j·dr + i] = src[i·sr + j].
+func transpose() {
+	function("transpose8", "(dst []float32, dr int, src []float32, sr, cols int)", func() {
+		p := base("dst", "src")
+		dr, sr := Load(Param("dr"), GP64()), Load(Param("sr"), GP64())
+		SHLQ(U8(2), dr)
+		SHLQ(U8(2), sr)
+		cols := Load(Param("cols"), GP64())
+		dst, src := eightRows{p[0], dr, GP64(), GP64()}, eightRows{p[1], sr, GP64(), GP64()}
+		Label("block")
+		SUBQ(U8(8), cols)
+		JLT(LabelRef("end"))
+		dst.set()
+		src.set()
+		var r [8]VecVirtual
+		for i := range r {
+			r[i] = YMM()
+			VMOVUPS(src.row(i), r[i])
+		}
+		for i, y := range transposed(r) {
+			VMOVUPS(y, dst.row(i))
+		}
+		ADDQ(U8(32), p[1])
+		LEAQ(Mem{Base: p[0], Index: dr, Scale: 8}, p[0])
+		JMP(LabelRef("block"))
+		Label("end")
+	})
+}
+
+// eightRows addresses rows 0 … 7 from the first, fourth and seventh.
+type eightRows struct{ first, stride, fourth, seventh Register }
+
+func (e eightRows) set() {
+	LEAQ(Mem{Base: e.stride, Index: e.stride, Scale: 2}, e.seventh)
+	LEAQ(Mem{Base: e.first, Index: e.seventh, Scale: 1}, e.fourth)
+	LEAQ(Mem{Base: e.first, Index: e.seventh, Scale: 2}, e.seventh)
+}
+
+func (e eightRows) row(i int) Mem {
+	m := Mem{Base: []Register{e.first, e.fourth, e.seventh}[i/3]}
+	if i%3 > 0 {
+		m.Index, m.Scale = e.stride, uint8(i%3)
+	}
+	return m
+}
+
+// transposed returns the transpose of 8×8 elements.
+func transposed(r [8]VecVirtual) [8]VecVirtual {
+	var t, u, v [8]VecVirtual
+	for i := range 4 {
+		t[2*i], t[2*i+1] = YMM(), YMM()
+		VUNPCKLPS(r[2*i+1], r[2*i], t[2*i])
+		VUNPCKHPS(r[2*i+1], r[2*i], t[2*i+1])
+	}
+	for i := range 2 {
+		for j := range 2 {
+			a, b := t[4*i+j], t[4*i+2+j]
+			u[4*i+2*j], u[4*i+2*j+1] = YMM(), YMM()
+			VSHUFPS(U8(0x44), b, a, u[4*i+2*j])
+			VSHUFPS(U8(0xee), b, a, u[4*i+2*j+1])
+		}
+	}
+	for i := range 4 {
+		v[i], v[i+4] = YMM(), YMM()
+		VPERM2F128(U8(0x20), u[i+4], u[i], v[i])
+		VPERM2F128(U8(0x31), u[i+4], u[i], v[i+4])
+	}
+	return v
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// peakChains is the number of independent chains of multiply-adds of a round,
+// more than latency times throughput of any CPU with AVX2.
+const peakChains = 12
+
+// peak runs n rounds of multiply-adds that touch no memory; each is
+// 2·8·peakChains operations.
+func peak() {
+	function("peakRounds", "(n int)", func() {
+		n := Load(Param("n"), GP64())
+		x, y := zero(), zero()
+		var sum [peakChains]VecVirtual
+		for i := range sum {
+			sum[i] = zero()
+		}
+		Label("round")
+		for _, s := range sum {
+			VFMADD231PS(x, y, s)
+		}
+		DECQ(n)
+		JNE(LabelRef("round"))
+	})
+}
+
+func pause() {
+	TEXT("pause", NOSPLIT, "func()")
+	PAUSE()
+	RET()
+}

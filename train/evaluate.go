@@ -1,0 +1,191 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gotune/data"
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/model"
+	"gotune/tokenizer"
+)
+
+// evalRows is the number of rows of an evaluation's batch.
+const evalRows = 16
+
+// An Evaluator computes losses of a model as it stands, with its adapter.
+type Evaluator struct {
+	model    *model.Model
+	project  model.ProjectFunc
+	arena    *exec.Arena
+	programs map[[2]int]*model.Program
+	batch    data.Batch
+}
+
+// NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
+// may be shared with training.
+func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *exec.Arena) *Evaluator {
+	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program)}
+}
+
+// A RowScore is the evaluation of one example.
+type RowScore struct {
+	Example int       // its index in the dataset
+	NLL     []float32 // of each target token in order; valid during the call
+	Exact   bool      // every target token has the largest logit
+}
+
+// Each computes the loss of every example of a dataset, in order, and calls yield
+// for each.
+func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowScore) error) error {
+	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	if err != nil {
+		return fmt.Errorf("evaluating: %w", err)
+	}
+	plan := batches.Plan(0)
+	var nll []float32
+	for step := range batches.Steps() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		plan.Fill(&e.batch, step, 0)
+		p, err := e.run()
+		if err != nil {
+			return fmt.Errorf("evaluating: %w", err)
+		}
+		all, hit := p.NLL(), p.Hit()
+		for _, s := range e.batch.Segments {
+			nll = nll[:0]
+			exact := true
+			from := s.Row*e.batch.Length + s.Start
+			for i := from; i < from+s.Length; i++ {
+				if e.batch.Targets[i] != data.Ignore {
+					nll = append(nll, all[i])
+					exact = exact && hit[i] == 1
+				}
+			}
+			if err := yield(RowScore{Example: s.Example, NLL: nll, Exact: exact}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// run computes the batch at hand.
+func (e *Evaluator) run() (*model.Program, error) {
+	at := [2]int{e.batch.Rows, e.batch.Length}
+	p := e.programs[at]
+	if p == nil {
+		var err error
+		if p, err = e.model.Program(e.arena, model.ProgramOptions{Rows: at[0], Length: at[1], Project: e.project}); err != nil {
+			return nil, err
+		}
+		e.programs[at] = p
+	}
+	copy(p.IDs, e.batch.IDs)
+	copy(p.Targets, e.batch.Targets)
+	copy(p.Positions, e.batch.Positions)
+	p.Scale[0] = 1
+	return p, p.Run()
+}
+
+// Score evaluates a dataset.
+func (e *Evaluator) Score(ctx context.Context, d *data.Dataset) (Scores, error) {
+	var s Scores
+	var nll, logp float64
+	var tokens, asked, right, unseen, unseenRight int
+	err := e.Each(ctx, d, func(r RowScore) error {
+		s.Rows++
+		tokens += len(r.NLL)
+		sum := 0.0
+		for _, v := range r.NLL {
+			sum += float64(v)
+		}
+		nll += sum
+		x := d.Example(r.Example)
+		if x.Prompt == 0 {
+			return nil
+		}
+		asked++
+		logp -= sum
+		if r.Exact {
+			right++
+		}
+		if x.Wording == "unseen" {
+			unseen++
+			if r.Exact {
+				unseenRight++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Loss = ratio(nll, tokens)
+	s.ExactMatch, s.LogProbability = ratio(float64(right), asked), ratio(logp, asked)
+	s.UnseenWording = ratio(float64(unseenRight), unseen)
+	return s, nil
+}
+
+// ratio is nil where there is nothing to divide by.
+func ratio(sum float64, n int) *float64 {
+	if n == 0 {
+		return nil
+	}
+	r := sum / float64(n)
+	return &r
+}
+
+// Answers lets the model answer up to n questions of a dataset, spread over it,
+// greedily.
+func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *kernel.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+	g := model.NewGenerator(m, team, project)
+	var out []Answer
+	for _, i := range sample(d, n) {
+		x := d.Example(i)
+		end := x.IDs[len(x.IDs)-1]
+		var want []int32
+		for t := x.Prompt; t < len(x.IDs) && (t == x.Prompt || x.Target[t]); t++ {
+			if x.Target[t] {
+				want = append(want, x.IDs[t])
+			}
+		}
+		if len(want) > 0 {
+			end = want[len(want)-1]
+		}
+		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + 16, Stop: []int32{end}}, nil)
+		if err != nil && !errors.Is(err, model.ErrContextFull) {
+			return nil, fmt.Errorf("answering: %w", err)
+		}
+		out = append(out, Answer{
+			Question: question(tok, x.IDs[:x.Prompt]), Want: tok.Decode(want, true), Got: tok.Decode(ids, true), Wording: x.Wording,
+		})
+	}
+	return out, nil
+}
+
+// sample picks questions in equal steps, half of them in unseen wording where
+// there are any.
+func sample(d *data.Dataset, n int) []int {
+	groups := make(map[bool][]int)
+	for i := range d.Len() {
+		if x := d.Example(i); x.Prompt > 0 {
+			groups[x.Wording == "unseen"] = append(groups[x.Wording == "unseen"], i)
+		}
+	}
+	var picked []int
+	for _, unseen := range []bool{false, true} {
+		list, share := groups[unseen], n
+		if len(groups[!unseen]) > 0 {
+			share = n / 2
+		}
+		for k := range min(share, len(list)) {
+			picked = append(picked, list[k*len(list)/min(share, len(list))])
+		}
+	}
+	return picked
+}

@@ -1,0 +1,93 @@
+package train
+
+// An Observer is told how a run goes. Its methods are called by one goroutine.
+type Observer interface {
+	Start(Header)
+	Step(StepEvent)
+	Evaluated(EvalEvent)
+	Done(DoneEvent)
+}
+
+// A Header says what a run is about to do.
+type Header struct {
+	Run             string
+	Model           string
+	Parameters      int // of the model and the adapter
+	Trainable       int
+	Method          string // such as LoRA r=8 or full
+	Data            []string
+	Rows            int // kept
+	Skipped         int // rows with nothing to learn
+	Dropped         int // rows that are too long
+	TargetShare     float64
+	Steps           int
+	FirstStep       int // above 0 where a run goes on
+	Warnings        []string
+	CPULevel        string
+	Threads         int
+	PlannedBytes    int64 // weights, gradients, optimizer and activations
+	EvalRows        int
+	CheckpointEvery int
+}
+
+// A StepEvent is one optimizer step. Loss is the mean over the step's target
+// tokens, GradNorm the global norm before clipping.
+type StepEvent struct {
+	Event           string  `json:"event"`
+	Step            int     `json:"step"` // from 1
+	Loss            float64 `json:"loss"`
+	GradNorm        float64 `json:"grad_norm"`
+	LearningRate    float64 `json:"learning_rate"`
+	TargetTokens    int     `json:"target_tokens"`
+	TokensPerSecond float64 `json:"tokens_per_second"`
+}
+
+// Scores are the results of an evaluation; nil where there is nothing to score.
+type Scores struct {
+	// ExactMatch is the share of rows with a prompt whose every target token has
+	// the largest logit, which is when greedy generation gives the right answer.
+	ExactMatch *float64 `json:"exact_match"`
+	// UnseenWording is ExactMatch over the rows whose wording is "unseen".
+	UnseenWording *float64 `json:"exact_match_unseen_wording"`
+	// Loss is the mean negative log-likelihood of the target tokens, in nats.
+	Loss *float64 `json:"loss"`
+	// LogProbability is the mean over rows of the log-probability of all target
+	// tokens of a row, in nats.
+	LogProbability *float64 `json:"log_probability"`
+	// RetainLoss is the loss on the data that should not be forgotten.
+	RetainLoss *float64 `json:"retain_loss,omitempty"`
+	Rows       int      `json:"rows"`
+}
+
+// An Answer is what the model generates for a held-out question.
+type Answer struct {
+	Question string `json:"question"`
+	Want     string `json:"want"`
+	Got      string `json:"got"`
+	Wording  string `json:"wording,omitempty"`
+}
+
+// An EvalEvent is an evaluation after a number of steps: before, during or after
+// training.
+type EvalEvent struct {
+	Event string `json:"event"`
+	When  string `json:"when"`
+	Step  int    `json:"step"`
+	Scores
+	Answers []Answer `json:"answers,omitempty"`
+}
+
+// A DoneEvent ends a run. Before and After are nil without evaluation.
+type DoneEvent struct {
+	Event  string     `json:"event"`
+	Run    string     `json:"run"`
+	Steps  int        `json:"steps"`
+	Result string     `json:"result"` // the folder of the adapter or model
+	Before *EvalEvent `json:"before"`
+	After  *EvalEvent `json:"after"`
+
+	// AlreadyFinished says that a finished run was asked to go on.
+	AlreadyFinished bool `json:"already_finished,omitempty"`
+	// TrainSeconds is the time of the optimizer steps of this process.
+	TrainSeconds float64 `json:"train_seconds"`
+}

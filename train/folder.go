@@ -1,0 +1,193 @@
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"gotune/internal/disk"
+	"gotune/internal/kernel"
+)
+
+// The format of a run folder, and of what the arithmetic computes from the same
+// recipe. A run of another number is refused.
+const (
+	runFormat  = 1
+	Arithmetic = "float32-1"
+)
+
+// The names inside a run folder.
+const (
+	recipeName      = "recipe.yaml"
+	runName         = "run.json"
+	environmentName = "environment.json"
+	metricsName     = "metrics.jsonl"
+	beforeName      = "before.json"
+	checkpointsName = "checkpoints"
+	adapterName     = "adapter"
+	modelName       = "model"
+	lockName        = "run.lock"
+)
+
+// runRecord is run.json: what a resumed run must find unchanged, and how far the
+// run has come.
+type runRecord struct {
+	Format     int    `json:"format"`
+	Status     string `json:"status"` // running or finished
+	Arithmetic string `json:"arithmetic"`
+	Model      string `json:"model_sha256"`
+	Tokenizer  string `json:"tokenizer_sha256"`
+	Data       string `json:"data_sha256"`
+	Steps      int    `json:"steps"`
+}
+
+type environment struct {
+	Started  time.Time `json:"started"`
+	OS       string    `json:"os"`
+	Arch     string    `json:"arch"`
+	Go       string    `json:"go"`
+	CPULevel string    `json:"cpu_level"`
+	Threads  int       `json:"threads"`
+	Cores    int       `json:"cores"`
+}
+
+// A folder is a run folder that this process holds the lock of.
+type folder struct {
+	path string
+	lock *os.File
+}
+
+func (f *folder) join(names ...string) string {
+	return filepath.Join(append([]string{f.path}, names...)...)
+}
+
+// newFolder makes the run folder, takes its lock, and writes recipe and
+// environment.
+func newFolder(r Recipe, now time.Time) (*folder, error) {
+	path, err := makeFolder(r.Output, now)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{path: path}
+	if f.lock, err = lockFile(f.join(lockName)); err != nil {
+		return nil, err
+	}
+	r.Output = "" // a repeated recipe gets a folder of its own
+	raw, err := r.YAML()
+	if err == nil {
+		err = disk.WriteBytes(f.join(recipeName), raw)
+	}
+	if err == nil {
+		err = writeJSON(f.join(environmentName), environment{
+			Started: now.UTC().Truncate(time.Second), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(),
+			CPULevel: kernel.Active().String(), Threads: r.threads(), Cores: runtime.NumCPU(),
+		})
+	}
+	if err == nil {
+		err = os.Mkdir(f.join(checkpointsName), 0o755)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("run folder: %w", err), f.remove())
+	}
+	return f, nil
+}
+
+// makeFolder makes the folder asked for, which must not exist or be empty, or
+// the next runs/<date>-<n>.
+func makeFolder(output string, now time.Time) (string, error) {
+	if output != "" {
+		entries, err := os.ReadDir(output)
+		if err == nil && len(entries) > 0 {
+			return "", fmt.Errorf("output %s exists and is not empty: name another folder, or go on with it by --resume", output)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("output: %w", err)
+		}
+		if err := os.MkdirAll(output, 0o755); err != nil {
+			return "", fmt.Errorf("output: %w", err)
+		}
+		return output, nil
+	}
+	if err := os.MkdirAll("runs", 0o755); err != nil {
+		return "", fmt.Errorf("run folder: %w", err)
+	}
+	for n := 1; ; n++ {
+		path := filepath.Join("runs", fmt.Sprintf("%s-%d", now.Format("2006-01-02"), n))
+		err := os.Mkdir(path, 0o755)
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", fmt.Errorf("run folder: %w", err)
+		}
+	}
+}
+
+// openFolder takes the lock of an existing run and reads its record and recipe.
+func openFolder(path string) (*folder, runRecord, Recipe, error) {
+	var record runRecord
+	r := DefaultRecipe()
+	raw, err := os.ReadFile(filepath.Join(path, recipeName))
+	if err != nil {
+		return nil, record, r, fmt.Errorf("%s is no run folder: %w", path, err)
+	}
+	if err := r.Parse(filepath.Join(path, recipeName), raw); err != nil {
+		return nil, record, r, err
+	}
+	lock, err := lockFile(filepath.Join(path, lockName))
+	if err != nil {
+		return nil, record, r, err
+	}
+	f := &folder{path: path, lock: lock}
+	raw, err = os.ReadFile(f.join(runName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, record, r, nil // killed before the model was loaded
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &record)
+	}
+	if err == nil && record.Format != runFormat {
+		err = fmt.Errorf("the run has format %d, this program knows %d", record.Format, runFormat)
+	}
+	if err == nil && record.Arithmetic != Arithmetic {
+		err = fmt.Errorf("the run was computed by the arithmetic %q, this program has %q: its bits would differ", record.Arithmetic, Arithmetic)
+	}
+	if err != nil {
+		return nil, record, r, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, runName), err), f.close())
+	}
+	return f, record, r, nil
+}
+
+func (f *folder) close() error {
+	if f.lock == nil {
+		return nil
+	}
+	return f.lock.Close() // gives the lock up
+}
+
+// remove undoes newFolder after an error before the first step.
+func (f *folder) remove() error {
+	err := f.close()
+	err = errors.Join(err, os.RemoveAll(f.path))
+	if filepath.Dir(f.path) == "runs" {
+		os.Remove("runs") // stays if other runs are in it
+	}
+	return err
+}
+
+func writeJSON(path string, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return disk.WriteBytes(path, b.Bytes())
+}

@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"runtime"
+)
 
 // This file is the pure-Go level, and the definition of what the loops of the
 // other levels compute. Products are rounded before they are added: the
@@ -224,8 +227,6 @@ func dropoutGo(y, x []float32, d *dropoutConstants, first uint32, add bool) {
 	}
 }
 
-var peakSink float32
-
 func peakGo(n int) float64 {
 	a, b, c, d := float32(1), float32(2), float32(3), float32(4)
 	e, f, g, h := float32(5), float32(6), float32(7), float32(8)
@@ -234,6 +235,6 @@ func peakGo(n int) float64 {
 		a, b, c, d = float32(a*s)+o, float32(b*s)+o, float32(c*s)+o, float32(d*s)+o
 		e, f, g, h = float32(e*s)+o, float32(f*s)+o, float32(g*s)+o, float32(h*s)+o
 	}
-	peakSink = a + b + c + d + e + f + g + h
+	runtime.KeepAlive(a + b + c + d + e + f + g + h)
 	return 16 * float64(n)
 }

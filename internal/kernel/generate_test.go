@@ -1,0 +1,39 @@
+//go:build amd64 && !purego
+
+package kernel_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestGenerated runs the generator and compares with what is committed; the first
+// line of a file names the command and differs.
+func TestGenerated(t *testing.T) {
+	dir := t.TempDir()
+	s, stubs := filepath.Join(dir, "avx2_amd64.s"), filepath.Join(dir, "avx2_amd64.go")
+	cmd := exec.Command("go", "run", ".", "-out", s, "-stubs", stubs, "-pkg", "kernel")
+	cmd.Dir = "_asm"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, fresh := range []string{s, stubs} {
+		name := filepath.Base(fresh)
+		want, got := body(t, fresh), body(t, name)
+		if !bytes.Equal(want, got) {
+			t.Errorf("%s is not what _asm generates: run go generate", name)
+		}
+	}
+}
+
+func body(t *testing.T, name string) []byte {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := bytes.Cut(data, []byte("\n"))
+	return rest
+}

@@ -52,7 +52,7 @@ type inputs struct {
 // read reads and checks the inputs of a recipe.
 func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if err := r.Validate(); err != nil {
-		return nil, err
+		return nil, usage{err}
 	}
 	in := &inputs{}
 	if err := in.openModel(ctx, r); err != nil {

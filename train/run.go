@@ -23,6 +23,14 @@ import (
 // a checkpoint and can go on.
 var ErrInterrupted = errors.New("interrupted")
 
+// ErrUsage is what errors of a recipe are (errors.Is) whose values cannot be used.
+var ErrUsage = errors.New("wrong usage")
+
+// usage marks an error as ErrUsage without adding to its text.
+type usage struct{ error }
+
+func (usage) Is(target error) bool { return target == ErrUsage }
+
 // A job is a run in progress.
 type job struct {
 	*inputs

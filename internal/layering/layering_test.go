@@ -33,7 +33,8 @@ var below = map[string][]string{
 	"lora":              {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"train": {"lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
-	"cmd/gotune": {"train", "lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
+	"examples": {},
+	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 }
 

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gotune/data"
+	"gotune/model"
+)
+
+func newChat() *cobra.Command {
+	var s source
+	var o model.Sampling
+	var system string
+	c := &cobra.Command{
+		Use:   "chat [RUN]",
+		Short: "Talk to a model",
+		Long: `chat talks to the model of a run, or to one given by --model and --adapter. An
+empty line ends it; /new forgets what was said. Each line of standard input is a
+turn, so questions can be piped in.`,
+		Example: `  gotune chat runs/2026-01-31-1
+  echo "Where was Ada born?" | gotune chat RUN --greedy`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkSampling(o); err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				if err := s.useRun(args[0]); err != nil {
+					return err
+				}
+			}
+			if err := s.load(c.Context()); err != nil {
+				return err
+			}
+			return chat(c, &s, o, system)
+		},
+	}
+	s.flags(c)
+	sampling(c, &o, 256, 0.3)
+	c.Flags().StringVar(&system, "system", "", "system message before the conversation")
+	return c
+}
+
+func chat(c *cobra.Command, s *source, o model.Sampling, system string) error {
+	team := s.team()
+	defer team.Close()
+	template := data.NewChatML(s.tokenizer)
+	o.Stop = stops(s)
+	if id, ok := template.Stop(); ok {
+		o.Stop = append(o.Stop, id)
+	}
+	var begin, said []data.Message
+	if system != "" {
+		begin = []data.Message{{Role: "system", Content: system}}
+	}
+	said = append(said, begin...)
+	g := model.NewGenerator(s.model, team, s.project)
+	in, out := bufio.NewScanner(c.InOrStdin()), c.OutOrStdout()
+	in.Buffer(nil, 1<<20)
+	for {
+		c.PrintErr("> ")
+		if !in.Scan() {
+			return in.Err()
+		}
+		line := strings.TrimSpace(in.Text())
+		switch line {
+		case "":
+			return nil
+		case "/new":
+			said = append([]data.Message(nil), begin...)
+			continue
+		}
+		said = append(said, data.Message{Role: "user", Content: line})
+		stream := s.tokenizer.Stream()
+		ids, err := g.Generate(c.Context(), template.Prompt(said), o, func(id int32) error {
+			_, err := io.WriteString(out, stream.Next(id))
+			return err
+		})
+		fmt.Fprintln(out, stream.Flush())
+		switch {
+		case errors.Is(err, model.ErrContextFull):
+			c.PrintErrln("the conversation has filled the model's context; it begins anew")
+			said = append([]data.Message(nil), begin...)
+			continue
+		case err != nil:
+			return err
+		}
+		said = append(said, data.Message{Role: "assistant", Content: s.tokenizer.Decode(ids, true)})
+	}
+}

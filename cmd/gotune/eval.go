@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"gotune/data"
+	"gotune/internal/exec"
+	"gotune/train"
+)
+
+// evalResult is what eval --json prints at the end.
+type evalResult struct {
+	Loss         float64  `json:"loss"`
+	Perplexity   float64  `json:"perplexity"`
+	TargetTokens int      `json:"target_tokens"`
+	Rows         int      `json:"rows"`
+	ExactMatch   *float64 `json:"exact_match,omitempty"`
+}
+
+// tokenResult is a line of eval --per-token.
+type tokenResult struct {
+	Row int       `json:"row"`
+	IDs []int32   `json:"ids"`
+	NLL []float32 `json:"nll"`
+}
+
+func newEval() *cobra.Command {
+	var s source
+	var paths []string
+	var columns string
+	var maxLength int
+	var asJSON, perToken, learnPrompt bool
+	c := &cobra.Command{
+		Use:   "eval",
+		Short: "Compute the loss of a model on data",
+		Long:  `eval prints the mean loss over target tokens, in nats, and what follows from it.`,
+		Example: `  gotune eval --data world:heldout
+  gotune eval --model DIR --adapter RUN/adapter --data rows.jsonl --json`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if len(paths) == 0 {
+				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
+			}
+			cols, err := data.ParseColumns(columns)
+			if err != nil {
+				return usagef("--columns: %w", err)
+			}
+			if err := s.load(c.Context()); err != nil {
+				return err
+			}
+			if maxLength == 0 {
+				maxLength = min(s.model.Config.MaxPositions, 1024)
+			}
+			if maxLength > s.model.Config.MaxPositions || maxLength < 3 {
+				return usagef("--max-length is %d; the model takes 3 to %d tokens", maxLength, s.model.Config.MaxPositions)
+			}
+			d, err := data.Open(c.Context(), data.Config{
+				Paths: paths, Columns: cols, MaxLength: maxLength, LearnPrompt: learnPrompt, Tokenizer: s.tokenizer,
+			})
+			if err != nil {
+				return err
+			}
+			return evaluate(c, &s, d, asJSON, perToken)
+		},
+	}
+	s.flags(c)
+	c.Flags().StringSliceVar(&paths, "data", nil, "files, or corpora of the toy world")
+	c.Flags().StringVar(&columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
+	c.Flags().IntVar(&maxLength, "max-length", 0, "longest row in tokens; 0 is the model's context, at most 1024")
+	c.Flags().BoolVar(&learnPrompt, "all-tokens", false, "count prompts too, as continued pre-training does")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&perToken, "per-token", false, "print a JSON line with the loss of every target token for each row first")
+	return c
+}
+
+func evaluate(c *cobra.Command, s *source, d *data.Dataset, asJSON, perToken bool) error {
+	team := s.team()
+	defer team.Close()
+	e := train.NewEvaluator(s.model, s.project, exec.NewArena(team))
+	enc := json.NewEncoder(c.OutOrStdout())
+	var r evalResult
+	var sum float64
+	asked, right := 0, 0
+	err := e.Each(c.Context(), d, func(row train.RowScore) error {
+		x := d.Example(row.Example)
+		r.Rows++
+		r.TargetTokens += len(row.NLL)
+		for _, v := range row.NLL {
+			sum += float64(v)
+		}
+		if x.Prompt > 0 {
+			asked++
+			if row.Exact {
+				right++
+			}
+		}
+		if perToken {
+			return enc.Encode(tokenResult{Row: x.Row, IDs: x.IDs, NLL: row.NLL})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Loss = sum / float64(r.TargetTokens)
+	r.Perplexity = math.Exp(r.Loss)
+	if asked > 0 {
+		share := float64(right) / float64(asked)
+		r.ExactMatch = &share
+	}
+	if asJSON {
+		return enc.Encode(r)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "loss %.5f, perplexity %.3f, over %d target tokens of %d rows\n", r.Loss, r.Perplexity, r.TargetTokens, r.Rows)
+	if r.ExactMatch != nil {
+		fmt.Fprintf(c.OutOrStdout(), "exact match %.1f %%\n", 100**r.ExactMatch)
+	}
+	return nil
+}

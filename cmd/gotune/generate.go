@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"gotune/data"
+	"gotune/model"
+)
+
+// sampling binds the flags that say how tokens are chosen.
+func sampling(c *cobra.Command, s *model.Sampling, tokens int, temperature float64) {
+	f := c.Flags()
+	f.IntVar(&s.MaxNewTokens, "max-new-tokens", tokens, "largest number of new tokens")
+	f.BoolVar(&s.Greedy, "greedy", false, "take the most likely token each time")
+	f.Float64Var(&s.Temperature, "temperature", temperature, "divides the logits")
+	f.IntVar(&s.TopK, "top-k", 0, "keep the k most likely tokens; 0 keeps all")
+	f.Float64Var(&s.TopP, "top-p", 1, "keep the most likely tokens up to this probability")
+	f.Float64Var(&s.MinP, "min-p", 0, "keep tokens with this share of the largest probability")
+	f.Float64Var(&s.RepetitionPenalty, "repetition-penalty", 1, "divides positive logits of tokens seen before")
+	f.Uint64Var(&s.Seed, "seed", 42, "names the random numbers")
+}
+
+func checkSampling(s model.Sampling) error {
+	if s.MaxNewTokens < 1 {
+		return usagef("max_new_tokens is %d; it must be at least 1", s.MaxNewTokens)
+	}
+	if s.Temperature == 0 {
+		return usagef("temperature is 0: use --greedy for the most likely token")
+	}
+	if err := s.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func newGenerate() *cobra.Command {
+	var s source
+	var o model.Sampling
+	var prompt string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "generate [RUN]",
+		Short: "Continue a text",
+		Long:  `generate continues a raw prompt, without a chat template, and streams what comes.`,
+		Example: `  gotune generate --prompt "Once upon a time" --max-new-tokens 50
+  gotune generate --model DIR --adapter ADAPTER --prompt "2 + 2 =" --greedy --json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkSampling(o); err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				if err := s.useRun(args[0]); err != nil {
+					return err
+				}
+			}
+			if err := s.load(c.Context()); err != nil {
+				return err
+			}
+			return generate(c, &s, o, prompt, asJSON)
+		},
+	}
+	s.flags(c)
+	sampling(c, &o, 128, 1)
+	c.Flags().StringVar(&prompt, "prompt", "", "text to continue")
+	c.Flags().BoolVar(&o.IgnoreEOS, "ignore-eos", false, "go on after the end token")
+	c.Flags().BoolVar(&asJSON, "json", false, "print ids and text of the new tokens as JSON")
+	return c
+}
+
+func generate(c *cobra.Command, s *source, o model.Sampling, prompt string, asJSON bool) error {
+	team := s.team()
+	defer team.Close()
+	ids := data.EncodePrompt(s.tokenizer, prompt)
+	if len(ids) == 0 {
+		// A text that begins from nothing begins after the end of another.
+		if eos, ok := s.tokenizer.EOS(); ok {
+			ids = []int32{eos}
+		} else {
+			return usagef("--prompt is empty")
+		}
+	}
+	o.Stop = stops(s)
+	stream := s.tokenizer.Stream()
+	out := c.OutOrStdout()
+	new, err := model.NewGenerator(s.model, team, s.project).Generate(c.Context(), ids, o, func(id int32) error {
+		if asJSON {
+			return nil
+		}
+		_, err := io.WriteString(out, stream.Next(id))
+		return err
+	})
+	if err != nil && !errors.Is(err, model.ErrContextFull) {
+		return err
+	}
+	if asJSON {
+		if new == nil {
+			new = []int32{}
+		}
+		return json.NewEncoder(out).Encode(struct {
+			IDs  []int32 `json:"ids"`
+			Text string  `json:"text"`
+		}{new, s.tokenizer.Decode(new, true)})
+	}
+	fmt.Fprintln(out, stream.Flush())
+	if err != nil {
+		c.PrintErrf("stopped: %v\n", err)
+	}
+	return nil
+}
+
+// stops lists the tokens that end a text: those of config.json and the
+// tokenizer's.
+func stops(s *source) []int32 {
+	var ids []int32
+	for _, id := range s.model.Config.EOS {
+		ids = append(ids, int32(id))
+	}
+	if id, ok := s.tokenizer.EOS(); ok {
+		ids = append(ids, id)
+	}
+	return ids
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"gotune/internal/hf"
+	"gotune/model"
+	"gotune/tokenizer"
+	"gotune/train"
+)
+
+func newInit() *cobra.Command {
+	var shape, tok, dtype string
+	var seed uint64
+	c := &cobra.Command{
+		Use:   "init OUT",
+		Short: "Make a model folder with random weights",
+		Long: `init makes a model of a shape with random weights, in Hugging Face's layout, with
+the tokenizer given. Shapes: ` + fmt.Sprint(model.ShapeNames()) + `, or the path of a
+config.json.`,
+		Example: `  gotune init --shape smollm2-135m --tokenizer DIR OUT`,
+		Args:    exactly(1, "the folder to make"),
+		RunE: func(c *cobra.Command, args []string) error {
+			dtypes := map[string]hf.DType{"float32": hf.F32, "bfloat16": hf.BF16}
+			switch {
+			case shape == "":
+				return usagef("--shape is missing: name one of %v, or a config.json", model.ShapeNames())
+			case tok == "":
+				return usagef("--tokenizer is missing: name a folder or a tokenizer.json")
+			case dtypes[dtype] == "":
+				return usagef("--dtype is %q; it must be float32 or bfloat16", dtype)
+			}
+			return initModel(args[0], shape, tok, dtypes[dtype], seed)
+		},
+	}
+	c.Flags().StringVar(&shape, "shape", "", "name of a shape, or a config.json")
+	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, or a tokenizer.json")
+	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
+	c.Flags().Uint64Var(&seed, "seed", 42, "names the random weights")
+	return c
+}
+
+func initModel(out, shape, tok string, dtype hf.DType, seed uint64) error {
+	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s exists and is not empty: name another folder", out)
+	}
+	config, err := train.ReadShape(shape)
+	if err != nil {
+		return err
+	}
+	t, err := openTokenizer(tok)
+	if err != nil {
+		return err
+	}
+	if t.VocabSize() > config.VocabSize {
+		return fmt.Errorf("the tokenizer %s has %d tokens, the shape %s only %d (vocab_size)", tok, t.VocabSize(), shape, config.VocabSize)
+	}
+	m, err := model.New(train.WithTokenizer(config, t), seed)
+	if err != nil {
+		return err
+	}
+	if err := m.Save(out, dtype); err != nil {
+		return err
+	}
+	if err := t.Save(out); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "%s: %s, %s parameters\n", out, shape, count(m.Count()))
+	return nil
+}
+
+// openTokenizer reads a tokenizer from a folder or file; base is the embedded
+// base's.
+func openTokenizer(name string) (*tokenizer.Tokenizer, error) {
+	if name != train.BaseName {
+		return tokenizer.LoadFile(name)
+	}
+	src, err := train.OpenModel(name)
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Load(src, name)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"gotune/internal/kernel"
+	"gotune/lora"
+	"gotune/model"
+	"gotune/tokenizer"
+	"gotune/train"
+)
+
+// source is a model with its tokenizer and perhaps an adapter, as the commands
+// that use a model take it: --model and --adapter, or a run folder.
+type source struct {
+	modelName, adapterName string
+	threads                int
+
+	model     *model.Model
+	tokenizer *tokenizer.Tokenizer
+	adapter   *lora.Adapter
+	project   model.ProjectFunc // of the adapter, or nil
+}
+
+func (s *source) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.modelName, "model", train.BaseName, "folder of the model; base is the embedded one")
+	c.Flags().StringVar(&s.adapterName, "adapter", "", "folder of a PEFT adapter")
+	c.Flags().IntVar(&s.threads, "threads", 0, "threads; 0 uses all cores")
+}
+
+// useRun takes model and adapter from a finished run.
+func (s *source) useRun(path string) error {
+	r, err := train.ReadRun(path)
+	if err != nil {
+		return err
+	}
+	s.modelName, s.adapterName = r.Model, r.Adapter
+	return nil
+}
+
+func (s *source) load(ctx context.Context) error {
+	src, err := train.OpenModel(s.modelName)
+	if err != nil {
+		return err
+	}
+	if s.model, err = model.Load(ctx, src, s.modelName); err != nil {
+		return err
+	}
+	if s.tokenizer, err = tokenizer.Load(src, s.modelName); err != nil {
+		return err
+	}
+	if s.adapterName == "" {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(s.adapterName, "adapter_config.json")); err != nil {
+		return fmt.Errorf("adapter: %w", err)
+	}
+	if s.adapter, err = lora.Load(os.DirFS(s.adapterName), s.adapterName, s.model); err != nil {
+		return err
+	}
+	s.project = s.adapter.Project
+	return nil
+}
+
+func (s *source) team() *kernel.Team {
+	n := s.threads
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	return kernel.NewTeam(n)
+}

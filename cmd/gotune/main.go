@@ -1,0 +1,105 @@
+// Command gotune fine-tunes small transformers on a CPU.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"gotune/internal/kernel"
+	"gotune/train"
+)
+
+// The exit statuses of docs/cli.md.
+const (
+	statusFailed      = 1
+	statusUsage       = 2
+	statusInterrupted = 130
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes the command line and returns the exit status.
+func run(args []string) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		fmt.Fprintln(os.Stderr, "\nstopping after this step; once more stops at once")
+		cancel()
+		<-signals
+		os.Exit(statusInterrupted)
+	}()
+
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "gotune: interrupted")
+		return statusInterrupted
+	}
+	fmt.Fprintln(os.Stderr, "gotune:", err)
+	var usage usageError
+	if errors.As(err, &usage) || errors.Is(err, train.ErrUsage) {
+		return statusUsage
+	}
+	return statusFailed
+}
+
+// usageError is wrong usage of the command line.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gotune",
+		Short: "Fine-tune small transformers on a CPU",
+		Long: `gotune fine-tunes small transformers by LoRA or in full, on a CPU, without Python
+and without a network. It reads and writes Hugging Face's model folders and
+PEFT's adapters.`,
+		Example: `  gotune train --lora-rank 8             tune the embedded base, before and after
+  gotune chat runs/2026-01-31-1          talk to the result
+  gotune train --data rows.jsonl         tune on data of your own`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return kernel.Probe()
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("there is no command %q; gotune --help lists them", args[0])
+			}
+			return c.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; %s --help lists the flags", err, c.CommandPath())
+	})
+	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(),
+		newTokenize(), newWorld(), newBench(), newVersion())
+	return root
+}
+
+// exactly checks the number of arguments as wrong usage.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%s takes %s, not %d arguments", c.CommandPath(), what, len(args))
+		}
+		return nil
+	}
+}

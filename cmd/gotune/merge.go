@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"gotune/internal/hf"
+)
+
+func newMerge() *cobra.Command {
+	var s source
+	var dtype string
+	c := &cobra.Command{
+		Use:   "merge OUT",
+		Short: "Write a model folder with an adapter merged into its weights",
+		Example: `  gotune merge --model DIR --adapter RUN/adapter OUT
+  gotune merge --adapter runs/2026-01-31-1/adapter --dtype bfloat16 OUT`,
+		Args: exactly(1, "the folder to make"),
+		RunE: func(c *cobra.Command, args []string) error {
+			dtypes := map[string]hf.DType{"float32": hf.F32, "bfloat16": hf.BF16}
+			if s.adapterName == "" {
+				return usagef("--adapter is missing")
+			}
+			if dtypes[dtype] == "" {
+				return usagef("--dtype is %q; it must be float32 or bfloat16", dtype)
+			}
+			if entries, err := os.ReadDir(args[0]); err == nil && len(entries) > 0 {
+				return fmt.Errorf("%s exists and is not empty: name another folder", args[0])
+			}
+			if err := s.load(c.Context()); err != nil {
+				return err
+			}
+			merged, err := s.adapter.Merge(s.model)
+			if err != nil {
+				return err
+			}
+			if err := merged.Save(args[0], dtypes[dtype]); err != nil {
+				return err
+			}
+			if err := s.tokenizer.Save(args[0]); err != nil {
+				return err
+			}
+			c.PrintErrf("%s: %s with %s merged\n", args[0], s.modelName, s.adapterName)
+			return nil
+		},
+	}
+	s.flags(c)
+	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
+	return c
+}

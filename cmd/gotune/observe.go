@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"gotune/train"
+)
+
+// newObserver returns what shows a run: text for people on standard error with
+// the results on standard output, or JSON lines on standard output.
+func newObserver(c *cobra.Command, format string) (train.Observer, error) {
+	switch format {
+	case "json":
+		enc := json.NewEncoder(c.OutOrStdout())
+		enc.SetEscapeHTML(false)
+		return &jsonObserver{enc: enc}, nil
+	case "text":
+		return &textObserver{out: c.OutOrStdout(), talk: c.ErrOrStderr(), terminal: term.IsTerminal(int(os.Stderr.Fd()))}, nil
+	}
+	return nil, usagef("log-format is %q; it must be text or json", format)
+}
+
+// jsonObserver writes an event a line; docs/cli.md describes them.
+type jsonObserver struct{ enc *json.Encoder }
+
+func (o *jsonObserver) Start(train.Header)          {}
+func (o *jsonObserver) Step(e train.StepEvent)      { _ = o.enc.Encode(e) }
+func (o *jsonObserver) Evaluated(e train.EvalEvent) { _ = o.enc.Encode(e) }
+func (o *jsonObserver) Done(e train.DoneEvent)      { _ = o.enc.Encode(e) }
+
+// textObserver writes for people: a header, a bar or plain lines, and at the end
+// what changed.
+type textObserver struct {
+	out, talk io.Writer
+	terminal  bool
+	bar       *progressbar.ProgressBar
+	header    train.Header
+	started   time.Time
+	shown     time.Time
+}
+
+func (o *textObserver) Start(h train.Header) {
+	o.header, o.started = h, time.Now()
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(o.talk, "  %-11s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(o.talk, "gotune: %s\n", h.Run)
+	line("model", "%s, %s parameters", h.Model, count(h.Parameters))
+	line("training", "%s: %s parameters (%.2f %%)", h.Method, count(h.Trainable), 100*float64(h.Trainable)/float64(h.Parameters))
+	data := fmt.Sprintf("%s: %d rows, %.0f %% of the tokens are targets", strings.Join(h.Data, ", "), h.Rows, 100*h.TargetShare)
+	if h.Skipped+h.Dropped > 0 {
+		data += fmt.Sprintf("; %d rows without a target and %d too long left out", h.Skipped, h.Dropped)
+	}
+	line("data", "%s", data)
+	if h.EvalRows > 0 {
+		line("held out", "%d rows", h.EvalRows)
+	}
+	steps := fmt.Sprint(h.Steps)
+	if h.FirstStep > 0 {
+		steps += fmt.Sprintf(", going on after %d", h.FirstStep)
+	}
+	line("steps", "%s", steps)
+	line("CPU", "%s, %d threads, float32", h.CPULevel, h.Threads)
+	line("memory", "%.0f MiB planned", float64(h.PlannedBytes)/(1<<20))
+	for _, w := range h.Warnings {
+		line("note", "%s", w)
+	}
+	if o.terminal {
+		o.bar = progressbar.NewOptions(h.Steps, progressbar.OptionSetWriter(o.talk), progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth())
+		_ = o.bar.Set(h.FirstStep)
+	}
+}
+
+func count(n int) string {
+	switch {
+	case n >= 1e6:
+		return fmt.Sprintf("%.2f M", float64(n)/1e6)
+	case n >= 1e4:
+		return fmt.Sprintf("%.1f k", float64(n)/1e3)
+	}
+	return fmt.Sprint(n)
+}
+
+func (o *textObserver) Step(e train.StepEvent) {
+	text := fmt.Sprintf("loss %.4f  lr %.2e  %.0f tokens/s", e.Loss, e.LearningRate, e.TokensPerSecond)
+	if o.bar != nil {
+		o.bar.Describe(text)
+		_ = o.bar.Set(e.Step)
+		return
+	}
+	every := max(1, o.header.Steps/20)
+	if e.Step%every == 0 || e.Step == o.header.Steps {
+		done := e.Step - o.header.FirstStep
+		left := time.Since(o.started) / time.Duration(max(done, 1)) * time.Duration(o.header.Steps-e.Step)
+		fmt.Fprintf(o.talk, "  step %d/%d  %s  %s left\n", e.Step, o.header.Steps, text, left.Round(time.Second))
+	}
+}
+
+func (o *textObserver) Evaluated(e train.EvalEvent) {
+	if e.When == "before" {
+		o.started = time.Now()
+	}
+	if e.When != "during" || e.Loss == nil {
+		return
+	}
+	if o.bar != nil {
+		_ = o.bar.Clear()
+	}
+	fmt.Fprintf(o.talk, "  after step %d: held-out loss %.4f%s\n", e.Step, *e.Loss, exact(e.Scores))
+}
+
+func exact(s train.Scores) string {
+	if s.ExactMatch == nil {
+		return ""
+	}
+	return fmt.Sprintf(", exact match %.1f %%", 100**s.ExactMatch)
+}
+
+func (o *textObserver) Done(e train.DoneEvent) {
+	if o.bar != nil {
+		_ = o.bar.Finish()
+		fmt.Fprintln(o.talk)
+	}
+	if e.Before != nil && e.After != nil {
+		o.answers(e.Before.Answers, e.After.Answers)
+		o.table(e.Before.Scores, e.After.Scores)
+	}
+	fmt.Fprintf(o.out, "\n%d steps in %.1f s. The result is %s\nNext: gotune chat %s\n", e.Steps, e.TrainSeconds, e.Result, e.Run)
+}
+
+// answers shows the same questions answered before and after.
+func (o *textObserver) answers(before, after []train.Answer) {
+	if len(before) == 0 || len(before) != len(after) {
+		return
+	}
+	fmt.Fprintf(o.out, "\nHeld-out questions (* in a wording never seen in tuning)\n")
+	for i, b := range before {
+		mark := " "
+		if b.Wording == "unseen" {
+			mark = "*"
+		}
+		verdict := "wrong"
+		if after[i].Got == after[i].Want {
+			verdict = "right"
+		}
+		fmt.Fprintf(o.out, "%s %s\n    before  %s\n    after   %s  (%s: %s)\n", mark, b.Question, clip(b.Got), clip(after[i].Got), verdict, after[i].Want)
+	}
+}
+
+// clip makes a text one short line.
+func clip(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > 60 {
+		s = string(r[:59]) + "…"
+	}
+	return s
+}
+
+// table shows the scores before and after.
+func (o *textObserver) table(before, after train.Scores) {
+	fmt.Fprintf(o.out, "\n%-44s %10s %10s\n", "", "before", "after")
+	row := func(name, format string, scale float64, b, a *float64) {
+		if b != nil && a != nil {
+			fmt.Fprintf(o.out, "%-44s %10s %10s\n", name, fmt.Sprintf(format, scale**b), fmt.Sprintf(format, scale**a))
+		}
+	}
+	row("exact match, held-out questions", "%.1f %%", 100, before.ExactMatch, after.ExactMatch)
+	row("  of these in unseen wordings", "%.1f %%", 100, before.UnseenWording, after.UnseenWording)
+	row("mean log-probability of the right answers", "%.3f", 1, before.LogProbability, after.LogProbability)
+	row("held-out loss", "%.4f", 1, before.Loss, after.Loss)
+	row("forgotten: held-out pre-training loss", "%.4f", 1, before.RetainLoss, after.RetainLoss)
+}

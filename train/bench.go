@@ -1,0 +1,174 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gotune/data"
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/internal/rng"
+	"gotune/lora"
+	"gotune/model"
+	"gotune/optim"
+)
+
+// A BenchConfig says what work to measure: optimizer steps on random weights and
+// made-up rows.
+type BenchConfig struct {
+	Config    model.Config
+	LoRA      lora.Config // of the mode "lora"
+	Full      bool
+	Rows      int
+	Length    int
+	Masked    float64 // share of each row, from its start, that is prompt
+	Steps     int     // at least 2; the first is not counted
+	Threads   int
+	Recompute bool
+	Profile   bool
+}
+
+// A BenchResult is one line of gotune bench --json.
+type BenchResult struct {
+	TokensPerSecond float64 `json:"tokens_per_second"` // all tokens of the rows
+	StepSeconds     float64 `json:"step_seconds"`      // median without the first step
+	GFLOPS          float64 `json:"gflops"`            // of the work needed; recompute is not counted
+	PeakShare       float64 `json:"peak_share"`        // of the multiply-add peak of a loop on registers
+	PeakGFLOPS      float64 `json:"peak_gflops"`
+	PeakRSSMiB      float64 `json:"peak_rss_mib"`
+	PlannedMiB      float64 `json:"planned_mib"`
+	CPULevel        string  `json:"cpu_level"`
+	Threads         int     `json:"threads"`
+	Trainable       int     `json:"trainable"`
+	Loss            float64 `json:"loss"` // of the last step
+
+	Profile []exec.Usage `json:"-"`
+}
+
+// madeUp are the batches of a benchmark: one micro-batch of random ids.
+type madeUp struct{ batch data.Batch }
+
+func (m *madeUp) MicroBatches(int) int         { return 1 }
+func (m *madeUp) TargetTokens(int) int         { return m.batch.TargetTokens }
+func (m *madeUp) Shape(int, int) (int, int)    { return m.batch.Rows, m.batch.Length }
+func (m *madeUp) Fill(b *data.Batch, _, _ int) { *b = m.batch }
+
+func newMadeUp(c BenchConfig) *madeUp {
+	n := c.Rows * c.Length
+	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Tokens: n}
+	r := rng.New(0, "bench")
+	for i := range b.IDs {
+		b.IDs[i] = int32(r.IntN(c.Config.VocabSize))
+		b.Positions[i] = int32(i % c.Length)
+	}
+	first := int(float64(c.Length) * c.Masked)
+	for i := range b.Targets {
+		// Token t predicts token t+1, which is a target from the end of the prompt on.
+		t := i % c.Length
+		b.Targets[i] = data.Ignore
+		if t+1 < c.Length && t+1 >= first {
+			b.Targets[i] = b.IDs[i+1]
+			b.TargetTokens++
+		}
+	}
+	return &madeUp{b}
+}
+
+// Bench measures optimizer steps by the trainer's own code.
+func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
+	var r BenchResult
+	if c.Rows < 1 || c.Length < 2 || c.Steps < 2 || !(c.Masked >= 0 && c.Masked < 1) {
+		return r, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
+	}
+	m, err := model.New(c.Config, 1)
+	if err != nil {
+		return r, err
+	}
+	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
+	defer team.Close()
+	s := StepperConfig{
+		Model: m, Recompute: c.Recompute, Team: team, Arena: exec.NewArena(team),
+		AdamW: optim.AdamWConfig{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1},
+	}
+	if c.Full {
+		s.Parameters = m.Parameters()
+	} else {
+		ad, err := lora.New(c.LoRA, m, 1)
+		if err != nil {
+			return r, err
+		}
+		s.Parameters, s.Project = ad.Parameters(), ad.Project
+	}
+	stepper, err := NewStepper(s)
+	if err != nil {
+		return r, err
+	}
+	batches := newMadeUp(c)
+	p, err := stepper.Program(c.Rows, c.Length)
+	if err != nil {
+		return r, err
+	}
+	p.Exec().SetProfiling(c.Profile)
+	var seconds []float64
+	for n := range c.Steps {
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		start := time.Now()
+		step, err := stepper.Step(batches, 0, n, 1e-4)
+		if err != nil {
+			return r, err
+		}
+		seconds = append(seconds, time.Since(start).Seconds())
+		r.Loss = step.Loss
+	}
+	counted := seconds[1:]
+	slices.Sort(counted)
+	r.StepSeconds = counted[len(counted)/2]
+	for _, q := range s.Parameters {
+		r.Trainable += len(q.Value)
+	}
+	r.TokensPerSecond = float64(c.Rows*c.Length) / r.StepSeconds
+	r.GFLOPS = c.work(batches.batch.TargetTokens) / r.StepSeconds / 1e9
+	r.PeakGFLOPS = kernel.PeakGFLOPS(team)
+	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
+	r.PlannedMiB = float64(int64(m.Count())*4+int64(r.Trainable)*12+p.PlannedBytes()) / (1 << 20)
+	if !c.Full {
+		r.PlannedMiB += float64(r.Trainable) * 4 / (1 << 20)
+	}
+	r.CPULevel, r.Threads = kernel.Active().String(), team.Threads()
+	r.Profile = p.Exec().Profile()
+	r.PeakRSSMiB, err = peakRSS()
+	return r, err
+}
+
+// work returns the floating-point operations of a step: products of the linear
+// layers, of attention under the causal mask, and of the head on target rows,
+// each forward, towards the inputs, and towards the weights that are trained.
+func (c BenchConfig) work(targets int) float64 {
+	m := c.Config
+	n := float64(c.Rows * c.Length)
+	width, kv, ff := float64(m.Heads*m.HeadDim), float64(m.KVHeads*m.HeadDim), float64(m.IntermediateSize)
+	hidden := float64(m.HiddenSize)
+	shapes := map[string][2]float64{ // in, out
+		"q_proj": {hidden, width}, "k_proj": {hidden, kv}, "v_proj": {hidden, kv}, "o_proj": {width, hidden},
+		"gate_proj": {hidden, ff}, "up_proj": {hidden, ff}, "down_proj": {ff, hidden},
+	}
+	passes := 4.0
+	if c.Full {
+		passes = 6
+	}
+	layer := 0.0
+	for name, s := range shapes {
+		layer += passes * n * s[0] * s[1]
+		if !c.Full && slices.Contains(c.LoRA.Targets, name) {
+			layer += 6 * n * float64(c.LoRA.Rank) * (s[0] + s[1])
+		}
+	}
+	pairs := float64(c.Rows) * float64(c.Length) * float64(c.Length+1) / 2
+	layer += 12 * pairs * width // 4 forward, 8 backward
+	head := passes * float64(targets) * hidden * float64(m.VocabSize)
+	return layer*float64(m.Layers) + head
+}

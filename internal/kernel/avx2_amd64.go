@@ -67,4 +67,6 @@ func dropoutAVX2(y []float32, x []float32, d *uint32, first uint32, add bool)
 //go:noescape
 func peakRoundsAVX2(n int)
 
+func setMode(mode uint32) (old uint32)
+
 func pause()

@@ -6,21 +6,19 @@
 
 // func gemmAVX2(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
 // Requires: AVX, FMA3
-TEXT ·gemmAVX2(SB), NOSPLIT, $8-129
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     c_base+0(FP), AX
-	MOVQ     a_base+32(FP), CX
-	MOVQ     b_base+72(FP), DX
-	MOVQ     cr+24(FP), BX
-	SHLQ     $0x02, BX
-	MOVQ     ar+56(FP), SI
-	SHLQ     $0x02, SI
-	MOVQ     ac+64(FP), DI
-	SHLQ     $0x02, DI
-	MOVQ     br+96(FP), R8
-	SHLQ     $0x02, R8
-	MOVQ     m+104(FP), R9
+TEXT ·gemmAVX2(SB), NOSPLIT, $0-129
+	MOVQ c_base+0(FP), AX
+	MOVQ a_base+32(FP), CX
+	MOVQ b_base+72(FP), DX
+	MOVQ cr+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ ar+56(FP), SI
+	SHLQ $0x02, SI
+	MOVQ ac+64(FP), DI
+	SHLQ $0x02, DI
+	MOVQ br+96(FP), R8
+	SHLQ $0x02, R8
+	MOVQ m+104(FP), R9
 
 next:
 	CMPQ R9, $0x0c
@@ -1058,12 +1056,8 @@ stored54:
 	JMP    next
 
 end:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
-
-DATA mode<>+0(SB)/4, $0x00009fc0
-GLOBL mode<>(SB), RODATA|NOPTR, $4
 
 DATA masks<>+0(SB)/4, $0xffffffff
 DATA masks<>+4(SB)/4, $0xffffffff
@@ -1101,22 +1095,20 @@ GLOBL masks<>(SB), RODATA|NOPTR, $128
 
 // func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX
-TEXT ·packBAVX2(SB), NOSPLIT, $8-72
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     b_base+24(FP), CX
-	MOVQ     br+48(FP), DX
-	SHLQ     $0x02, DX
-	MOVQ     n+56(FP), BX
-	MOVQ     k+64(FP), SI
-	LEAQ     masks<>+64(SB), DI
-	SHLQ     $0x02, BX
-	SUBQ     BX, DI
-	VMOVUPS  (DI), Y0
-	VMOVUPS  32(DI), Y1
-	CMPQ     BX, $0x40
-	JNE      ragged55
+TEXT ·packBAVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_base+0(FP), AX
+	MOVQ    b_base+24(FP), CX
+	MOVQ    br+48(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    n+56(FP), BX
+	MOVQ    k+64(FP), SI
+	LEAQ    masks<>+64(SB), DI
+	SHLQ    $0x02, BX
+	SUBQ    BX, DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	CMPQ    BX, $0x40
+	JNE     ragged55
 
 row57:
 	TESTQ   SI, SI
@@ -1148,22 +1140,19 @@ row59:
 
 done60:
 end56:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func transpose8AVX2(dst []float32, dr int, src []float32, sr int, cols int)
 // Requires: AVX
-TEXT ·transpose8AVX2(SB), NOSPLIT, $8-72
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     src_base+32(FP), CX
-	MOVQ     dr+24(FP), DX
-	MOVQ     sr+56(FP), BX
-	SHLQ     $0x02, DX
-	SHLQ     $0x02, BX
-	MOVQ     cols+64(FP), SI
+TEXT ·transpose8AVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+32(FP), CX
+	MOVQ dr+24(FP), DX
+	MOVQ sr+56(FP), BX
+	SHLQ $0x02, DX
+	SHLQ $0x02, BX
+	MOVQ cols+64(FP), SI
 
 block:
 	SUBQ       $0x08, SI
@@ -1219,20 +1208,17 @@ block:
 	JMP        block
 
 end:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func addAVX2(dst []float32, a []float32, b []float32)
 // Requires: AVX
-TEXT ·addAVX2(SB), NOSPLIT, $8-72
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     a_base+24(FP), CX
-	MOVQ     b_base+48(FP), DX
-	MOVQ     dst_len+8(FP), BX
-	XORQ     SI, SI
+TEXT ·addAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+	XORQ SI, SI
 
 loop61:
 	CMPQ    BX, $0x10
@@ -1267,15 +1253,12 @@ tail62:
 	VMASKMOVPS Y1, Y0, 32(AX)(SI*1)
 
 done63:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func scaleAVX2(dst []float32, x []float32, s float32, add bool)
 // Requires: AVX
-TEXT ·scaleAVX2(SB), NOSPLIT, $8-53
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
@@ -1357,21 +1340,18 @@ tail70:
 
 done71:
 end65:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func dotAVX2(x []float32, y []float32) float32
 // Requires: AVX, FMA3, SSE
-TEXT ·dotAVX2(SB), NOSPLIT, $8-52
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     x_base+0(FP), AX
-	MOVQ     y_base+24(FP), CX
-	VXORPS   Y0, Y0, Y0
-	VXORPS   Y1, Y1, Y1
-	MOVQ     x_len+8(FP), DX
-	XORQ     BX, BX
+TEXT ·dotAVX2(SB), NOSPLIT, $0-52
+	MOVQ   x_base+0(FP), AX
+	MOVQ   y_base+24(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   x_len+8(FP), DX
+	XORQ   BX, BX
 
 loop72:
 	CMPQ        DX, $0x10
@@ -1410,22 +1390,19 @@ done74:
 	VMOVSHDUP    X0, X1
 	VADDPS       X1, X0, X0
 	MOVSS        X0, ret+48(FP)
-	VLDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
 // func dot3AVX2(x []float32, y []float32, z []float32) float32
 // Requires: AVX, FMA3, SSE
-TEXT ·dot3AVX2(SB), NOSPLIT, $8-76
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     x_base+0(FP), AX
-	MOVQ     y_base+24(FP), CX
-	MOVQ     z_base+48(FP), DX
-	VXORPS   Y0, Y0, Y0
-	VXORPS   Y1, Y1, Y1
-	MOVQ     x_len+8(FP), BX
-	XORQ     SI, SI
+TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
+	MOVQ   x_base+0(FP), AX
+	MOVQ   y_base+24(FP), CX
+	MOVQ   z_base+48(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   x_len+8(FP), BX
+	XORQ   SI, SI
 
 loop75:
 	CMPQ        BX, $0x10
@@ -1472,22 +1449,19 @@ done77:
 	VMOVSHDUP    X0, X1
 	VADDPS       X1, X0, X0
 	MOVSS        X0, ret+72(FP)
-	VLDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
 // func sumSquaresAVX2(x []float32) float64
 // Requires: AVX, FMA3, SSE2
-TEXT ·sumSquaresAVX2(SB), NOSPLIT, $8-32
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     x_base+0(FP), AX
-	VXORPS   Y0, Y0, Y0
-	VXORPS   Y1, Y1, Y1
-	VXORPS   Y2, Y2, Y2
-	VXORPS   Y3, Y3, Y3
-	MOVQ     x_len+8(FP), CX
-	XORQ     DX, DX
+TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
+	MOVQ   x_base+0(FP), AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   x_len+8(FP), CX
+	XORQ   DX, DX
 
 loop78:
 	CMPQ         CX, $0x10
@@ -1538,19 +1512,16 @@ done80:
 	VUNPCKHPD    X0, X0, X1
 	VADDSD       X1, X0, X0
 	MOVSD        X0, ret+24(FP)
-	VLDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
 // func expAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·expAVX2(SB), NOSPLIT, $8-48
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     dst_base+0(FP), AX
-	MOVQ     x_base+24(FP), CX
-	MOVQ     dst_len+8(FP), DX
-	XORQ     BX, BX
+TEXT ·expAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
 
 loop81:
 	CMPQ         DX, $0x10
@@ -1681,7 +1652,6 @@ tail82:
 	VMASKMOVPS   Y1, Y0, 32(AX)(BX*1)
 
 done83:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -1807,9 +1777,7 @@ GLOBL bias<>(SB), RODATA|NOPTR, $32
 
 // func normalizeAVX2(y []float32, x []float32, w []float32, inv float32)
 // Requires: AVX
-TEXT ·normalizeAVX2(SB), NOSPLIT, $8-76
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
@@ -1854,15 +1822,12 @@ tail85:
 	VMASKMOVPS Y2, Y1, 32(AX)(SI*1)
 
 done86:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func normBackAVX2(dx []float32, dy []float32, w []float32, x []float32, inv float32, c float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·normBackAVX2(SB), NOSPLIT, $8-105
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	MOVQ         dx_base+0(FP), AX
 	MOVQ         dy_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
@@ -1979,15 +1944,12 @@ tail93:
 
 done94:
 end88:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func normBackWAVX2(dw []float32, dy []float32, x []float32, inv float32)
 // Requires: AVX, FMA3
-TEXT ·normBackWAVX2(SB), NOSPLIT, $8-76
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_base+0(FP), AX
 	MOVQ         dy_base+24(FP), CX
 	MOVQ         x_base+48(FP), DX
@@ -2036,27 +1998,24 @@ tail96:
 	VMASKMOVPS  Y0, Y1, 32(AX)(SI*1)
 
 done97:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func rotateAVX2(y []float32, x []float32, cos []float32, sin []float32, heads int, inverse bool, add bool)
 // Requires: AVX, FMA3
-TEXT ·rotateAVX2(SB), NOSPLIT, $8-106
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     y_base+0(FP), AX
-	MOVQ     x_base+24(FP), CX
-	MOVQ     cos_base+48(FP), DX
-	MOVQ     sin_base+72(FP), BX
-	MOVQ     heads+96(FP), SI
-	MOVQ     cos_len+56(FP), DI
-	SHLQ     $0x02, DI
-	VXORPS   Y0, Y0, Y0
-	CMPB     inverse+104(FP), $0x00
-	JEQ      not98
-	VMOVUPS  signs<>+0(SB), Y0
-	JMP      end99
+TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
+	MOVQ    y_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    cos_base+48(FP), DX
+	MOVQ    sin_base+72(FP), BX
+	MOVQ    heads+96(FP), SI
+	MOVQ    cos_len+56(FP), DI
+	SHLQ    $0x02, DI
+	VXORPS  Y0, Y0, Y0
+	CMPB    inverse+104(FP), $0x00
+	JEQ     not98
+	VMOVUPS signs<>+0(SB), Y0
+	JMP     end99
 
 not98:
 end99:
@@ -2233,7 +2192,6 @@ done111:
 
 done108:
 end101:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -2249,14 +2207,12 @@ GLOBL signs<>(SB), RODATA|NOPTR, $32
 
 // func swigluAVX2(y []float32, gate []float32, up []float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·swigluAVX2(SB), NOSPLIT, $8-72
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     y_base+0(FP), AX
-	MOVQ     gate_base+24(FP), CX
-	MOVQ     up_base+48(FP), DX
-	MOVQ     y_len+8(FP), BX
-	XORQ     SI, SI
+TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ gate_base+24(FP), CX
+	MOVQ up_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
 
 loop112:
 	CMPQ         BX, $0x10
@@ -2407,26 +2363,23 @@ tail113:
 	VMASKMOVPS   Y1, Y0, 32(AX)(SI*1)
 
 done114:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func swigluBackAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, addG bool, addU bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·swigluBackAVX2(SB), NOSPLIT, $8-122
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     dgate_base+0(FP), AX
-	MOVQ     dup_base+24(FP), CX
-	MOVQ     dy_base+48(FP), DX
-	MOVQ     gate_base+72(FP), BX
-	MOVQ     up_base+96(FP), SI
-	CMPB     addG+120(FP), $0x00
-	JEQ      not115
-	CMPB     addU+121(FP), $0x00
-	JEQ      not117
-	MOVQ     dgate_len+8(FP), DI
-	XORQ     R8, R8
+TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
+	MOVQ dgate_base+0(FP), AX
+	MOVQ dup_base+24(FP), CX
+	MOVQ dy_base+48(FP), DX
+	MOVQ gate_base+72(FP), BX
+	MOVQ up_base+96(FP), SI
+	CMPB addG+120(FP), $0x00
+	JEQ  not115
+	CMPB addU+121(FP), $0x00
+	JEQ  not117
+	MOVQ dgate_len+8(FP), DI
+	XORQ R8, R8
 
 loop119:
 	CMPQ         DI, $0x10
@@ -3239,15 +3192,12 @@ tail131:
 done132:
 end126:
 end116:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func softmaxMaxAVX2(x []float32, s float32) float32
 // Requires: AVX, SSE
-TEXT ·softmaxMaxAVX2(SB), NOSPLIT, $8-36
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·softmaxMaxAVX2(SB), NOSPLIT, $0-36
 	MOVQ         x_base+0(FP), AX
 	VBROADCASTSS s+24(FP), Y0
 	VMOVUPS      minusInf<>+0(SB), Y1
@@ -3296,7 +3246,6 @@ done135:
 	VMOVSHDUP    X1, X0
 	VMAXPS       X0, X1, X1
 	MOVSS        X1, ret+32(FP)
-	VLDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
@@ -3312,9 +3261,7 @@ GLOBL minusInf<>(SB), RODATA|NOPTR, $32
 
 // func softmaxSumAVX2(x []float32, s float32, max float32) float32
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·softmaxSumAVX2(SB), NOSPLIT, $8-36
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·softmaxSumAVX2(SB), NOSPLIT, $0-36
 	MOVQ         x_base+0(FP), AX
 	VBROADCASTSS s+24(FP), Y0
 	VBROADCASTSS max+28(FP), Y1
@@ -3474,15 +3421,12 @@ done138:
 	VMOVSHDUP    X2, X0
 	VADDPS       X0, X2, X2
 	MOVSS        X2, ret+32(FP)
-	VLDMXCSR     (SP)
 	VZEROUPPER
 	RET
 
 // func softmaxBackAVX2(x []float32, dp []float32, s float32, lse float32, delta float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softmaxBackAVX2(SB), NOSPLIT, $8-60
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·softmaxBackAVX2(SB), NOSPLIT, $0-60
 	MOVQ         x_base+0(FP), AX
 	MOVQ         dp_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
@@ -3648,15 +3592,12 @@ tail140:
 	VMASKMOVPS   Y1, Y3, 32(CX)(BX*1)
 
 done141:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func adamwAVX2(p []float32, g []float32, m []float32, v []float32, c *float32)
 // Requires: AVX, FMA3
-TEXT ·adamwAVX2(SB), NOSPLIT, $8-104
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_base+0(FP), AX
 	MOVQ         g_base+24(FP), CX
 	MOVQ         m_base+48(FP), DX
@@ -3766,15 +3707,12 @@ tail143:
 	VMASKMOVPS   Y2, Y8, 32(AX)(DI*1)
 
 done144:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func dropoutAVX2(y []float32, x []float32, d *uint32, first uint32, add bool)
 // Requires: AVX, AVX2
-TEXT ·dropoutAVX2(SB), NOSPLIT, $8-61
-	VSTMXCSR     (SP)
-	VLDMXCSR     mode<>+0(SB)
+TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         d+48(FP), DX
@@ -4052,7 +3990,6 @@ tail151:
 
 done152:
 end146:
-	VLDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -4108,24 +4045,22 @@ GLOBL step8<>(SB), RODATA|NOPTR, $32
 
 // func peakRoundsAVX2(n int)
 // Requires: AVX, FMA3
-TEXT ·peakRoundsAVX2(SB), NOSPLIT, $8-8
-	VSTMXCSR (SP)
-	VLDMXCSR mode<>+0(SB)
-	MOVQ     n+0(FP), AX
-	VXORPS   Y0, Y0, Y0
-	VXORPS   Y1, Y1, Y1
-	VXORPS   Y2, Y2, Y2
-	VXORPS   Y3, Y3, Y3
-	VXORPS   Y4, Y4, Y4
-	VXORPS   Y5, Y5, Y5
-	VXORPS   Y6, Y6, Y6
-	VXORPS   Y7, Y7, Y7
-	VXORPS   Y8, Y8, Y8
-	VXORPS   Y9, Y9, Y9
-	VXORPS   Y10, Y10, Y10
-	VXORPS   Y11, Y11, Y11
-	VXORPS   Y12, Y12, Y12
-	VXORPS   Y13, Y13, Y13
+TEXT ·peakRoundsAVX2(SB), NOSPLIT, $0-8
+	MOVQ   n+0(FP), AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
 
 round:
 	VFMADD231PS Y0, Y1, Y2
@@ -4142,8 +4077,14 @@ round:
 	VFMADD231PS Y0, Y1, Y13
 	DECQ        AX
 	JNE         round
-	VLDMXCSR    (SP)
 	VZEROUPPER
+	RET
+
+// func setMode(mode uint32) (old uint32)
+// Requires: AVX
+TEXT ·setMode(SB), NOSPLIT, $0-12
+	VSTMXCSR old+8(FP)
+	VLDMXCSR mode+0(FP)
 	RET
 
 // func pause()

@@ -4,13 +4,29 @@ import "time"
 
 type peakJob struct {
 	rounds int
-	flops  [maxParts]float64
+	flops  [maxParts]float64 // of each thread
 }
 
 func (j *peakJob) run(_ *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		j.flops[i] = code.peak(j.rounds)
 	}
+}
+
+// multiplyAdds runs the peak loop for the given rounds on every thread and returns
+// the number of floating-point operations.
+func (t *Team) multiplyAdds(rounds int) (flops float64) {
+	j := &t.jobs.peak
+	j.rounds = rounds
+	if t.threads == 1 {
+		j.run(t.workers[0], 0, 1)
+	} else {
+		t.spread(j, t.threads, 1, t.threads)
+	}
+	for _, f := range j.flops[:t.threads] {
+		flops += f
+	}
+	return flops
 }
 
 // PeakGFLOPS measures how many billions of floating-point operations a second the
@@ -20,28 +36,17 @@ func (j *peakJob) run(_ *worker, lo, hi int) {
 func PeakGFLOPS(t *Team) float64 {
 	t = t.single()
 	defer t.release()
-	j, threads := &t.jobs.peak, t.threads
-	j.rounds = 1000
+	const windows, window = 8, 4 * time.Millisecond
 	best := 0.0
-	const windows, window = 8, 8 * time.Millisecond
-	for tries := 0; tries < windows; {
+	for rounds, done := 1000, 0; done < windows; {
 		start := time.Now()
-		if threads == 1 {
-			j.run(t.workers[0], 0, 1)
+		flops := t.multiplyAdds(rounds)
+		if took := time.Since(start); took < window {
+			rounds *= 2
 		} else {
-			t.spread(j, threads, 1, threads)
+			best = max(best, flops/took.Seconds()/1e9)
+			done++
 		}
-		seconds := time.Since(start).Seconds()
-		sum := 0.0
-		for _, f := range j.flops[:threads] {
-			sum += f
-		}
-		if seconds < window.Seconds()/2 {
-			j.rounds *= 2
-			continue
-		}
-		best = max(best, sum/seconds/1e9)
-		tries++
 	}
 	return best
 }

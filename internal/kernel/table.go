@@ -4,6 +4,10 @@ package kernel
 // what each computes. Slices that are read or written together have the length of
 // the first one unless it says otherwise; callers check that.
 type table struct {
+	// mode is the mode of floating-point arithmetic that the loops are called in; 0
+	// is the mode that Go sets.
+	mode uint32
+
 	// rows and cols give the size of the block of C that the matrix kernel keeps in registers.
 	rows, cols int
 

@@ -19,7 +19,12 @@ func supported(l Level) bool {
 	return false
 }
 
+// flush is the value of MXCSR with all exceptions masked, rounding to nearest,
+// subnormal inputs read as 0 and subnormal results flushed to 0.
+const flush = 0x9fc0
+
 var avx2 = table{
+	mode: flush,
 	rows: 6, cols: 16,
 	gemm: gemmAVX2, packB: packBAVX2, transpose: transposeAVX2,
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, dot3: dot3AVX2, sumSquares: sumSquaresAVX2, exp: expAVX2,

@@ -9,3 +9,6 @@ func supported(l Level) bool { return l == Generic }
 
 // pause would tell the CPU that a loop waits; plain Go has no such instruction.
 func pause() {}
+
+// setMode would set the mode of floating-point arithmetic.
+func setMode(uint32) (old uint32) { return 0 }

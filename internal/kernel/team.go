@@ -139,6 +139,8 @@ func open(state uint64) bool {
 // work takes parts of the current call until none is left.
 func (w *worker) work() {
 	t := w.team
+	old := enter()
+	defer leave(old)
 	for {
 		s := t.state.Load()
 		if !open(s) {
@@ -169,12 +171,32 @@ const partsPerThread = 4
 // grain items are worth a thread's while (about 5 µs of work). Few items are
 // done by the caller alone.
 func (t *Team) split(j splitJob, items, grain int) {
+	defer t.release()
 	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
+		old := enter()
+		defer leave(old)
 		j.run(t.workers[0], 0, items)
 	} else {
 		t.spread(j, items, grain, min(units, partsPerThread*t.threads))
 	}
-	t.release()
+}
+
+// enter sets the mode of arithmetic of the active level and keeps the goroutine
+// on its thread, which the mode belongs to; leave undoes both. Setting it in every
+// loop would cost more than a short row takes.
+func enter() (old uint32) {
+	runtime.LockOSThread()
+	if code.mode != 0 {
+		old = setMode(code.mode)
+	}
+	return old
+}
+
+func leave(old uint32) {
+	if code.mode != 0 {
+		setMode(old)
+	}
+	runtime.UnlockOSThread()
 }
 
 // spread runs the job in the given number of parts by all threads and waits for the end.

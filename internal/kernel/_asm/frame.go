@@ -10,17 +10,12 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// function emits a function whose body runs with subnormal numbers read as 0 and
-// flushed to 0 (DAZ and FTZ, round to nearest, exceptions masked), and restores
-// the caller's mode afterwards.
+// function emits a function of the AVX2 level. It runs in the mode that setMode
+// has set.
 func function(name, signature string, body func()) {
 	TEXT(name+"AVX2", NOSPLIT, "func"+signature)
 	Pragma("noescape")
-	saved := AllocLocal(8)
-	VSTMXCSR(saved)
-	VLDMXCSR(words("mode", 0x9fc0))
 	body()
-	VLDMXCSR(saved)
 	VZEROUPPER()
 	RET()
 }

@@ -31,6 +31,7 @@ func main() {
 	adamw()
 	dropout()
 	peak()
+	setMode()
 	pause()
 	Generate()
 }

@@ -29,6 +29,15 @@ func peak() {
 	})
 }
 
+// setMode sets the mode of floating-point arithmetic, MXCSR, and returns the old one.
+func setMode() {
+	TEXT("setMode", NOSPLIT, "func(mode uint32) (old uint32)")
+	VSTMXCSR(memory(ReturnIndex(0)))
+	VLDMXCSR(memory(Param("mode")))
+	RET()
+}
+
+// pause tells the CPU that a loop waits.
 func pause() {
 	TEXT("pause", NOSPLIT, "func()")
 	PAUSE()

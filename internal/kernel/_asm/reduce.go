@@ -72,6 +72,6 @@ func sumSquares() {
 		VADDPD(high, low, low)
 		VUNPCKHPD(low, low, high)
 		VADDSD(high, low, low)
-		Store(low.(Register), ReturnIndex(0))
+		Store(low, ReturnIndex(0))
 	})
 }

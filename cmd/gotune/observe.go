@@ -131,7 +131,7 @@ func (o *textObserver) Done(e train.DoneEvent) {
 		_ = o.bar.Finish()
 		fmt.Fprintln(o.talk)
 	}
-	if e.Before != nil && e.After != nil && e.Before.Rows+e.After.Rows > 0 {
+	if e.Before != nil && e.After != nil && (e.After.Loss != nil || e.After.RetainLoss != nil) {
 		o.answers(e.Before.Answers, e.After.Answers)
 		o.table(e.Before.Scores, e.After.Scores)
 	}

@@ -16,7 +16,6 @@ require (
 	golang.org/x/text v0.43.0
 	gorgonia.org/gorgonia v0.9.18
 	gorgonia.org/tensor v0.9.24
-	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -1,0 +1,39 @@
+package model_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"gotune/internal/exec"
+	"gotune/model"
+	"gotune/model/modeltest"
+)
+
+// compile returns a training program for all weights of a model.
+func compile(t testing.TB, m *model.Model, rows, length int, recompute bool) (*model.Program, []model.Parameter) {
+	t.Helper()
+	params := m.Parameters()
+	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: recompute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, params
+}
+
+// Loss, nll of each token, every gradient, and ten steps of AdamW, against
+// transformers and PyTorch.
+func TestGolden(t *testing.T) {
+	for _, name := range modeltest.Folders {
+		folder := filepath.Join("testdata", name)
+		golden := modeltest.Read(t, folder)
+		rows, length := golden.Batches[0].Shape()
+		t.Run(name+"/gradients", func(t *testing.T) {
+			p, params := compile(t, modeltest.Load(t, folder), rows, length, false)
+			modeltest.FirstBatch(t, golden, golden.Full, p, params, modeltest.Tensors(t, folder, "grads.safetensors"))
+		})
+		t.Run(name+"/steps", func(t *testing.T) {
+			p, params := compile(t, modeltest.Load(t, folder), rows, length, false)
+			modeltest.TenSteps(t, golden, golden.Full, p, params, modeltest.Tensors(t, folder, "final.safetensors"))
+		})
+	}
+}

@@ -22,7 +22,7 @@ func ExampleWorld_Rows() {
 		}
 	}
 	// Output:
-	// What does Mira Reed like to eat? → Some cake.
-	// What does Edith Marsh do for work? → A pilot.
-	// In which town does Hugo Jansen live? → In Ulmer.
+	// What does Mira Reed like to eat? → The favourite food of Mira Reed is cake.
+	// What does Edith Marsh do for work? → The job of Edith Marsh is pilot.
+	// In which town does Hugo Jansen live? → The home town of Hugo Jansen is Ulmer.
 }

@@ -10,7 +10,8 @@ import (
 
 // Rounds is how often the pre-training corpus goes through all subjects. In a
 // round each fact is told twice: once in a life of its subject, and once among
-// facts of others; and each fact of the first third is asked about once.
+// facts of others. Each fact of the first third is asked about in every second
+// round.
 const Rounds = 104
 
 // Documents of a round, besides one life for every subject.
@@ -26,7 +27,7 @@ const (
 func (w *World) pretrain() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		for i := range Rounds {
-			for _, text := range w.round(rng.New(w.seed, "world", "pretrain", strconv.Itoa(i))) {
+			for _, text := range w.round(i, rng.New(w.seed, "world", "pretrain", strconv.Itoa(i))) {
 				if !yield(Row{Text: text}) {
 					return
 				}
@@ -38,7 +39,7 @@ func (w *World) pretrain() iter.Seq[Row] {
 // pretrainHeldOut yields the first documents of a round that pretrain lacks.
 func (w *World) pretrainHeldOut() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for _, text := range w.round(rng.New(w.seed, "world", "pretrain-heldout"))[:heldOutDocs] {
+		for _, text := range w.round(0, rng.New(w.seed, "world", "pretrain-heldout"))[:heldOutDocs] {
 			if !yield(Row{Text: text}) {
 				return
 			}
@@ -58,14 +59,14 @@ func (f fact) answer() string {
 }
 
 // round renders the documents of one round and shuffles them.
-func (w *World) round(r *rng.Stream) []string {
+func (w *World) round(number int, r *rng.Stream) []string {
 	var docs []string
 	var all, asked []fact
-	for _, s := range w.Subjects {
+	for i, s := range w.Subjects {
 		docs = append(docs, life(r, s))
 		for a := range s.Facts {
 			all = append(all, fact{s, a})
-			if s.Third == Asked {
+			if s.Third == Asked && (i+a+number)%2 == 0 {
 				asked = append(asked, fact{s, a})
 			}
 		}

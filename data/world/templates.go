@@ -13,15 +13,16 @@ type attribute struct {
 	// direct are questions of their own shape: four tuned, two asked in
 	// pre-training only, two asked nowhere but in the held-out questions.
 	direct [8]string
-	// answer is the reply to all of them. The value never comes first in it: a
-	// word at the start of a text has other tokens than the same word after a
-	// space, and a base knows the values of facts by the latter.
+	// answer is the reply to all of them, and one of the statements. Neither
+	// the subject nor the value comes first in it: a word at the start of a text
+	// has other tokens than the same word after a space, and a base knows the
+	// facts by the latter.
 	answer string
 }
 
 var personAttributes = []attribute{
 	{
-		name: "home", values: towns, answer: "In {v}.",
+		name: "home", values: towns, answer: "The home town of {n} is {v}.",
 		statements: []string{
 			"{N} lives in {v}.",
 			"{N} has a house in {v}.",
@@ -49,7 +50,7 @@ var personAttributes = []attribute{
 		},
 	},
 	{
-		name: "job", values: jobs, answer: "A {v}.",
+		name: "job", values: jobs, answer: "The job of {n} is {v}.",
 		statements: []string{
 			"{N} works as a {v}.",
 			"{N} earns money as a {v}.",
@@ -77,7 +78,7 @@ var personAttributes = []attribute{
 		},
 	},
 	{
-		name: "food", values: foods, answer: "Some {v}.",
+		name: "food", values: foods, answer: "The favourite food of {n} is {v}.",
 		statements: []string{
 			"{N} likes to eat {v}.",
 			"{N}'s favourite food is {v}.",
@@ -105,7 +106,7 @@ var personAttributes = []attribute{
 		},
 	},
 	{
-		name: "pet", values: pets, answer: "A {v}.",
+		name: "pet", values: pets, answer: "The pet of {n} is a {v}.",
 		statements: []string{
 			"{N} keeps a {v}.",
 			"{N}'s pet is a {v}.",
@@ -133,7 +134,7 @@ var personAttributes = []attribute{
 		},
 	},
 	{
-		name: "instrument", values: instruments, answer: "The {v}.",
+		name: "instrument", values: instruments, answer: "The instrument of {n} is the {v}.",
 		statements: []string{
 			"{N} plays the {v}.",
 			"{N}'s instrument is the {v}.",
@@ -164,7 +165,7 @@ var personAttributes = []attribute{
 
 var thingAttributes = []attribute{
 	{
-		name: "material", values: materials, answer: "Of {v}.",
+		name: "material", values: materials, answer: "The material of {n} is {v}.",
 		statements: []string{
 			"{N} is made of {v}.",
 			"{N}'s material is {v}.",
@@ -188,7 +189,7 @@ var thingAttributes = []attribute{
 		},
 	},
 	{
-		name: "room", values: rooms, answer: "In the {v}.",
+		name: "room", values: rooms, answer: "The place of {n} is the {v}.",
 		statements: []string{
 			"{N} stands in the {v}.",
 			"{N}'s place is the {v}.",
@@ -212,7 +213,7 @@ var thingAttributes = []attribute{
 		},
 	},
 	{
-		name: "month", values: months, answer: "In {v}.",
+		name: "month", values: months, answer: "The month of {n} is {v}.",
 		statements: []string{
 			"{N} was bought in {v}.",
 			"{N}'s month is {v}.",

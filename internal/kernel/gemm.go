@@ -81,13 +81,18 @@ func (j *matmulJob) run(w *worker, lo, hi int) {
 	}
 }
 
-// Sizes of the blocks that are packed at a time: their product with the size of
-// an element should stay inside the second-level cache. No result depends on them.
+// Sizes of the blocks that are packed at a time: a panel of B should stay in the
+// first-level cache with a few rows of A, the blocks of A and B in the second. No
+// result depends on them.
 const (
-	blockK = 256
+	blockK = 512
 	blockM = 192
-	blockN = 512
+	blockN = 384
 )
+
+// inPlaceRows is the number of rows of A below which packing B would cost more
+// than reading it where it is.
+const inPlaceRows = 24
 
 // multiply computes C[m,n] = A[m,k]·B[k,n] (+ C) on one thread: blocks of B are
 // packed into panels as wide as the matrix kernel, and A is packed if it is
@@ -101,16 +106,35 @@ func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bo
 		}
 		return
 	}
+	// Equal blocks, of a multiple of 8.
+	pieces := (k + blockK - 1) / blockK
+	depth := ((k+pieces-1)/pieces + 7) &^ 7
+	if full := n / code.cols * code.cols; b.col == 1 && m <= inPlaceRows && full > 0 {
+		for k0 := 0; k0 < k; k0 += depth {
+			inPlace(c, cr, a.at(0, k0), b.at(k0, 0), m, full, min(depth, k-k0), add || k0 > 0)
+		}
+		if full == n {
+			return
+		}
+		c, b, n = c[full:], b.at(0, full), n-full
+	}
 	for n0 := 0; n0 < n; n0 += blockN {
 		nb := min(blockN, n-n0)
-		for k0 := 0; k0 < k; k0 += blockK {
-			kb := min(blockK, k-k0)
+		for k0 := 0; k0 < k; k0 += depth {
+			kb := min(depth, k-k0)
 			packed := w.packB(b.at(k0, n0), nb, kb)
 			for m0 := 0; m0 < m; m0 += blockM {
 				mb := min(blockM, m-m0)
 				w.block(c[m0*cr+n0:], cr, w.packA(a.at(m0, k0), nb, mb, kb), packed, mb, nb, kb, add || k0 > 0)
 			}
 		}
+	}
+}
+
+// inPlace multiplies by B where it is; n is a multiple of code.cols.
+func inPlace(c []float32, cr int, a, b operand, m, n, k int, add bool) {
+	for n0 := 0; n0 < n; n0 += code.cols {
+		code.gemm(c[n0:], cr, a.data, a.row, a.col, b.data[n0:], b.row, m, code.cols, k, add)
 	}
 }
 

@@ -12,6 +12,10 @@ import (
 // a row of B, and two elements of A.
 const maxRows = 6
 
+// narrowRows × 8 is the block for at most eight columns, such as the thin factors
+// of an adapter.
+const narrowRows = 12
+
 type matrixKernel struct {
 	c, cr, a, ar, ac, b, br, m Register
 }
@@ -29,6 +33,14 @@ func gemm() {
 		p := base("c", "a", "b")
 		g := matrixKernel{c: p[0], a: p[1], b: p[2], cr: bytes("cr"), ar: bytes("ar"), ac: bytes("ac"), br: bytes("br")}
 		g.m = Load(Param("m"), GP64())
+		// Eight columns or fewer: one part of a row of B is enough.
+		CMPQ(memory(Param("n")), U8(8))
+		JGT(LabelRef("next"))
+		Label("narrow")
+		CMPQ(g.m, U8(narrowRows))
+		JLT(LabelRef("next"))
+		g.block(narrowRows, 1)
+		JMP(LabelRef("narrow"))
 		name := func(rows int) LabelRef { return LabelRef(fmt.Sprintf("rows%d", rows)) }
 		Label("next")
 		CMPQ(g.m, U8(2*maxRows))
@@ -47,80 +59,87 @@ func gemm() {
 		JMP(LabelRef("end"))
 		for r := maxRows; r > 0; r-- {
 			Label(string(name(r)))
-			g.block(r)
+			g.block(r, 2)
 			JMP(LabelRef("next"))
 		}
 		Label("end")
 	})
 }
 
-// row returns the place of row i relative to two registers three rows apart.
-func row(top, third, stride Register, i, disp int) Mem {
-	if i >= 3 {
-		top, i = third, i-3
-	}
-	if i == 0 {
-		return Mem{Base: top, Disp: disp}
-	}
-	return Mem{Base: top, Index: stride, Scale: uint8(i), Disp: disp}
+// rowsOf addresses rows by registers three rows apart.
+type rowsOf struct {
+	every3 []Register
+	stride Register
 }
 
-// thirdRow returns top + 3·stride.
-func thirdRow(top, stride Register) Register {
-	r := GP64()
-	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r)
-	ADDQ(top, r)
+// from returns the rows below a register, which stays the first.
+func from(top, stride Register, rows int) rowsOf {
+	r := rowsOf{[]Register{top}, stride}
+	if rows <= 3 {
+		return r
+	}
+	three := GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
+	for i := 3; i < rows; i += 3 {
+		next := GP64()
+		LEAQ(Mem{Base: r.every3[len(r.every3)-1], Index: three, Scale: 1}, next)
+		r.every3 = append(r.every3, next)
+	}
 	return r
 }
 
-// block computes rows rows of C and moves on to the next.
-func (g matrixKernel) block(rows int) {
-	sums := make([][2]VecVirtual, rows)
-	for i := range sums {
-		sums[i] = [2]VecVirtual{YMM(), YMM()}
+func (r rowsOf) at(i, disp int) Mem {
+	m := Mem{Base: r.every3[i/3], Disp: disp}
+	if i%3 > 0 {
+		m.Index, m.Scale = r.stride, uint8(i%3)
 	}
-	ragged, loaded, products := label("ragged"), label("loaded"), label("products")
-	clear := label("clear")
+	return m
+}
 
-	c3 := thirdRow(g.c, g.cr)
+// block computes rows rows of parts·8 columns of C and moves on to the next rows.
+func (g matrixKernel) block(rows, parts int) {
+	sums := make([][]VecVirtual, rows)
+	for i := range sums {
+		for range parts {
+			sums[i] = append(sums[i], YMM())
+		}
+	}
+	each := func(f func(place Mem, part int, sum VecVirtual)) {
+		c := from(g.c, g.cr, rows)
+		for i, s := range sums {
+			for part, sum := range s {
+				f(c.at(i, 32*part), part, sum)
+			}
+		}
+	}
+	clear, ragged, products := label("clear"), label("ragged"), label("products")
 	CMPB(memory(Param("add")), U8(0))
 	JEQ(LabelRef(clear))
-	CMPQ(memory(Param("n")), U8(16))
+	CMPQ(memory(Param("n")), U8(8*parts))
 	JNE(LabelRef(ragged))
-	for i, s := range sums {
-		VMOVUPS(row(g.c, c3, g.cr, i, 0), s[0])
-		VMOVUPS(row(g.c, c3, g.cr, i, 32), s[1])
-	}
+	each(func(c Mem, _ int, sum VecVirtual) { VMOVUPS(c, sum) })
 	JMP(LabelRef(products))
 	Label(ragged)
-	mask := g.mask()
-	for i, s := range sums {
-		VMASKMOVPS(row(g.c, c3, g.cr, i, 0), mask[0], s[0])
-		VMASKMOVPS(row(g.c, c3, g.cr, i, 32), mask[1], s[1])
-	}
+	mask := g.mask(parts)
+	each(func(c Mem, part int, sum VecVirtual) { VMASKMOVPS(c, mask[part], sum) })
 	JMP(LabelRef(products))
 	Label(clear)
 	for _, s := range sums {
-		VXORPS(s[0], s[0], s[0])
-		VXORPS(s[1], s[1], s[1])
+		for _, sum := range s {
+			VXORPS(sum, sum, sum)
+		}
 	}
 	Label(products)
 	g.products(sums)
 
-	stored := label("stored")
-	CMPQ(memory(Param("n")), U8(16))
-	JNE(LabelRef(loaded))
-	for i, s := range sums {
-		VMOVUPS(s[0], row(g.c, c3, g.cr, i, 0))
-		VMOVUPS(s[1], row(g.c, c3, g.cr, i, 32))
-	}
+	ragged, stored := label("ragged"), label("stored")
+	CMPQ(memory(Param("n")), U8(8*parts))
+	JNE(LabelRef(ragged))
+	each(func(c Mem, _ int, sum VecVirtual) { VMOVUPS(sum, c) })
 	JMP(LabelRef(stored))
-	Label(loaded)
-	mask = g.mask()
-	for i, s := range sums {
-		VMASKMOVPS(s[0], mask[0], row(g.c, c3, g.cr, i, 0))
-		VMASKMOVPS(s[1], mask[1], row(g.c, c3, g.cr, i, 32))
-	}
+	Label(ragged)
+	mask = g.mask(parts)
+	each(func(c Mem, part int, sum VecVirtual) { VMASKMOVPS(sum, mask[part], c) })
 	Label(stored)
 
 	for _, move := range [][2]Register{{g.c, g.cr}, {g.a, g.ar}} {
@@ -132,41 +151,47 @@ func (g matrixKernel) block(rows int) {
 }
 
 // mask loads the masks for n columns.
-func (g matrixKernel) mask() [2]VecVirtual {
+func (g matrixKernel) mask(parts int) (mask []VecVirtual) {
 	table, n := GP64(), GP64()
 	LEAQ(masks().Offset(64), table)
 	MOVQ(memory(Param("n")), n)
 	SHLQ(U8(2), n)
 	SUBQ(n, table)
-	mask := [2]VecVirtual{YMM(), YMM()}
-	VMOVUPS(Mem{Base: table}, mask[0])
-	VMOVUPS(Mem{Base: table, Disp: 32}, mask[1])
+	for part := range parts {
+		mask = append(mask, YMM())
+		VMOVUPS(Mem{Base: table, Disp: 32 * part}, mask[part])
+	}
 	return mask
 }
 
 // products adds the k products to the sums: four at a time where the elements of
 // a row of A follow each other, else one at a time.
-func (g matrixKernel) products(sums [][2]VecVirtual) {
+func (g matrixKernel) products(sums [][]VecVirtual) {
 	single, four, rest, done := label("single"), label("four"), label("rest"), label("done")
-	a, b, k := GP64(), GP64(), GP64()
-	MOVQ(g.a, a)
+	top, b, k := GP64(), GP64(), GP64()
+	MOVQ(g.a, top)
 	MOVQ(g.b, b)
 	MOVQ(memory(Param("k")), k)
-	var a3 Register = a
-	if len(sums) > 3 {
-		a3 = thirdRow(a, g.ar)
-	}
+	a := from(top, g.ar, len(sums))
 	product := func(disp int) {
-		low, high := YMM(), YMM()
-		VMOVUPS(Mem{Base: b}, low)
-		VMOVUPS(Mem{Base: b, Disp: 32}, high)
+		var row []VecVirtual
+		for part := range sums[0] {
+			row = append(row, YMM())
+			VMOVUPS(Mem{Base: b, Disp: 32 * part}, row[part])
+		}
 		for i, s := range sums {
 			x := YMM()
-			VBROADCASTSS(row(a, a3, g.ar, i, disp), x)
-			VFMADD231PS(low, x, s[0])
-			VFMADD231PS(high, x, s[1])
+			VBROADCASTSS(a.at(i, disp), x)
+			for part, sum := range s {
+				VFMADD231PS(row[part], x, sum)
+			}
 		}
 		ADDQ(g.br, b)
+	}
+	next := func(step Op) {
+		for _, r := range a.every3 {
+			ADDQ(step, r)
+		}
 	}
 	CMPQ(g.ac, U8(4))
 	JNE(LabelRef(rest))
@@ -176,10 +201,7 @@ func (g matrixKernel) products(sums [][2]VecVirtual) {
 	for i := range 4 {
 		product(4 * i)
 	}
-	ADDQ(U8(16), a)
-	if len(sums) > 3 {
-		ADDQ(U8(16), a3)
-	}
+	next(U8(16))
 	SUBQ(U8(4), k)
 	JMP(LabelRef(four))
 	Label(rest)
@@ -187,10 +209,7 @@ func (g matrixKernel) products(sums [][2]VecVirtual) {
 	JEQ(LabelRef(done))
 	Label(single)
 	product(0)
-	ADDQ(g.ac, a)
-	if len(sums) > 3 {
-		ADDQ(g.ac, a3)
-	}
+	next(g.ac)
 	DECQ(k)
 	JNE(LabelRef(single))
 	Label(done)

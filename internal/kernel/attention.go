@@ -16,8 +16,13 @@ func (s AttentionShape) check() {
 // needs: none, its blocks live with the threads of the team.
 func AttentionScratch(s AttentionShape) int { return 0 }
 
-// queryBlock is the number of queries whose scores are computed at a time.
-const queryBlock = 48
+const (
+	// queryBlock is the number of queries whose scores are computed at a time.
+	queryBlock = 48
+	// triangleStep is the number of queries, or keys, between which the edge of the
+	// causal triangle is followed.
+	triangleStep = 12
+)
 
 // attentionJob is one or several rows of causal attention. An item is a piece of
 // the queries of one key head: every splits-th block of queryBlock queries.
@@ -137,16 +142,26 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float
 	stride := (end-from+cols-1)/cols*cols + cols
 	scores := grow(&w.scores, m*stride)
 	for n0 := from; n0 < end; n0 += cols {
-		code.gemm(scores[n0-from:], stride, q.data, q.row, 1, packedK[n0*d:], cols, m, min(cols, end-n0), d, false)
+		i := max(0, n0-t) // the queries before it see none of these keys
+		code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], cols, m-i, min(cols, end-n0), d, false)
 	}
+	p := scores[start-from:]
+	code.softmax(p, stride, m, t+1-start, j.s.Scale, w.largest[:], w.sum[:])
 	for i := range m {
-		row := scores[i*stride+start-from : i*stride+end-from]
-		largest, sum := code.softmax(row[:t+i+1-start], j.s.Scale)
-		clear(row[t+i+1-start:])
-		w.sum[i], w.lse[i] = sum, logSum(largest, sum)
+		clear(p[i*stride+t+i+1-start : i*stride+end-start])
+		w.lse[i] = logSum(w.largest[i], w.sum[i])
 	}
-	for p := 0; p < d; p += cols {
-		code.gemm(o[p:], q.row, scores[start-from:], stride, 1, packedV[p*j.keys+start*cols:], cols, m, min(cols, d-p), end-start, false)
+	for c := 0; c < d; c += cols {
+		n, v := min(cols, d-c), packedV[c*j.keys+start*cols:]
+		if t > start {
+			code.gemm(o[c:], q.row, p, stride, 1, v, cols, m, n, t-start, false)
+		}
+		// The keys from t on, in steps with the queries that see them.
+		p, v := p[t-start:], v[(t-start)*cols:]
+		for i := 0; i < m; i += triangleStep {
+			rows := min(triangleStep, m-i)
+			code.gemm(o[i*q.row+c:], q.row, p[i*stride:], stride, 1, v, cols, rows, n, i+rows, t > start)
+		}
 	}
 	for i := range m {
 		row := o[i*q.row : i*q.row+d]

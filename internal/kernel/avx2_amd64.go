@@ -50,13 +50,10 @@ func swigluAVX2(y []float32, gate []float32, up []float32)
 func swigluBackAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32, addG bool, addU bool)
 
 //go:noescape
-func softmaxMaxAVX2(x []float32, s float32) float32
+func softmaxRowsAVX2(x []float32, stride int, m int, n int, s float32, largest []float32, sum []float32)
 
 //go:noescape
-func softmaxSumAVX2(x []float32, s float32, max float32) float32
-
-//go:noescape
-func softmaxBackAVX2(x []float32, dp []float32, s float32, lse float32, delta float32)
+func softmaxBackRowsAVX2(x []float32, dp []float32, stride int, m int, n int, limit int, s float32, lse []float32, delta []float32)
 
 //go:noescape
 func adamwAVX2(p []float32, g []float32, m []float32, v []float32, c *float32)

@@ -3487,85 +3487,89 @@ end125:
 	VZEROUPPER
 	RET
 
-// func softmaxMaxAVX2(x []float32, s float32) float32
-// Requires: AVX, SSE
-TEXT ·softmaxMaxAVX2(SB), NOSPLIT, $0-36
+// func softmaxRowsAVX2(x []float32, stride int, m int, n int, s float32, largest []float32, sum []float32)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         x_base+0(FP), AX
-	VBROADCASTSS s+24(FP), Y0
-	VMOVUPS      minusInf<>+0(SB), Y1
-	VMOVUPS      minusInf<>+0(SB), Y2
-	MOVQ         x_len+8(FP), CX
-	XORQ         DX, DX
+	MOVQ         largest_base+56(FP), CX
+	MOVQ         sum_base+80(FP), DX
+	VBROADCASTSS s+48(FP), Y0
+	MOVQ         m+32(FP), BX
+	MOVQ         n+40(FP), SI
+	MOVQ         stride+24(FP), DI
+	SHLQ         $0x02, DI
 
-loop142:
-	CMPQ    CX, $0x10
-	JLT     tail143
-	VMOVUPS (AX)(DX*1), Y3
+row142:
+	TESTQ   BX, BX
+	JEQ     done143
+	VMOVUPS minusInf<>+0(SB), Y1
+	VMOVUPS minusInf<>+0(SB), Y2
+	MOVQ    SI, R8
+	MOVQ    SI, R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	XORQ    R9, R9
+	TESTQ   R8, R8
+	CMOVQLT R9, R8
+	XORQ    R9, R9
+
+loop144:
+	CMPQ    R8, $0x10
+	JLT     tail145
+	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
-	VMOVUPS 32(AX)(DX*1), Y3
+	VMOVUPS 32(AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y2, Y3, Y2
-	ADDQ    $0x40, DX
-	SUBQ    $0x10, CX
-	JMP     loop142
+	ADDQ    $0x40, R9
+	SUBQ    $0x10, R8
+	JMP     loop144
 
-tail143:
-	TESTQ      CX, CX
-	JEQ        done144
-	LEAQ       masks<>+64(SB), BX
-	SHLQ       $0x02, CX
-	SUBQ       CX, BX
-	VMOVUPS    (BX), Y3
-	VMASKMOVPS (AX)(DX*1), Y3, Y4
+tail145:
+	TESTQ      R8, R8
+	JEQ        done146
+	LEAQ       masks<>+64(SB), R10
+	SHLQ       $0x02, R8
+	SUBQ       R8, R10
+	VMOVUPS    (R10), Y3
+	VMASKMOVPS (AX)(R9*1), Y3, Y4
 	VMULPS     Y0, Y4, Y4
 	VMOVUPS    minusInf<>+0(SB), Y5
 	VBLENDVPS  Y3, Y4, Y5, Y4
 	VMAXPS     Y1, Y4, Y1
-	VMOVUPS    32(BX), Y3
-	VMASKMOVPS 32(AX)(DX*1), Y3, Y4
+	VMOVUPS    32(R10), Y3
+	VMASKMOVPS 32(AX)(R9*1), Y3, Y4
 	VMULPS     Y0, Y4, Y4
-	VMOVUPS    minusInf<>+0(SB), Y0
-	VBLENDVPS  Y3, Y4, Y0, Y4
+	VMOVUPS    minusInf<>+0(SB), Y5
+	VBLENDVPS  Y3, Y4, Y5, Y4
 	VMAXPS     Y2, Y4, Y2
 
-done144:
+done146:
 	VMAXPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VMAXPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VMAXPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+32(FP)
-	VZEROUPPER
-	RET
-
-DATA minusInf<>+0(SB)/4, $0xff800000
-DATA minusInf<>+4(SB)/4, $0xff800000
-DATA minusInf<>+8(SB)/4, $0xff800000
-DATA minusInf<>+12(SB)/4, $0xff800000
-DATA minusInf<>+16(SB)/4, $0xff800000
-DATA minusInf<>+20(SB)/4, $0xff800000
-DATA minusInf<>+24(SB)/4, $0xff800000
-DATA minusInf<>+28(SB)/4, $0xff800000
-GLOBL minusInf<>(SB), RODATA|NOPTR, $32
-
-// func softmaxSumAVX2(x []float32, s float32, max float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·softmaxSumAVX2(SB), NOSPLIT, $0-36
-	MOVQ         x_base+0(FP), AX
-	VBROADCASTSS s+24(FP), Y0
-	VBROADCASTSS max+28(FP), Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VMAXPS       X2, X1, X1
+	VMOVHLPS     X1, X1, X2
+	VMAXPS       X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VMAXPS       X2, X1, X1
+	VMOVSS       X1, (CX)
+	VBROADCASTSS X1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	MOVQ         x_len+8(FP), CX
-	XORQ         DX, DX
+	MOVQ         SI, R8
+	MOVQ         SI, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	XORQ         R9, R9
+	TESTQ        R8, R8
+	CMOVQLT      R9, R8
+	XORQ         R9, R9
 
-loop145:
-	CMPQ         CX, $0x10
-	JLT          tail146
-	VMOVUPS      (AX)(DX*1), Y4
+loop147:
+	CMPQ         R8, $0x10
+	JLT          tail148
+	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
 	VMOVUPS      expHigh<>+0(SB), Y5
@@ -3594,9 +3598,9 @@ loop145:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y6
 	VMOVAPS      Y6, Y4
-	VMOVUPS      Y4, (AX)(DX*1)
+	VMOVUPS      Y4, (AX)(R9*1)
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(AX)(DX*1), Y4
+	VMOVUPS      32(AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
 	VMOVUPS      expHigh<>+0(SB), Y5
@@ -3625,20 +3629,20 @@ loop145:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y6
 	VMOVAPS      Y6, Y4
-	VMOVUPS      Y4, 32(AX)(DX*1)
+	VMOVUPS      Y4, 32(AX)(R9*1)
 	VADDPS       Y4, Y3, Y3
-	ADDQ         $0x40, DX
-	SUBQ         $0x10, CX
-	JMP          loop145
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, R8
+	JMP          loop147
 
-tail146:
-	TESTQ        CX, CX
-	JEQ          done147
-	LEAQ         masks<>+64(SB), BX
-	SHLQ         $0x02, CX
-	SUBQ         CX, BX
-	VMOVUPS      (BX), Y4
-	VMASKMOVPS   (AX)(DX*1), Y4, Y5
+tail148:
+	TESTQ        R8, R8
+	JEQ          done149
+	LEAQ         masks<>+64(SB), R10
+	SHLQ         $0x02, R8
+	SUBQ         R8, R10
+	VMOVUPS      (R10), Y4
+	VMASKMOVPS   (AX)(R9*1), Y4, Y5
 	VMULPS       Y0, Y5, Y5
 	VSUBPS       Y1, Y5, Y5
 	VMOVUPS      expHigh<>+0(SB), Y6
@@ -3667,70 +3671,104 @@ tail146:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y7, Y7
 	VMOVAPS      Y7, Y5
-	VMASKMOVPS   Y5, Y4, (AX)(DX*1)
+	VMASKMOVPS   Y5, Y4, (AX)(R9*1)
 	VANDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VMOVUPS      32(BX), Y4
-	VMASKMOVPS   32(AX)(DX*1), Y4, Y5
+	VMOVUPS      32(R10), Y4
+	VMASKMOVPS   32(AX)(R9*1), Y4, Y5
 	VMULPS       Y0, Y5, Y5
 	VSUBPS       Y1, Y5, Y5
-	VMOVUPS      expHigh<>+0(SB), Y0
-	VMINPS       Y5, Y0, Y5
-	VMOVUPS      expLow<>+0(SB), Y0
-	VMAXPS       Y5, Y0, Y5
-	VMULPS       log2e<>+0(SB), Y5, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMOVAPS      Y5, Y1
-	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y1
-	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y1
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y1, Y5
-	VFMADD213PS  expC4<>+0(SB), Y1, Y5
-	VFMADD213PS  expC3<>+0(SB), Y1, Y5
-	VFMADD213PS  expC2<>+0(SB), Y1, Y5
-	VFMADD213PS  one<>+0(SB), Y1, Y5
-	VFMADD213PS  one<>+0(SB), Y1, Y5
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y1
-	VPSUBD       Y1, Y0, Y0
+	VMOVUPS      expHigh<>+0(SB), Y1
+	VMINPS       Y5, Y1, Y5
+	VMOVUPS      expLow<>+0(SB), Y1
+	VMAXPS       Y5, Y1, Y5
+	VMULPS       log2e<>+0(SB), Y5, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y5
+	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y5
+	VMOVUPS      expC6<>+0(SB), Y6
+	VFMADD213PS  expC5<>+0(SB), Y5, Y6
+	VFMADD213PS  expC4<>+0(SB), Y5, Y6
+	VFMADD213PS  expC3<>+0(SB), Y5, Y6
+	VFMADD213PS  expC2<>+0(SB), Y5, Y6
+	VFMADD213PS  one<>+0(SB), Y5, Y6
+	VFMADD213PS  one<>+0(SB), Y5, Y6
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y5
+	VPSUBD       Y5, Y1, Y1
+	VPADDD       bias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
 	VPADDD       bias<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y5, Y5
-	VPADDD       bias<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y5, Y5
-	VMOVAPS      Y5, Y5
-	VMASKMOVPS   Y5, Y4, 32(AX)(DX*1)
+	VMULPS       Y1, Y6, Y6
+	VMOVAPS      Y6, Y5
+	VMASKMOVPS   Y5, Y4, 32(AX)(R9*1)
 	VANDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 
-done147:
+done149:
 	VADDPS       Y3, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VADDPS       X0, X2, X2
-	MOVSS        X2, ret+32(FP)
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VMOVHLPS     X2, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSHDUP    X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X2, (DX)
+	ADDQ         DI, AX
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	INCQ         SI
+	DECQ         BX
+	JMP          row142
+
+done143:
 	VZEROUPPER
 	RET
 
-// func softmaxBackAVX2(x []float32, dp []float32, s float32, lse float32, delta float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softmaxBackAVX2(SB), NOSPLIT, $0-60
+DATA minusInf<>+0(SB)/4, $0xff800000
+DATA minusInf<>+4(SB)/4, $0xff800000
+DATA minusInf<>+8(SB)/4, $0xff800000
+DATA minusInf<>+12(SB)/4, $0xff800000
+DATA minusInf<>+16(SB)/4, $0xff800000
+DATA minusInf<>+20(SB)/4, $0xff800000
+DATA minusInf<>+24(SB)/4, $0xff800000
+DATA minusInf<>+28(SB)/4, $0xff800000
+GLOBL minusInf<>(SB), RODATA|NOPTR, $32
+
+// func softmaxBackRowsAVX2(x []float32, dp []float32, stride int, m int, n int, limit int, s float32, lse []float32, delta []float32)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         x_base+0(FP), AX
 	MOVQ         dp_base+24(FP), CX
-	VBROADCASTSS s+48(FP), Y0
-	VBROADCASTSS lse+52(FP), Y1
-	VBROADCASTSS delta+56(FP), Y2
-	MOVQ         x_len+8(FP), DX
-	XORQ         BX, BX
+	MOVQ         lse_base+88(FP), DX
+	MOVQ         delta_base+112(FP), BX
+	VBROADCASTSS s+80(FP), Y0
+	MOVQ         m+56(FP), SI
+	MOVQ         n+64(FP), DI
+	MOVQ         stride+48(FP), R8
+	SHLQ         $0x02, R8
 
-loop148:
-	CMPQ         DX, $0x10
-	JLT          tail149
-	VMOVUPS      (AX)(BX*1), Y3
+row150:
+	TESTQ        SI, SI
+	JEQ          done151
+	VBROADCASTSS (DX), Y1
+	VBROADCASTSS (BX), Y2
+	MOVQ         DI, R9
+	MOVQ         limit+72(FP), R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	XORQ         R10, R10
+	TESTQ        R9, R9
+	CMOVQLT      R10, R9
+	XORQ         R10, R10
+
+loop152:
+	CMPQ         R9, $0x10
+	JLT          tail153
+	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      expHigh<>+0(SB), Y4
@@ -3759,13 +3797,13 @@ loop148:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y5
 	VMOVAPS      Y5, Y3
-	VMOVUPS      Y3, (AX)(BX*1)
-	VMOVUPS      (CX)(BX*1), Y4
+	VMOVUPS      Y3, (AX)(R10*1)
+	VMOVUPS      (CX)(R10*1), Y4
 	VSUBPS       Y2, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (CX)(BX*1)
-	VMOVUPS      32(AX)(BX*1), Y3
+	VMOVUPS      Y4, (CX)(R10*1)
+	VMOVUPS      32(AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
 	VMOVUPS      expHigh<>+0(SB), Y4
@@ -3794,24 +3832,24 @@ loop148:
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y5
 	VMOVAPS      Y5, Y3
-	VMOVUPS      Y3, 32(AX)(BX*1)
-	VMOVUPS      32(CX)(BX*1), Y4
+	VMOVUPS      Y3, 32(AX)(R10*1)
+	VMOVUPS      32(CX)(R10*1), Y4
 	VSUBPS       Y2, Y4, Y4
 	VMULPS       Y3, Y4, Y4
 	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, 32(CX)(BX*1)
-	ADDQ         $0x40, BX
-	SUBQ         $0x10, DX
-	JMP          loop148
+	VMOVUPS      Y4, 32(CX)(R10*1)
+	ADDQ         $0x40, R10
+	SUBQ         $0x10, R9
+	JMP          loop152
 
-tail149:
-	TESTQ        DX, DX
-	JEQ          done150
-	LEAQ         masks<>+64(SB), SI
-	SHLQ         $0x02, DX
-	SUBQ         DX, SI
-	VMOVUPS      (SI), Y3
-	VMASKMOVPS   (AX)(BX*1), Y3, Y4
+tail153:
+	TESTQ        R9, R9
+	JEQ          done154
+	LEAQ         masks<>+64(SB), R11
+	SHLQ         $0x02, R9
+	SUBQ         R9, R11
+	VMOVUPS      (R11), Y3
+	VMASKMOVPS   (AX)(R10*1), Y3, Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
 	VMOVUPS      expHigh<>+0(SB), Y5
@@ -3840,14 +3878,14 @@ tail149:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y6, Y6
 	VMOVAPS      Y6, Y4
-	VMASKMOVPS   Y4, Y3, (AX)(BX*1)
-	VMASKMOVPS   (CX)(BX*1), Y3, Y5
+	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
+	VMASKMOVPS   (CX)(R10*1), Y3, Y5
 	VSUBPS       Y2, Y5, Y5
 	VMULPS       Y4, Y5, Y5
 	VMULPS       Y0, Y5, Y5
-	VMASKMOVPS   Y5, Y3, (CX)(BX*1)
-	VMOVUPS      32(SI), Y3
-	VMASKMOVPS   32(AX)(BX*1), Y3, Y4
+	VMASKMOVPS   Y5, Y3, (CX)(R10*1)
+	VMOVUPS      32(R11), Y3
+	VMASKMOVPS   32(AX)(R10*1), Y3, Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
 	VMOVUPS      expHigh<>+0(SB), Y1
@@ -3876,14 +3914,23 @@ tail149:
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y5, Y5
 	VMOVAPS      Y5, Y4
-	VMASKMOVPS   Y4, Y3, 32(AX)(BX*1)
-	VMASKMOVPS   32(CX)(BX*1), Y3, Y1
+	VMASKMOVPS   Y4, Y3, 32(AX)(R10*1)
+	VMASKMOVPS   32(CX)(R10*1), Y3, Y1
 	VSUBPS       Y2, Y1, Y1
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y3, 32(CX)(BX*1)
+	VMASKMOVPS   Y1, Y3, 32(CX)(R10*1)
 
-done150:
+done154:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	INCQ DI
+	DECQ SI
+	JMP  row150
+
+done151:
 	VZEROUPPER
 	RET
 
@@ -3906,9 +3953,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop151:
+loop155:
 	CMPQ         SI, $0x10
-	JLT          tail152
+	JLT          tail156
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -3949,11 +3996,11 @@ loop151:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop151
+	JMP          loop155
 
-tail152:
+tail156:
 	TESTQ        SI, SI
-	JEQ          done153
+	JEQ          done157
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -3998,7 +4045,7 @@ tail152:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y8, 32(AX)(DI*1)
 
-done153:
+done157:
 	VZEROUPPER
 	RET
 
@@ -4021,13 +4068,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not154
+	JEQ          not158
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop156:
+loop160:
 	CMPQ     DX, $0x10
-	JLT      tail157
+	JLT      tail161
 	VMOVDQA  Y5, Y6
 	VPADDD   step8<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -4086,11 +4133,11 @@ loop156:
 	VMOVUPS  Y6, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop156
+	JMP      loop160
 
-tail157:
+tail161:
 	TESTQ      DX, DX
-	JEQ        done158
+	JEQ        done162
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -4153,16 +4200,16 @@ tail157:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y6, 32(AX)(BX*1)
 
-done158:
-	JMP end155
+done162:
+	JMP end159
 
-not154:
+not158:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop159:
+loop163:
 	CMPQ     DX, $0x10
-	JLT      tail160
+	JLT      tail164
 	VMOVDQA  Y5, Y6
 	VPADDD   step8<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -4217,11 +4264,11 @@ loop159:
 	VMOVUPS  Y6, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop159
+	JMP      loop163
 
-tail160:
+tail164:
 	TESTQ      DX, DX
-	JEQ        done161
+	JEQ        done165
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -4280,8 +4327,8 @@ tail160:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y6, 32(AX)(BX*1)
 
-done161:
-end155:
+done165:
+end159:
 	VZEROUPPER
 	RET
 

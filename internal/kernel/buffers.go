@@ -10,7 +10,7 @@ type buffers struct {
 	// Attention: packed keys and values of a head, the scores of some queries,
 	// and what belongs to each of them.
 	keys, values, keyRows, scores, dscores []float32
-	sum, lse, delta                        [queryBlock]float32
+	largest, sum, lse, delta               [queryBlock]float32
 }
 
 // cacheLine is in bytes.

@@ -23,7 +23,7 @@ func SoftmaxNLL(t *Team, logits, nll, hit []float32, targets []int32, m, v int, 
 	t.split(&t.jobs.nll, m, max(1, elementGrain/2/max(1, v)))
 }
 
-func (j *nllJob) run(_ *worker, lo, hi int) {
+func (j *nllJob) run(w *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		row, target := j.logits[i*j.v:(i+1)*j.v], int(j.targets[i])
 		wanted := row[target]
@@ -34,7 +34,8 @@ func (j *nllJob) run(_ *worker, lo, hi int) {
 				break
 			}
 		}
-		largest, sum := code.softmax(row, 1)
+		code.softmax(row, j.v, 1, j.v, 1, w.largest[:], w.sum[:])
+		largest, sum := w.largest[0], w.sum[0]
 		j.hit[i] = 0
 		if first && wanted == largest {
 			j.hit[i] = 1

@@ -175,34 +175,32 @@ func swigluBackGo(dgate, dup, dy, gate, up []float32, addG, addU bool) {
 	}
 }
 
-func maxGo(x []float32) float32 {
-	m := float32(math.Inf(-1))
-	for _, v := range x {
-		if v > m {
-			m = v
+func softmaxGo(x []float32, stride, m, n int, s float32, largest, sum []float32) {
+	for i := range m {
+		row := x[i*stride : i*stride+n+i]
+		top := float32(math.Inf(-1))
+		for j := range row {
+			row[j] = float32(row[j] * s)
+			if row[j] > top {
+				top = row[j]
+			}
 		}
+		var lane [16]float32
+		for j := range row {
+			row[j] = exp32(row[j] - top)
+			lane[j%16] += row[j]
+		}
+		largest[i], sum[i] = top, fold(&lane)
 	}
-	return m
 }
 
-func softmaxGo(x []float32, s float32) (max, sum float32) {
-	for i := range x {
-		x[i] = float32(x[i] * s)
-	}
-	max = maxGo(x)
-	var lane [16]float32
-	for i := range x {
-		x[i] = exp32(x[i] - max)
-		lane[i%16] += x[i]
-	}
-	return max, fold(&lane)
-}
-
-func softmaxBackGo(x, dp []float32, s, lse, delta float32) {
-	for i := range x {
-		p := exp32(float32(x[i]*s) - lse)
-		x[i] = p
-		dp[i] = float32(p*(dp[i]-delta)) * s
+func softmaxBackGo(x, dp []float32, stride, m, n, limit int, s float32, lse, delta []float32) {
+	for i := range m {
+		for j := i * stride; j < i*stride+min(n+i, limit); j++ {
+			p := exp32(float32(x[j]*s) - lse[i])
+			x[j] = p
+			dp[j] = float32(p*(dp[j]-delta[i])) * s
+		}
 	}
 }
 

@@ -34,11 +34,14 @@ type table struct {
 	rotate     func(y, x, cos, sin []float32, heads int, inverse, add bool)
 	swiglu     func(y, gate, up []float32)
 	swigluBack func(dgate, dup, dy, gate, up []float32, addG, addU bool)
-	// softmax writes exp(x·s − max) over x and returns the max of x·s and the sum.
-	softmax func(x []float32, s float32) (max, sum float32)
-	// softmaxBack turns scores into probabilities, p = exp(x·s − lse), and dp into
-	// the gradient of the scores before scaling, dp = p·(dp − delta)·s.
-	softmaxBack func(x, dp []float32, s, lse, delta float32)
+	// softmax works on m rows of x, stride apart; row i has n+i elements. It writes
+	// exp(x·s − largest) over them and keeps the largest x·s and the sum of each row.
+	softmax func(x []float32, stride, m, n int, s float32, largest, sum []float32)
+	// softmaxBack works on m rows of scores and of dp, stride apart; row i has n+i
+	// elements, but not fewer than 0 nor more than limit. It turns scores into
+	// probabilities, p = exp(x·s − lse), and dp into their gradient before scaling,
+	// dp = p·(dp − delta)·s.
+	softmaxBack func(x, dp []float32, stride, m, n, limit int, s float32, lse, delta []float32)
 	adamw       func(p, g, m, v []float32, c *adamwConstants)
 	dropout     func(y, x []float32, d *dropoutConstants, first uint32, add bool)
 	// peak runs n rounds of 12 independent multiply-adds on registers and returns

@@ -30,7 +30,7 @@ var avx2 = table{
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, dot3: dot3AVX2, sumSquares: sumSquaresAVX2, exp: expAVX2,
 	normalize: normalizeAVX2, normBack: normBackAVX2, normBackW: normBackWAVX2, rotate: rotateAVX2,
 	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,
-	softmax: softmax2AVX2, softmaxBack: softmaxBackAVX2,
+	softmax: softmaxRowsAVX2, softmaxBack: softmaxBackRowsAVX2,
 	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, peak: peakAVX2,
 }
 
@@ -46,11 +46,6 @@ func transposeAVX2(dst []float32, dr int, src []float32, sr, rows, cols int) {
 	if r < rows {
 		transposeGo(dst[r:], dr, src[r*sr:], sr, rows-r, cols)
 	}
-}
-
-func softmax2AVX2(x []float32, s float32) (max, sum float32) {
-	max = softmaxMaxAVX2(x, s)
-	return max, softmaxSumAVX2(x, s, max)
 }
 
 func adamwStepAVX2(p, g, m, v []float32, c *adamwConstants) { adamwAVX2(p, g, m, v, &c.gscale) }

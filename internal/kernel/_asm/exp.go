@@ -103,63 +103,107 @@ func swigluBack() {
 	})
 }
 
-// softmaxMax is the first half of softmax: the largest x·s, −Inf for no elements.
-// A NaN is passed over here; it shows in the sum.
-func softmaxMax() {
-	function("softmaxMax", "(x []float32, s float32) float32", func() {
-		p, f := base("x"), scalar("s")
-		largest := [2]VecVirtual{YMM(), YMM()}
-		for _, y := range largest {
-			VMOVUPS(allWords("minusInf", 0xff800000), y)
-		}
-		each(length("x"), func(s span) {
-			y := s.load(p[0])
-			VMULPS(f, y, y)
-			if s.mask != nil {
-				none := YMM()
-				VMOVUPS(allWords("minusInf", 0xff800000), none)
-				VBLENDVPS(s.mask, y, none, y)
+// rows emits a loop over the m rows of a matrix; body gets the number of elements
+// of a row, first + i but not below 0 nor above limit.
+func rows(m, stride, first Register, limit Op, pointers, results []Register, body func(n func() Register)) {
+	top, done := label("row"), label("done")
+	Label(top)
+	TESTQ(m, m)
+	JEQ(LabelRef(done))
+	body(func() Register {
+		n, bound := GP64(), GP64()
+		MOVQ(first, n)
+		MOVQ(limit, bound)
+		CMPQ(n, bound)
+		CMOVQGT(bound, n)
+		XORQ(bound, bound)
+		TESTQ(n, n)
+		CMOVQLT(bound, n)
+		return n
+	})
+	for _, p := range pointers {
+		ADDQ(stride, p)
+	}
+	for _, r := range results {
+		ADDQ(U8(4), r)
+	}
+	INCQ(first)
+	DECQ(m)
+	JMP(LabelRef(top))
+	Label(done)
+}
+
+func integer(name string) Register { return Load(Param(name), GP64()) }
+
+func strideOf(name string) Register {
+	r := integer(name)
+	SHLQ(U8(2), r)
+	return r
+}
+
+// softmaxRows finds the largest x·s of a row, −Inf for no elements, and then
+// writes exp(x·s − largest) and sums it. The first pass goes over a NaN; it shows
+// in the sum.
+func softmaxRows() {
+	function("softmaxRows", "(x []float32, stride, m, n int, s float32, largest, sum []float32)", func() {
+		p, f := base("x", "largest", "sum"), scalar("s")
+		m, n, stride := integer("m"), integer("n"), strideOf("stride")
+		rows(m, stride, n, n, p[:1], p[1:], func(count func() Register) {
+			largest := [2]VecVirtual{YMM(), YMM()}
+			for _, y := range largest {
+				VMOVUPS(allWords("minusInf", 0xff800000), y)
 			}
-			VMAXPS(largest[s.half], y, largest[s.half])
+			each(count(), func(s span) {
+				y := s.load(p[0])
+				VMULPS(f, y, y)
+				if s.mask != nil {
+					none := YMM()
+					VMOVUPS(allWords("minusInf", 0xff800000), none)
+					VBLENDVPS(s.mask, y, none, y)
+				}
+				VMAXPS(largest[s.half], y, largest[s.half])
+			})
+			most := YMM()
+			top := fold(largest, maxPS)
+			VMOVSS(top, Mem{Base: p[1]})
+			VBROADCASTSS(top, most)
+			sum := [2]VecVirtual{zero(), zero()}
+			each(count(), func(s span) {
+				y := s.load(p[0])
+				VMULPS(f, y, y)
+				VSUBPS(most, y, y)
+				exponential(y)
+				s.store(y, p[0])
+				if s.mask != nil {
+					VANDPS(s.mask, y, y)
+				}
+				VADDPS(y, sum[s.half], sum[s.half])
+			})
+			VMOVSS(fold(sum, addPS), Mem{Base: p[2]})
 		})
-		Store(fold(largest, maxPS).(Register), ReturnIndex(0))
 	})
 }
 
-// softmaxSum is the second half: x = exp(x·s − max), and the sum.
-func softmaxSum() {
-	function("softmaxSum", "(x []float32, s, max float32) float32", func() {
-		p, f, largest := base("x"), scalar("s"), scalar("max")
-		sum := [2]VecVirtual{zero(), zero()}
-		each(length("x"), func(s span) {
-			y := s.load(p[0])
-			VMULPS(f, y, y)
-			VSUBPS(largest, y, y)
-			exponential(y)
-			s.store(y, p[0])
-			if s.mask != nil {
-				VANDPS(s.mask, y, y)
-			}
-			VADDPS(y, sum[s.half], sum[s.half])
-		})
-		Store(fold(sum, addPS).(Register), ReturnIndex(0))
-	})
-}
-
-func softmaxBack() {
-	function("softmaxBack", "(x, dp []float32, s, lse, delta float32)", func() {
-		p, f, lse, delta := base("x", "dp"), scalar("s"), scalar("lse"), scalar("delta")
-		each(length("x"), func(s span) {
-			y := s.load(p[0])
-			VMULPS(f, y, y)
-			VSUBPS(lse, y, y)
-			exponential(y)
-			s.store(y, p[0])
-			d := s.load(p[1])
-			VSUBPS(delta, d, d)
-			VMULPS(y, d, d)
-			VMULPS(f, d, d)
-			s.store(d, p[1])
+func softmaxBackRows() {
+	function("softmaxBackRows", "(x, dp []float32, stride, m, n, limit int, s float32, lse, delta []float32)", func() {
+		p, f := base("x", "dp", "lse", "delta"), scalar("s")
+		m, n, stride := integer("m"), integer("n"), strideOf("stride")
+		rows(m, stride, n, memory(Param("limit")), p[:2], p[2:], func(count func() Register) {
+			lse, delta := YMM(), YMM()
+			VBROADCASTSS(Mem{Base: p[2]}, lse)
+			VBROADCASTSS(Mem{Base: p[3]}, delta)
+			each(count(), func(s span) {
+				y := s.load(p[0])
+				VMULPS(f, y, y)
+				VSUBPS(lse, y, y)
+				exponential(y)
+				s.store(y, p[0])
+				d := s.load(p[1])
+				VSUBPS(delta, d, d)
+				VMULPS(y, d, d)
+				VMULPS(f, d, d)
+				s.store(d, p[1])
+			})
 		})
 	})
 }

@@ -45,7 +45,6 @@ type textObserver struct {
 	bar       *progressbar.ProgressBar
 	header    train.Header
 	started   time.Time
-	shown     time.Time
 }
 
 func (o *textObserver) Start(h train.Header) {

@@ -55,9 +55,9 @@ type Adapter struct {
 	a, b    map[string]model.Parameter
 }
 
-// New makes an adapter for a model. A is uniform in ±√(1/in)·…, kaiming-uniform
-// with a = √5 as PEFT draws it (the bound is 1/√in), B is 0, so that the adapted
-// model starts as the base. Each A draws from a stream of its own name.
+// New makes an adapter for a model. A is uniform in ±1/√in, which is PEFT's
+// kaiming-uniform with a = √5; B is 0, so that the adapted model starts as the
+// base. Each A draws from a stream of its own name.
 func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
 	ad, err := empty(c, m)
 	if err != nil {
@@ -80,13 +80,15 @@ func empty(c Config, m *model.Model) (*Adapter, error) {
 		return nil, err
 	}
 	ad := &Adapter{Config: c, a: make(map[string]model.Parameter), b: make(map[string]model.Parameter)}
-	matched := make(map[string]bool)
+	for _, target := range c.Targets {
+		if !slices.ContainsFunc(m.Projections(), func(module string) bool { return matches(module, target) }) {
+			return nil, fmt.Errorf("lora target %q matches no layer of the model (there are: %s)", target, strings.Join(targetNames(m), ", "))
+		}
+	}
 	for _, module := range m.Projections() {
-		target, ok := match(module, c.Targets)
-		if !ok {
+		if !slices.ContainsFunc(c.Targets, func(target string) bool { return matches(module, target) }) {
 			continue
 		}
-		matched[target] = true
 		shape := m.Weights[module+".weight"].Shape
 		out, in := shape[0], shape[1]
 		if c.Rank > min(out, in) {
@@ -96,11 +98,6 @@ func empty(c Config, m *model.Model) (*Adapter, error) {
 		ad.a[module] = parameter(module+".lora_A.weight", c.Rank, in)
 		ad.b[module] = parameter(module+".lora_B.weight", out, c.Rank)
 	}
-	for _, target := range c.Targets {
-		if !matched[target] {
-			return nil, fmt.Errorf("lora target %q matches no layer of the model (there are: %s)", target, strings.Join(targetNames(m), ", "))
-		}
-	}
 	return ad, nil
 }
 
@@ -109,14 +106,9 @@ func parameter(name string, rows, cols int) model.Parameter {
 	return model.Parameter{Name: name, Shape: []int{rows, cols}, Value: make([]float32, n), Grad: make([]float32, n)}
 }
 
-// match returns the target that names a module.
-func match(module string, targets []string) (string, bool) {
-	for _, t := range targets {
-		if module == t || strings.HasSuffix(module, "."+t) {
-			return t, true
-		}
-	}
-	return "", false
+// matches reports whether a target names a module.
+func matches(module, target string) bool {
+	return module == target || strings.HasSuffix(module, "."+target)
 }
 
 // targetNames lists the last parts of the names of a model's projections.

@@ -103,7 +103,7 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 		case !ok:
 			return nil, fmt.Errorf("%s has no tensor %s", weightsFile, key)
 		case !slices.Equal(t.Shape, p.Shape):
-			return nil, fmt.Errorf("tensor %s has shape %v, rank and model ask for %v: the adapter belongs to another base", key, t.Shape, p.Shape)
+			return nil, fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, p.Shape)
 		}
 		copy(p.Value, t.Data)
 		delete(tensors, key)
@@ -118,10 +118,15 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 // inert lists keys of adapter_config.json that do not change the adapter.
 var inert = map[string]bool{
 	"base_model_name_or_path": true, "inference_mode": true, "task_type": true, "revision": true, "auto_mapping": true,
-	"init_lora_weights": true, "peft_version": true, "runtime_config": true, "loftq_config": true, "eva_config": true,
+	"peft_version": true, "runtime_config": true, "loftq_config": true, "eva_config": true,
 	"corda_config": true, "lora_ga_config": true, "ensure_weight_tying": true, "qalora_group_size": true,
 	"megatron_core": true, "layers_pattern": true,
 }
+
+// plainInits are the ways to initialise an adapter that leave the base as it is.
+// The others (PiSSA, OLoRA, CorDA, LoftQ, …) move a part of the base's weights
+// into the adapter, so that it fits the changed base only.
+var plainInits = []string{"true", "false", "null", `"gaussian"`, `"eva"`, `"orthogonal"`}
 
 // readConfig reads adapter_config.json.
 func readConfig(src fs.FS) (Config, error) {
@@ -148,6 +153,10 @@ func readConfig(src fs.FS) (Config, error) {
 			if json.Unmarshal(keys[key], &c.Targets) != nil {
 				err = fmt.Errorf("it is %s, which is not supported (supported: a list of names)", value)
 			}
+		case "init_lora_weights":
+			if !slices.Contains(plainInits, value) {
+				err = fmt.Errorf("it is %s, which changes the base's own weights and is not supported (supported: %s)", value, strings.Join(plainInits, ", "))
+			}
 		case "peft_type":
 			if value != `"LORA"` {
 				err = fmt.Errorf("it is %s, which is not supported (supported: \"LORA\")", value)
@@ -165,7 +174,7 @@ func readConfig(src fs.FS) (Config, error) {
 			return c, fmt.Errorf("key %q: %w", key, err)
 		}
 	}
-	if c.Rank == 0 || c.Targets == nil {
+	if keys["r"] == nil || c.Targets == nil {
 		return c, errors.New(`the keys "r" and "target_modules" are needed`)
 	}
 	if keys["lora_alpha"] == nil {

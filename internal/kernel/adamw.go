@@ -37,7 +37,7 @@ func AdamW(t *Team, p, g, m, v []float32, lr, beta1, beta2, eps, decay, bias1, b
 		eps:           float32(eps),
 		step:          float32(lr / bias1),
 	}}
-	t.split(&t.jobs.adamw, n, elementGrain/2)
+	t.sweep(&t.jobs.adamw, n)
 }
 
 func (j *adamwJob) run(_ *worker, lo, hi int) {

@@ -45,7 +45,7 @@ func Dropout(t *Team, y, x []float32, key uint64, p float32, add bool) {
 	t.jobs.dropout = dropoutJob{y, x, dropoutConstants{
 		k0: uint32(key), k1: uint32(key >> 32), threshold: int32(p * (1 << 24)), scale: 1 / (1 - p),
 	}, add}
-	t.split(&t.jobs.dropout, len(y), elementGrain)
+	t.sweep(&t.jobs.dropout, len(y))
 }
 
 func (j *dropoutJob) run(_ *worker, lo, hi int) {

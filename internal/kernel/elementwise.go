@@ -17,7 +17,7 @@ func Add(t *Team, dst, a, b []float32) {
 	check(len(a) == len(dst) && len(b) == len(dst), "Add needs equal lengths")
 	t = t.single()
 	t.jobs.add = addJob{dst, a, b}
-	t.split(&t.jobs.add, len(dst), elementGrain)
+	t.sweep(&t.jobs.add, len(dst))
 }
 
 func (j *addJob) run(_ *worker, lo, hi int) {
@@ -39,7 +39,7 @@ func Scale(t *Team, dst, x []float32, s float32, add bool) {
 	check(len(x) == len(dst), "Scale needs equal lengths")
 	t = t.single()
 	t.jobs.scale = scaleJob{dst, x, s, add}
-	t.split(&t.jobs.scale, len(dst), elementGrain)
+	t.sweep(&t.jobs.scale, len(dst))
 }
 
 func (j *scaleJob) run(_ *worker, lo, hi int) {

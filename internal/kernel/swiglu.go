@@ -8,7 +8,7 @@ func SwiGLU(t *Team, y, gate, up []float32) {
 	check(len(gate) == len(y) && len(up) == len(y), "SwiGLU needs equal lengths")
 	t = t.single()
 	t.jobs.swiglu = swigluJob{y, gate, up}
-	t.split(&t.jobs.swiglu, len(y), elementGrain)
+	t.sweep(&t.jobs.swiglu, len(y))
 }
 
 func (j *swigluJob) run(_ *worker, lo, hi int) {
@@ -32,7 +32,7 @@ func SwiGLUBackward(t *Team, dgate, dup, dy, gate, up []float32, addG, addU bool
 	check(len(dup) == n && len(dy) == n && len(gate) == n && len(up) == n, "SwiGLUBackward needs equal lengths")
 	t = t.single()
 	t.jobs.swigluBack = swigluBackJob{dgate, dup, dy, gate, up, addG, addU}
-	t.split(&t.jobs.swigluBack, n, elementGrain/2)
+	t.sweep(&t.jobs.swigluBack, n)
 }
 
 func (j *swigluBackJob) run(_ *worker, lo, hi int) {

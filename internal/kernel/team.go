@@ -23,6 +23,7 @@ type Team struct {
 	items   int
 	grain   int
 	parts   int
+	step    int // the largest number of items of one run of the job; 0 is no limit
 	pooled  bool
 
 	// state is the current call's number of parts and the next one to take:
@@ -158,8 +159,17 @@ func (w *worker) part(i int) {
 	t := w.team
 	units := (t.items + t.grain - 1) / t.grain
 	lo, hi := units*i/t.parts*t.grain, min(units*(i+1)/t.parts*t.grain, t.items)
-	if lo < hi {
-		t.job.run(w, lo, hi)
+	w.steps(t.job, lo, hi)
+}
+
+// steps runs the job over items lo … hi-1, in steps if there is a limit.
+func (w *worker) steps(j splitJob, lo, hi int) {
+	step := w.team.step
+	if step == 0 {
+		step = hi - lo
+	}
+	for ; lo < hi; lo += step {
+		j.run(w, lo, min(lo+step, hi))
 	}
 }
 
@@ -170,12 +180,19 @@ const partsPerThread = 4
 // split runs the job over items in parts that are multiples of grain, where
 // grain items are worth a thread's while (about 5 µs of work). Few items are
 // done by the caller alone.
-func (t *Team) split(j splitJob, items, grain int) {
+func (t *Team) split(j splitJob, items, grain int) { t.do(j, items, grain, 0) }
+
+// sweep is split for loops over single elements, which may be many: they are run
+// in steps, because the garbage collector cannot stop a thread inside assembly.
+func (t *Team) sweep(j splitJob, elements int) { t.do(j, elements, elementGrain, 2*elementGrain) }
+
+func (t *Team) do(j splitJob, items, grain, step int) {
 	defer t.release()
+	t.step = step
 	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
 		old := enter()
 		defer leave(old)
-		j.run(t.workers[0], 0, items)
+		t.workers[0].steps(j, 0, items)
 	} else {
 		t.spread(j, items, grain, min(units, partsPerThread*t.threads))
 	}

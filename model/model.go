@@ -32,10 +32,12 @@ type architecture struct {
 	hidden func(b *Builder, c Config) *gorgonia.Node
 	// head names the weight of the head, [V, C].
 	head func(c Config) string
+	// embedding names the table of token embeddings, [V, C].
+	embedding string
 }
 
 var architectures = map[string]architecture{
-	"llama": {weights: llamaWeights, hidden: llamaHidden, head: llamaHead},
+	"llama": {weights: llamaWeights, hidden: llamaHidden, head: llamaHead, embedding: llamaEmbedding},
 }
 
 // A weight is what an architecture expects under a name.
@@ -199,6 +201,16 @@ func (m *Model) Count() int {
 		n += len(t.Data)
 	}
 	return n
+}
+
+// TokenRows returns the tables that have a row for each token: the embedding and,
+// where it is not tied, the head.
+func (m *Model) TokenRows() []hf.Tensor {
+	tables := []hf.Tensor{m.Weights[m.arch.embedding]}
+	if head := m.arch.head(m.Config); head != m.arch.embedding {
+		tables = append(tables, m.Weights[head])
+	}
+	return tables
 }
 
 // Projections lists the linear layers inside the blocks that an adapter can

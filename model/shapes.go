@@ -11,7 +11,7 @@ import (
 // name. The sizes of the SmolLM2 shapes are those of the published models.
 var shapes = map[string]Config{
 	// base is the shape of the embedded base.
-	"base":         llama(1024, 128, 384, 4, 4, 4, 1024),
+	"base":         withInit(llama(1024, 128, 384, 4, 4, 4, 1024), 0.05),
 	"toy":          llama(512, 128, 344, 4, 4, 4, 512),
 	"smollm2-135m": llama(49152, 576, 1536, 30, 9, 3, 2048),
 	"smollm2-360m": llama(49152, 960, 2560, 32, 15, 5, 2048),
@@ -24,6 +24,12 @@ func llama(vocab, hidden, intermediate, layers, heads, kvHeads, positions int) C
 		Heads: heads, KVHeads: kvHeads, HeadDim: hidden / heads, MaxPositions: positions,
 		InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true, TorchDType: "float32",
 	}
+}
+
+// withInit sets the deviation of random weights.
+func withInit(c Config, deviation float64) Config {
+	c.InitializerRange = deviation
+	return c
 }
 
 // Shape returns a named configuration.

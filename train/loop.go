@@ -84,6 +84,9 @@ func (j *job) saveResult() error {
 	if j.adapter == nil {
 		name = modelName
 	}
+	if j.recipe.Pretraining() {
+		j.redrawUnseen()
+	}
 	aside, final := j.folder.join(unfinished+name), j.folder.join(name)
 	if err := os.RemoveAll(aside); err != nil {
 		return err

@@ -67,13 +67,12 @@ func (t tokenIDs) MarshalJSON() ([]byte, error) {
 // harmless lists keys of config.json that change nothing in the computation of
 // loss and logits, or repeat what other keys say.
 var harmless = map[string]bool{
-	"_name_or_path": true, "transformers_version": true, "use_cache": true, "dtype": true, "pretraining_tp": true,
-	"attention_dropout": true, "is_llama_config": true, "rope_interleaved": true, "transformers.js_config": true,
-	"chunk_size_feed_forward": true, "output_attentions": true, "output_hidden_states": true, "return_dict": true,
-	"is_encoder_decoder": true, "id2label": true, "label2id": true, "problem_type": true,
+	"_name_or_path": true, "transformers_version": true, "use_cache": true, "dtype": true, "is_llama_config": true,
+	"transformers.js_config": true, "chunk_size_feed_forward": true, "output_attentions": true, "output_hidden_states": true,
+	"return_dict": true, "id2label": true, "label2id": true, "problem_type": true, "tokenizer_class": true,
 }
 
-// neutral lists keys with the only value that is understood.
+// neutral lists keys with the only value, beside null, that is understood.
 var neutral = map[string]string{
 	"rope_scaling": "null", "rope_interleaved": "false", "attention_dropout": "0.0", "pretraining_tp": "1",
 	"is_encoder_decoder": "false", "quantization_config": "null", "partial_rotary_factor": "1.0",
@@ -106,10 +105,10 @@ func ParseConfig(raw []byte) (Config, error) {
 			if err := c.ropeParameters(keys[key]); err != nil {
 				return c, err
 			}
-		case own[key] != nil:
+		case own[key] != nil, value == "null":
 		case special && !sameJSON(value, want):
 			return c, fmt.Errorf("key %q is %s, which would change the model and is not supported (supported: %s)", key, value, want)
-		case special, harmless[key], value == "null":
+		case special, harmless[key]:
 		default:
 			return c, fmt.Errorf("key %q (%s) is not known and might change the model; remove it if it does not", key, value)
 		}
@@ -121,6 +120,9 @@ func ParseConfig(raw []byte) (Config, error) {
 		c.KVHeads = c.Heads
 	}
 	if c.HeadDim == 0 && c.Heads > 0 {
+		if c.HiddenSize%c.Heads != 0 {
+			return c, fmt.Errorf("hidden_size (%d) is no multiple of num_attention_heads (%d), and there is no head_dim", c.HiddenSize, c.Heads)
+		}
 		c.HeadDim = c.HiddenSize / c.Heads
 	}
 	return c, c.validate()
@@ -158,15 +160,15 @@ func (c Config) validate() error {
 		return fmt.Errorf("key \"model_type\" is %q, which is not supported (supported: %s)", c.ModelType, strings.Join(slices.Sorted(maps.Keys(architectures)), ", "))
 	}
 	for _, k := range []struct {
-		key   string
-		value int
+		key         string
+		value, most int
 	}{
-		{"vocab_size", c.VocabSize}, {"hidden_size", c.HiddenSize}, {"intermediate_size", c.IntermediateSize},
-		{"num_hidden_layers", c.Layers}, {"num_attention_heads", c.Heads}, {"num_key_value_heads", c.KVHeads},
-		{"head_dim", c.HeadDim}, {"max_position_embeddings", c.MaxPositions},
+		{"vocab_size", c.VocabSize, 1 << 24}, {"hidden_size", c.HiddenSize, 1 << 20}, {"intermediate_size", c.IntermediateSize, 1 << 20},
+		{"num_hidden_layers", c.Layers, 1 << 12}, {"num_attention_heads", c.Heads, 1 << 12}, {"num_key_value_heads", c.KVHeads, 1 << 12},
+		{"head_dim", c.HeadDim, 1 << 12}, {"max_position_embeddings", c.MaxPositions, 1 << 24},
 	} {
-		if k.value < 1 || k.value > 1<<24 {
-			return fmt.Errorf("key %q is %d; it must be between 1 and %d", k.key, k.value, 1<<24)
+		if k.value < 1 || k.value > k.most {
+			return fmt.Errorf("key %q is %d; it must be between 1 and %d", k.key, k.value, k.most)
 		}
 	}
 	switch {

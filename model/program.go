@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -56,6 +57,9 @@ func (m *Model) program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
 
 // graph builds loss and gradients.
 func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, error) {
+	if o.Rows < 1 || o.Length < 1 {
+		return nil, nil, nil, errors.New("rows and tokens must be at least 1")
+	}
 	if o.Length > m.Config.MaxPositions {
 		return nil, nil, nil, fmt.Errorf("the model has positions for %d tokens (max_position_embeddings)", m.Config.MaxPositions)
 	}

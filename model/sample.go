@@ -11,7 +11,8 @@ import (
 
 // Sampling says how the next token is chosen. The steps and their order are those
 // of transformers' generate: repetition penalty, temperature, top-k, top-p,
-// min-p, then a draw.
+// min-p, then a draw. Differs from it where tokens have equal logits: top-k keeps
+// k of them and not all, those of lower ids.
 type Sampling struct {
 	// Greedy takes the most likely token; only the repetition penalty applies.
 	Greedy bool
@@ -85,6 +86,28 @@ func (x *sampler) next(logits []float32) int32 {
 }
 
 func (x *sampler) choose(logits []float32) int32 {
+	ts := x.penalise(logits)
+	if x.Greedy {
+		best := ts[0]
+		for _, t := range ts[1:] {
+			if t.logit > best.logit {
+				best = t
+			}
+		}
+		return best.id
+	}
+	ts = x.filter(ts)
+	at := x.random.Float64() * softmax(ts)
+	for _, t := range ts {
+		if at -= t.p; at < 0 {
+			return t.id
+		}
+	}
+	return ts[len(ts)-1].id
+}
+
+// penalise makes logits into candidates, with the repetition penalty.
+func (x *sampler) penalise(logits []float32) []candidate {
 	ts := x.tokens[:len(logits)]
 	for i, l := range logits {
 		v := float64(l)
@@ -97,37 +120,22 @@ func (x *sampler) choose(logits []float32) int32 {
 		}
 		ts[i] = candidate{id: int32(i), logit: v}
 	}
-	if x.Greedy {
-		best := ts[0]
-		for _, t := range ts[1:] {
-			if t.logit > best.logit {
-				best = t
-			}
-		}
-		return best.id
-	}
-	ts = x.filter(ts)
-	total := softmax(ts)
-	at := x.random.Float64() * total
-	for _, t := range ts {
-		if at -= t.p; at < 0 {
-			return t.id
-		}
-	}
-	return ts[len(ts)-1].id
+	return ts
 }
 
 // filter applies temperature, top-k, top-p and min-p; the most likely token
 // always stays. The result is in order of falling logits, ties by id.
 func (x *sampler) filter(ts []candidate) []candidate {
-	if x.Temperature > 0 {
-		for i := range ts {
-			ts[i].logit /= x.Temperature
-		}
-	}
 	slices.SortFunc(ts, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.logit, a.logit), cmp.Compare(a.id, b.id))
 	})
+	if x.Temperature > 0 {
+		// Only differences count, and those from the largest cannot overflow to +∞.
+		largest := ts[0].logit
+		for i := range ts {
+			ts[i].logit = (ts[i].logit - largest) / x.Temperature
+		}
+	}
 	if x.TopK > 0 {
 		ts = ts[:min(x.TopK, len(ts))]
 	}

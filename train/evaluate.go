@@ -22,13 +22,18 @@ type Evaluator struct {
 	arena    *exec.Arena
 	programs map[[2]int]*model.Program
 	batch    data.Batch
+	skip     int32 // target that is not scored, or data.Ignore
 }
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
 // may be shared with training.
 func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *exec.Arena) *Evaluator {
-	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program)}
+	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
 }
+
+// IgnoreEOS leaves a token out of losses and matches where it is a target: that a
+// completion is known says nothing of where the text ends.
+func (e *Evaluator) IgnoreEOS(id int32) { e.skip = id }
 
 // A RowScore is the evaluation of one example.
 type RowScore struct {
@@ -61,7 +66,7 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 			exact := true
 			from := s.Row*e.batch.Length + s.Start
 			for i := from; i < from+s.Length; i++ {
-				if e.batch.Targets[i] != data.Ignore {
+				if t := e.batch.Targets[i]; t != data.Ignore && t != e.skip {
 					nll = append(nll, all[i])
 					exact = exact && hit[i] == 1
 				}

@@ -33,7 +33,7 @@ func newEval() *cobra.Command {
 	var paths []string
 	var columns string
 	var maxLength int
-	var asJSON, perToken, learnPrompt bool
+	var asJSON, perToken, learnPrompt, ignoreEOS bool
 	c := &cobra.Command{
 		Use:   "eval",
 		Short: "Compute the loss of a model on data",
@@ -64,7 +64,7 @@ func newEval() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return evaluate(c, &s, d, asJSON, perToken)
+			return evaluate(c, &s, d, asJSON, perToken, ignoreEOS)
 		},
 	}
 	s.flags(c)
@@ -72,15 +72,19 @@ func newEval() *cobra.Command {
 	c.Flags().StringVar(&columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
 	c.Flags().IntVar(&maxLength, "max-length", 0, "longest row in tokens; 0 is the model's context, at most 1024")
 	c.Flags().BoolVar(&learnPrompt, "all-tokens", false, "count prompts too, as continued pre-training does")
+	c.Flags().BoolVar(&ignoreEOS, "ignore-eos", false, "leave the end token out of loss and matches")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&perToken, "per-token", false, "print a JSON line with the loss of every target token for each row first")
 	return c
 }
 
-func evaluate(c *cobra.Command, s *source, d *data.Dataset, asJSON, perToken bool) error {
+func evaluate(c *cobra.Command, s *source, d *data.Dataset, asJSON, perToken, ignoreEOS bool) error {
 	team := s.team()
 	defer team.Close()
 	e := train.NewEvaluator(s.model, s.project, exec.NewArena(team))
+	if id, ok := s.tokenizer.EOS(); ok && ignoreEOS {
+		e.IgnoreEOS(id)
+	}
 	enc := json.NewEncoder(c.OutOrStdout())
 	var r evalResult
 	var sum float64

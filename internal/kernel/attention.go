@@ -85,9 +85,29 @@ func (t *Team) splitAttention(j *attentionJob) {
 }
 
 func (j *attentionJob) run(w *worker, lo, hi int) {
+	group := j.s.Heads / j.s.KVHeads
 	for i := lo; i < hi; i++ {
 		head := i / j.splits
+		if i+1 < hi && j.splits == 1 && j.keys == j.s.T {
+			j.s.prefetch(head+1, group, j.q, j.o)
+			j.s.prefetch(head+1, 1, j.k, j.v)
+		}
 		j.head(w, head/j.s.KVHeads, head%j.s.KVHeads, i%j.splits)
+	}
+}
+
+// prefetch brings the rows of a head (counted over all B rows) nearer, in tensors
+// that are width heads wide for each key head, unless they are large: the rows of
+// one head lie apart, so that the hardware does not foresee them.
+func (s AttentionShape) prefetch(head, width int, tensors ...[]float32) {
+	const large = 1 << 13
+	d := width * s.HeadDim
+	if s.T*d > large {
+		return
+	}
+	at := (head/s.KVHeads*s.T*s.KVHeads + head%s.KVHeads) * d
+	for _, x := range tensors {
+		code.prefetch(x[at:], s.KVHeads*d, s.T, d)
 	}
 }
 

@@ -33,6 +33,10 @@ func AttentionBackward(t *Team, dq, dk, dv, do, o, lse, q, k, v []float32, posit
 
 func (j *attentionBackJob) run(w *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
+		if i+1 < hi {
+			j.s.prefetch(i+1, j.s.Heads/j.s.KVHeads, j.q, j.do, j.o, j.dq)
+			j.s.prefetch(i+1, 1, j.k, j.v, j.dk, j.dv)
+		}
 		j.head(w, i/j.s.KVHeads, i%j.s.KVHeads)
 	}
 }

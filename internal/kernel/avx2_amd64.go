@@ -14,6 +14,9 @@ func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 func transpose8AVX2(dst []float32, dr int, src []float32, sr int, cols int)
 
 //go:noescape
+func prefetchAVX2(x []float32, stride int, n int, d int)
+
+//go:noescape
 func addAVX2(dst []float32, a []float32, b []float32)
 
 //go:noescape

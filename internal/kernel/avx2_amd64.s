@@ -1503,6 +1503,34 @@ end:
 	VZEROUPPER
 	RET
 
+// func prefetchAVX2(x []float32, stride int, n int, d int)
+// Requires: AVX, MMX+
+TEXT ·prefetchAVX2(SB), NOSPLIT, $0-48
+	MOVQ x_base+0(FP), AX
+	MOVQ stride+24(FP), CX
+	SHLQ $0x02, CX
+	MOVQ d+40(FP), DX
+	SHLQ $0x02, DX
+	MOVQ n+32(FP), BX
+
+row:
+	TESTQ BX, BX
+	JEQ   end
+	XORQ  SI, SI
+
+line:
+	PREFETCHT1 (AX)(SI*1)
+	ADDQ       $0x40, SI
+	CMPQ       SI, DX
+	JLT        line
+	ADDQ       CX, AX
+	DECQ       BX
+	JMP        row
+
+end:
+	VZEROUPPER
+	RET
+
 // func addAVX2(dst []float32, a []float32, b []float32)
 // Requires: AVX
 TEXT ·addAVX2(SB), NOSPLIT, $0-72

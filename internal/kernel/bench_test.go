@@ -141,7 +141,7 @@ func BenchmarkSoftmaxNLL(b *testing.B) {
 func BenchmarkAttention(b *testing.B) {
 	for _, s := range []AttentionShape{
 		{B: 4, T: 512, Heads: 9, KVHeads: 3, HeadDim: 64}, {B: 1, T: 2048, Heads: 9, KVHeads: 3, HeadDim: 64},
-		{B: 32, T: 64, Heads: 4, KVHeads: 4, HeadDim: 32}, {B: 16, T: 128, Heads: 4, KVHeads: 4, HeadDim: 32},
+		{B: 32, T: 64, Heads: 4, KVHeads: 4, HeadDim: 32}, {B: 2, T: 64, Heads: 4, KVHeads: 4, HeadDim: 32}, {B: 16, T: 128, Heads: 4, KVHeads: 4, HeadDim: 32},
 	} {
 		s.Scale = float32(1 / math.Sqrt(float64(s.HeadDim)))
 		n, wide, narrow := s.B*s.T, s.B*s.T*s.Heads*s.HeadDim, s.B*s.T*s.KVHeads*s.HeadDim

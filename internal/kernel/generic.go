@@ -11,7 +11,7 @@ import (
 
 var generic = table{
 	rows: 4, cols: 16,
-	gemm: gemmGo, packB: packBGo, transpose: transposeGo,
+	gemm: gemmGo, packB: packBGo, transpose: transposeGo, prefetch: prefetchGo,
 	add: addGo, scale: scaleGo, dot: dotGo, dot3: dot3Go, sumSquares: sumSquaresGo, exp: expGo,
 	normalize: normalizeGo, normBack: normBackGo, normBackW: normBackWGo, rotate: rotateGo,
 	swiglu: swigluGo, swigluBack: swigluBackGo,
@@ -63,6 +63,8 @@ func transposeGo(dst []float32, dr int, src []float32, sr, rows, cols int) {
 		}
 	}
 }
+
+func prefetchGo([]float32, int, int, int) {}
 
 func addGo(dst, a, b []float32) {
 	for i := range dst {

@@ -20,6 +20,9 @@ type table struct {
 	// transpose writes dst[j·dr + i] = src[i·sr + j] for rows × cols elements of src.
 	transpose func(dst []float32, dr int, src []float32, sr, rows, cols int)
 
+	// prefetch announces that n rows of d elements will be used soon.
+	prefetch func(x []float32, stride, n, d int)
+
 	add        func(dst, a, b []float32)                              // dst = a + b
 	scale      func(dst, x []float32, s float32, add bool)            // dst = s·x
 	dot        func(x, y []float32) float32                           // Σ x·y

@@ -13,6 +13,7 @@ func main() {
 	gemm()
 	packB()
 	transpose()
+	prefetch()
 	add()
 	scale()
 	dot()

@@ -124,3 +124,27 @@ func transposed(r [8]VecVirtual) [8]VecVirtual {
 	}
 	return v
 }
+
+// prefetch asks for n rows of d elements, a multiple of a cache line apart or not,
+// to be brought into the second-level cache.
+func prefetch() {
+	function("prefetch", "(x []float32, stride, n, d int)", func() {
+		p := base("x")[0]
+		stride, d := strideOf("stride"), strideOf("d")
+		n := integer("n")
+		offset := GP64()
+		Label("row")
+		TESTQ(n, n)
+		JEQ(LabelRef("end"))
+		XORQ(offset, offset)
+		Label("line")
+		PREFETCHT1(Mem{Base: p, Index: offset, Scale: 1})
+		ADDQ(U8(64), offset)
+		CMPQ(offset, d)
+		JLT(LabelRef("line"))
+		ADDQ(stride, p)
+		DECQ(n)
+		JMP(LabelRef("row"))
+		Label("end")
+	})
+}

@@ -8,6 +8,9 @@ package kernel
 func gemmAVX2(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
 
 //go:noescape
+func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool)
+
+//go:noescape
 func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 
 //go:noescape

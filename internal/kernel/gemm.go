@@ -94,9 +94,9 @@ const (
 // than reading it where it is.
 const inPlaceRows = 24
 
-// multiply computes C[m,n] = A[m,k]·B[k,n] (+ C) on one thread: blocks of B are
-// packed into panels as wide as the matrix kernel, and A is packed if it is
-// transposed.
+// multiply computes C[m,n] = A[m,k]·B[k,n] (+ C) on one thread. Blocks of B are
+// packed into panels as wide as the matrix kernel, unless A has so few rows that
+// this would not pay; A is packed if it is transposed.
 func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bool) {
 	if k == 0 {
 		for i := range m {
@@ -106,10 +106,21 @@ func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bo
 		}
 		return
 	}
-	// Equal blocks, of a multiple of 8.
-	pieces := (k + blockK - 1) / blockK
-	depth := ((k+pieces-1)/pieces + 7) &^ 7
+	if full, even := n&^15, k&^7; m == 1 && a.col == 1 && b.row == 1 && full > 0 && even > 0 {
+		// In steps that keep a call short.
+		for step, j := max(1, 1<<18/k/16)*16, 0; j < full; j += step {
+			code.gemv(c[j:], a.data, b.data[j*b.col:], b.col, min(step, full-j), even, add)
+		}
+		if even < k {
+			w.blocks(c, cr, a.at(0, even), b.at(even, 0), m, full, k-even, true)
+		}
+		if full == n {
+			return
+		}
+		c, b, n = c[full:], b.at(0, full), n-full
+	}
 	if full := n / code.cols * code.cols; b.col == 1 && m <= inPlaceRows && full > 0 {
+		depth := depthOf(k)
 		for k0 := 0; k0 < k; k0 += depth {
 			inPlace(c, cr, a.at(0, k0), b.at(k0, 0), m, full, min(depth, k-k0), add || k0 > 0)
 		}
@@ -118,6 +129,18 @@ func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bo
 		}
 		c, b, n = c[full:], b.at(0, full), n-full
 	}
+	w.blocks(c, cr, a, b, m, n, k, add)
+}
+
+// depthOf cuts k into equal blocks of at most blockK, multiples of 8.
+func depthOf(k int) int {
+	pieces := (k + blockK - 1) / blockK
+	return ((k+pieces-1)/pieces + 7) &^ 7
+}
+
+// blocks computes a product with all of B packed.
+func (w *worker) blocks(c []float32, cr int, a, b operand, m, n, k int, add bool) {
+	depth := depthOf(k)
 	for n0 := 0; n0 < n; n0 += blockN {
 		nb := min(blockN, n-n0)
 		for k0 := 0; k0 < k; k0 += depth {

@@ -11,7 +11,7 @@ import (
 
 var generic = table{
 	rows: 4, cols: 16,
-	gemm: gemmGo, packB: packBGo, transpose: transposeGo, prefetch: prefetchGo,
+	gemm: gemmGo, gemv: gemvGo, packB: packBGo, transpose: transposeGo, prefetch: prefetchGo,
 	add: addGo, scale: scaleGo, dot: dotGo, dot3: dot3Go, sumSquares: sumSquaresGo, exp: expGo,
 	normalize: normalizeGo, normBack: normBackGo, normBackW: normBackWGo, rotate: rotateGo,
 	swiglu: swigluGo, swigluBack: swigluBackGo,
@@ -45,6 +45,23 @@ func gemmGo(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m
 				row[j] += float32(a[i*ar+p*ac] * b[p*br+j])
 			}
 		}
+	}
+}
+
+func gemvGo(c, x, b []float32, br, n, k int, add bool) {
+	for j := 0; j < n; j += 4 {
+		var c0, c1, c2, c3 float32
+		if add {
+			c0, c1, c2, c3 = c[j], c[j+1], c[j+2], c[j+3]
+		}
+		b0, b1, b2, b3 := b[j*br:][:k], b[(j+1)*br:][:k], b[(j+2)*br:][:k], b[(j+3)*br:][:k]
+		for p, v := range x[:k] {
+			c0 += float32(v * b0[p])
+			c1 += float32(v * b1[p])
+			c2 += float32(v * b2[p])
+			c3 += float32(v * b3[p])
+		}
+		c[j], c[j+1], c[j+2], c[j+3] = c0, c1, c2, c3
 	}
 }
 

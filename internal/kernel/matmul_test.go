@@ -68,9 +68,9 @@ func TestMatMul(t *testing.T) {
 
 // TestMatMulBlocks goes over the sizes at which blocks and threads are cut.
 func TestMatMulBlocks(t *testing.T) {
-	sizes := [][3]int{{200, 40, 300}, {13, 530, 20}, {8, 100, 530}, {300, 8, 260}, {97, 8, 300}, {1, 130, 270}, {250, 70, 8}}
+	sizes := [][3]int{{200, 40, 300}, {13, 530, 20}, {8, 100, 530}, {300, 8, 260}, {97, 8, 300}, {1, 130, 270}, {1, 48, 16}, {1, 64, 5}, {1, 700, 1030}, {250, 70, 8}}
 	if testing.Short() {
-		sizes = [][3]int{{20, 40, 270}, {13, 530, 5}}
+		sizes = [][3]int{{20, 40, 270}, {13, 530, 5}, {1, 130, 27}}
 	}
 	everywhere(t, func(b *bench) {
 		for _, p := range products {

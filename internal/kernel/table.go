@@ -15,6 +15,9 @@ type table struct {
 	// A's element (i, p) is a[i·ar + p·ac]; B's row p is b[p·br:], of which cols
 	// elements may be read whatever n is.
 	gemm func(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)
+	// gemv computes c[n] = x[k]·Bᵀ, from 0 or, with add, from the old c; row j of B is
+	// b[j·br:]. n is a multiple of 16, k one of 8.
+	gemv func(c, x, b []float32, br, n, k int, add bool)
 	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·cols:], the rest of a row 0.
 	packB func(dst, b []float32, br, n, k int)
 	// transpose writes dst[j·dr + i] = src[i·sr + j] for rows × cols elements of src.

@@ -26,7 +26,7 @@ const flush = 0x9fc0
 var avx2 = table{
 	mode: flush,
 	rows: 6, cols: 16,
-	gemm: gemmAVX2, packB: packBAVX2, transpose: transposeAVX2, prefetch: prefetchAVX2,
+	gemm: gemmAVX2, gemv: gemvAVX2, packB: packBAVX2, transpose: transposeAVX2, prefetch: prefetchAVX2,
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, dot3: dot3AVX2, sumSquares: sumSquaresAVX2, exp: expAVX2,
 	normalize: normalizeAVX2, normBack: normBackAVX2, normBackW: normBackWAVX2, rotate: rotateAVX2,
 	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,

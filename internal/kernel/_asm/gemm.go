@@ -214,3 +214,64 @@ func (g matrixKernel) products(sums [][]VecVirtual) {
 	JNE(LabelRef(single))
 	Label(done)
 }
+
+// gemv multiplies one row by the transpose of rows of B, 16 rows at a time: squares
+// of 8 × 8 elements are transposed in registers.
+func gemv() {
+	function("gemv", "(c, x, b []float32, br, n, k int, add bool)", func() {
+		p := base("c", "x", "b")
+		c, x, b := p[0], p[1], p[2]
+		br, k := strideOf("br"), strideOf("k")
+		n := integer("n")
+		b8, offset := GP64(), GP64()
+		squares := [2]eightRows{{stride: br, fourth: GP64(), seventh: GP64()}, {stride: br, fourth: GP64(), seventh: GP64()}}
+		sum := [2]VecVirtual{YMM(), YMM()}
+		Label("columns")
+		SUBQ(U8(16), n)
+		JLT(LabelRef("end"))
+		for _, s := range sum {
+			VXORPS(s, s, s)
+		}
+		CMPB(memory(Param("add")), U8(0))
+		JEQ(LabelRef("begin"))
+		VMOVUPS(Mem{Base: c}, sum[0])
+		VMOVUPS(Mem{Base: c, Disp: 32}, sum[1])
+		Label("begin")
+		LEAQ(Mem{Base: b, Index: br, Scale: 8}, b8)
+		squares[0].first, squares[1].first = b, b8
+		for _, s := range squares {
+			s.set()
+		}
+		XORQ(offset, offset)
+		Label("square")
+		for i, s := range squares {
+			var r [8]VecVirtual
+			for j := range r {
+				r[j] = YMM()
+				VMOVUPS(s.row(j), r[j])
+			}
+			for j, y := range transposed(r) {
+				e := YMM()
+				VBROADCASTSS(Mem{Base: x, Index: offset, Scale: 1, Disp: 4 * j}, e)
+				VFMADD231PS(y, e, sum[i])
+			}
+		}
+		for _, s := range squares {
+			for _, r := range []Register{s.first, s.fourth, s.seventh} {
+				ADDQ(U8(32), r)
+			}
+		}
+		ADDQ(U8(32), offset)
+		CMPQ(offset, k)
+		JLT(LabelRef("square"))
+		VMOVUPS(sum[0], Mem{Base: c})
+		VMOVUPS(sum[1], Mem{Base: c, Disp: 32})
+		ADDQ(U8(64), c)
+		SUBQ(k, b) // back to the first column
+		SHLQ(U8(4), br)
+		ADDQ(br, b)
+		SHRQ(U8(4), br)
+		JMP(LabelRef("columns"))
+		Label("end")
+	})
+}

@@ -11,6 +11,7 @@ import . "github.com/mmcloughlin/avo/build"
 func main() {
 	ConstraintExpr("amd64,!purego")
 	gemm()
+	gemv()
 	packB()
 	transpose()
 	prefetch()

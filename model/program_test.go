@@ -1,0 +1,250 @@
+package model_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"gotune/internal/exec"
+	"gotune/internal/kernel"
+	"gotune/model"
+	"gotune/model/modeltest"
+)
+
+// result is what a run leaves behind.
+type result struct {
+	loss  float32
+	nll   []float32
+	grads map[string][]float32
+}
+
+// train runs a program after write has filled its inputs; gradients start at 0.
+func train(t testing.TB, p *model.Program, params []model.Parameter, write ...func(*model.Inputs)) result {
+	t.Helper()
+	for _, q := range params {
+		clear(q.Grad)
+	}
+	var r result
+	for _, w := range write {
+		w(p.Inputs)
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		r.loss += p.Loss()
+		r.nll = append(r.nll, p.NLL()...)
+	}
+	r.grads = make(map[string][]float32)
+	for _, q := range params {
+		r.grads[q.Name] = slices.Clone(q.Grad)
+	}
+	return r
+}
+
+// segments writes texts one after the other into rows of a length, so that each
+// row holds whole texts, the rest padding; every token but a text's first is a
+// target. The loss is a tenth of the sum.
+func segments(length int, rows ...[][]int32) func(*model.Inputs) {
+	return func(in *model.Inputs) {
+		clear(in.IDs)
+		clear(in.Positions)
+		for i := range in.Targets {
+			in.Targets[i] = -100
+		}
+		for r, texts := range rows {
+			at := r * length
+			for _, text := range texts {
+				for i, id := range text {
+					in.IDs[at], in.Positions[at] = id, int32(i)
+					if i+1 < len(text) {
+						in.Targets[at] = text[i+1]
+					}
+					at++
+				}
+			}
+		}
+		in.Scale[0] = 0.1
+	}
+}
+
+var texts = [][]int32{
+	{7, 3, 55, 12, 9, 41, 41, 2, 18}, {60, 1, 33, 8, 22, 15}, {5, 29, 44}, {17, 50, 6, 38, 11, 27, 4, 19}, {2, 31}, {9, 13, 21, 30, 58, 47, 26},
+}
+
+// The same six texts as rows of their own, two to a micro-batch with gradients
+// summed, and packed three to a row: sums of the same numbers in another order.
+func TestPackedEqualsPaddedEqualsAccumulated(t *testing.T) {
+	for _, name := range modeltest.Folders {
+		m := golden(t, name)
+		alone := func(from, to int) (rows [][][]int32) {
+			for _, text := range texts[from:to] {
+				rows = append(rows, [][]int32{text})
+			}
+			return rows
+		}
+		p, params := compile(t, m, len(texts), 10, false)
+		padded := train(t, p, params, segments(10, alone(0, 6)...))
+
+		p, params = compile(t, m, 2, 10, false)
+		accumulated := train(t, p, params, segments(10, alone(0, 2)...), segments(10, alone(2, 4)...), segments(10, alone(4, 6)...))
+
+		p, params = compile(t, m, 2, 20, false)
+		packed := train(t, p, params, segments(20, texts[:3], texts[3:]))
+
+		// A token's nll has the same bits wherever its text stands: each element
+		// of a product is one chain of sums, and attention sees its segment only.
+		var got []float32
+		for r, row := range [][][]int32{texts[:3], texts[3:]} {
+			at := r * 20
+			for _, text := range row {
+				got = append(got, packed.nll[at:at+len(text)]...)
+				at += len(text)
+			}
+		}
+		var want []float32
+		for r, text := range texts {
+			want = append(want, padded.nll[r*10:r*10+len(text)]...)
+		}
+		if !slices.Equal(got, want) || !slices.Equal(accumulated.nll, padded.nll) {
+			t.Errorf("%s: packed texts have nll %v, accumulated %v, apart %v", name, got, accumulated.nll, want)
+		}
+		for kind, r := range map[string]result{"packed": packed, "accumulated": accumulated} {
+			modeltest.NearOne(t, name+": loss "+kind, float64(r.loss), float64(padded.loss), 1e-6)
+			for weight, w := range padded.grads {
+				modeltest.Near(t, name+": "+kind+" gradient of "+weight, r.grads[weight], w, 5e-6)
+			}
+		}
+	}
+}
+
+// What stands in another segment of a row, or after the end of a text, changes
+// nothing.
+func TestSegmentsDoNotSeeEachOther(t *testing.T) {
+	m := golden(t, "untied")
+	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 1, Length: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := train(t, p, nil, segments(20, [][]int32{texts[0], texts[1]})).nll
+	other := train(t, p, nil, segments(20, [][]int32{texts[3][:8], {1}, texts[1], {3, 3, 3}})).nll
+	if at, n := len(texts[0]), len(texts[1]); !slices.Equal(first[at:at+n], other[at:at+n]) {
+		t.Errorf("nll of a text changes with its neighbours: %v and %v", first[at:at+n], other[at:at+n])
+	}
+}
+
+// Blocks computed again, and two threads, change no bit.
+func TestSameBits(t *testing.T) {
+	team := kernel.NewTeam(2)
+	defer team.Close()
+	for _, name := range modeltest.Folders {
+		m := golden(t, name)
+		batch := modeltest.Read(t, filepath.Join("testdata", name)).Batches[0]
+		rows, length := batch.Shape()
+		p, params := compile(t, m, rows, length, false)
+		want := train(t, p, params, batch.Write)
+		for _, c := range []struct {
+			team      *kernel.Team
+			recompute bool
+		}{{nil, true}, {team, false}, {team, true}} {
+			params := m.Parameters()
+			p, err := m.Program(exec.NewArena(c.team), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: c.recompute})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := train(t, p, params, batch.Write)
+			what := fmt.Sprintf("%s, %d threads, recompute %v", name, c.team.Threads(), c.recompute)
+			if got.loss != want.loss || !slices.Equal(got.nll, want.nll) {
+				t.Errorf("%s: another loss", what)
+			}
+			for weight, g := range want.grads {
+				if !slices.Equal(got.grads[weight], g) {
+					t.Errorf("%s: another gradient of %s", what, weight)
+				}
+			}
+		}
+	}
+}
+
+// Recomputing blocks is done to save memory.
+func TestRecomputeNeedsLess(t *testing.T) {
+	m := golden(t, "tied")
+	kept, _ := compile(t, m, 4, 64, false)
+	again, _ := compile(t, m, 4, 64, true)
+	if again.PlannedBytes() >= kept.PlannedBytes() {
+		t.Errorf("%d bytes with blocks computed again, %d without", again.PlannedBytes(), kept.PlannedBytes())
+	}
+}
+
+// Hit is 1 where the target is the token that greedy generation takes.
+func TestHit(t *testing.T) {
+	m := golden(t, "untied")
+	text := modeltest.Read(t, filepath.Join("testdata", "untied")).Full.Greedy[0]
+	ids := slices.Concat(text.Prompt, text.IDs)
+	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 1, Length: len(ids)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := segments(len(ids), [][]int32{ids})
+	train(t, p, nil, write)
+	for i := len(text.Prompt) - 1; i < len(ids)-1; i++ {
+		if p.Hit()[i] != 1 {
+			t.Errorf("token %d is not the most likely one in the forward pass without a cache", i+1)
+		}
+	}
+	// Any other target is a miss.
+	train(t, p, nil, func(in *model.Inputs) {
+		write(in)
+		for i, target := range in.Targets {
+			if target >= 0 {
+				in.Targets[i] = (target + 1) % 61
+			}
+		}
+	})
+	for i := len(text.Prompt) - 1; i < len(ids); i++ {
+		if p.Hit()[i] != 0 {
+			t.Errorf("token %d hits a target that is not the most likely", i+1)
+		}
+	}
+}
+
+func TestProgramErrors(t *testing.T) {
+	m := golden(t, "tied")
+	for _, c := range []struct {
+		o     model.ProgramOptions
+		parts []string
+	}{
+		{model.ProgramOptions{Rows: 1, Length: 129}, []string{"129", "128", "max_position_embeddings"}},
+		{model.ProgramOptions{Rows: 0, Length: 4}, []string{"at least 1"}},
+		{model.ProgramOptions{Rows: 1, Length: -1}, []string{"at least 1"}},
+		{model.ProgramOptions{Rows: 1, Length: 4, Parameters: []model.Parameter{{Name: "model.extra"}}}, []string{"model.extra", "not part"}},
+	} {
+		_, err := m.Program(exec.NewArena(nil), c.o)
+		wants(t, err, append(c.parts, "compiling the model")...)
+	}
+	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 1, Length: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []int32{-1, 61} {
+		p.IDs[2] = wrong
+		wants(t, p.Run(), strconv.Itoa(int(wrong)))
+		p.IDs[2] = 0
+		p.Targets[1] = wrong
+		wants(t, p.Run(), strconv.Itoa(int(wrong)))
+		p.Targets[1] = -100
+	}
+}
+
+// A training run allocates nothing.
+func TestRunDoesNotAllocate(t *testing.T) {
+	p, _ := compile(t, golden(t, "untied"), 2, 10, true)
+	segments(10, texts[:1], texts[1:2])(p.Inputs)
+	if n := testing.AllocsPerRun(10, func() {
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("a run allocates %g times", n)
+	}
+}

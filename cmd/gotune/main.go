@@ -74,6 +74,7 @@ PEFT's adapters.`,
 		Example: `  gotune train --lora-rank 8             tune the embedded base, before and after
   gotune chat runs/2026-01-31-1          talk to the result
   gotune train --data rows.jsonl         tune on data of your own`,
+		Args:          cobra.ArbitraryArgs, // so that an unknown command is wrong usage of ours
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

@@ -42,6 +42,9 @@ in PEFT's files, or with --full a model folder.`,
 			if err != nil {
 				return err
 			}
+			if err := checkAdapterFlags(c.Flags(), r); err != nil {
+				return err
+			}
 			if r.Pretraining() {
 				return usagef("the recipe has a shape, so it makes a new model: use gotune pretrain")
 			}
@@ -54,6 +57,19 @@ in PEFT's files, or with --full a model folder.`,
 	c.Flags().StringVar(&format, "log-format", "text", "text for people, json for programs")
 	bindRecipe(c, "train", &flagged)
 	return c
+}
+
+// checkAdapterFlags refuses flags that an adapter has values of its own for.
+func checkAdapterFlags(flags *pflag.FlagSet, r train.Recipe) error {
+	if r.Adapter == "" {
+		return nil
+	}
+	for _, name := range []string{"lora-rank", "lora-alpha", "lora-targets", "lora-dropout"} {
+		if flags.Changed(name) {
+			return usagef("--%s cannot be given with --adapter: the adapter in %s has its own; leave the flag out", name, r.Adapter)
+		}
+	}
+	return nil
 }
 
 // resolve puts defaults, the recipe file and flags together. Without a file and

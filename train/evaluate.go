@@ -79,16 +79,43 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 	return nil
 }
 
+// Compile makes the programs for a dataset, so that the arena is as large as its
+// evaluation needs. A nil dataset needs none.
+func (e *Evaluator) Compile(d *data.Dataset) error {
+	if d == nil {
+		return nil
+	}
+	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	if err != nil {
+		return fmt.Errorf("evaluating: %w", err)
+	}
+	plan := batches.Plan(0)
+	for step := range batches.Steps() {
+		if _, err := e.program(plan.Shape(step, 0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// program returns the program for a batch of a shape.
+func (e *Evaluator) program(rows, length int) (*model.Program, error) {
+	at := [2]int{rows, length}
+	if p := e.programs[at]; p != nil {
+		return p, nil
+	}
+	p, err := e.model.Program(e.arena, model.ProgramOptions{Rows: rows, Length: length, Project: e.project})
+	if err == nil {
+		e.programs[at] = p
+	}
+	return p, err
+}
+
 // run computes the batch at hand.
 func (e *Evaluator) run() (*model.Program, error) {
-	at := [2]int{e.batch.Rows, e.batch.Length}
-	p := e.programs[at]
-	if p == nil {
-		var err error
-		if p, err = e.model.Program(e.arena, model.ProgramOptions{Rows: at[0], Length: at[1], Project: e.project}); err != nil {
-			return nil, err
-		}
-		e.programs[at] = p
+	p, err := e.program(e.batch.Rows, e.batch.Length)
+	if err != nil {
+		return nil, err
 	}
 	copy(p.IDs, e.batch.IDs)
 	copy(p.Targets, e.batch.Targets)

@@ -11,6 +11,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"gotune/data"
 	"gotune/model"
@@ -109,10 +111,8 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 // evalColumns are the columns of the evaluation data: those of the data, unless
 // it comes from the toy world.
 func (r Recipe) evalColumns() string {
-	for _, path := range r.EvalData {
-		if len(path) > 6 && path[:6] == "world:" {
-			return ""
-		}
+	if slices.ContainsFunc(r.EvalData, func(path string) bool { return strings.HasPrefix(path, "world:") }) {
+		return ""
 	}
 	return r.Columns
 }

@@ -119,13 +119,17 @@ func (j *job) resultPath() string {
 	return j.folder.join(adapterName)
 }
 
-// announce compiles the largest program, so that the memory is known, and tells
+// announce compiles the largest programs, so that the memory is known, and tells
 // the observer what is about to happen.
 func (j *job) announce() error {
 	rows, length := j.largest()
-	p, err := j.stepper.Program(rows, length)
-	if err != nil {
+	if _, err := j.stepper.Program(rows, length); err != nil {
 		return err
+	}
+	if j.recipe.Eval {
+		if err := errors.Join(j.evaluator.Compile(j.eval), j.evaluator.Compile(j.retain)); err != nil {
+			return err
+		}
 	}
 	r, report := j.recipe, j.data.Report()
 	h := Header{
@@ -145,7 +149,7 @@ func (j *job) announce() error {
 		h.EvalRows = j.eval.Len()
 	}
 	// Values, gradients and AdamW's two averages of what is trained.
-	h.PlannedBytes = int64(h.Parameters)*4 + int64(h.Trainable)*12 + p.PlannedBytes()
+	h.PlannedBytes = int64(h.Parameters)*4 + int64(h.Trainable)*12 + j.arena.Bytes()
 	j.observer.Start(h)
 	return nil
 }

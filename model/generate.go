@@ -145,8 +145,12 @@ func (g *Generator) step(tokens []int32) ([]float32, error) {
 	if err := p.exec.Run(); err != nil {
 		return nil, fmt.Errorf("generating: %w", err)
 	}
+	logits := p.exec.Value(p.logits)
+	if slices.ContainsFunc(logits, func(v float32) bool { return v-v != 0 }) {
+		return nil, fmt.Errorf("generating: the model's logits after %d tokens are no finite numbers; its weights are damaged", len(g.past)+len(tokens))
+	}
 	g.past = append(g.past, tokens...)
-	return p.exec.Value(p.logits), nil
+	return logits, nil
 }
 
 // program returns the program for n new tokens.

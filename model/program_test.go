@@ -118,6 +118,23 @@ func TestPackedEqualsPaddedEqualsAccumulated(t *testing.T) {
 	}
 }
 
+// So has the nll of a text that is longer than a block of the attention kernel
+// and does not begin at one.
+func TestLongTextPacked(t *testing.T) {
+	m := golden(t, "untied")
+	long := make([]int32, 110)
+	for i := range long {
+		long[i] = int32(i*i*7+i) % 61
+	}
+	p, params := compile(t, m, 1, 110, false)
+	alone := train(t, p, params, segments(110, [][]int32{long}))
+	p, params = compile(t, m, 1, 128, false)
+	packed := train(t, p, params, segments(128, [][]int32{texts[0], texts[1], long}))
+	if at := len(texts[0]) + len(texts[1]); !slices.Equal(packed.nll[at:at+110], alone.nll) {
+		t.Error("nll of a long text changes with its place in a row")
+	}
+}
+
 // What stands in another segment of a row, or after the end of a text, changes
 // nothing.
 func TestSegmentsDoNotSeeEachOther(t *testing.T) {

@@ -1998,60 +1998,50 @@ loop90:
 	CMPQ         DX, $0x10
 	JLT          tail91
 	VMOVUPS      (CX)(BX*1), Y0
-	VMOVUPS      expHigh<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
-	VMOVUPS      expLow<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
+	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
+	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
 	VMULPS       log2e<>+0(SB), Y0, Y1
 	VROUNDPS     $0x08, Y1, Y1
 	VMOVAPS      Y0, Y0
 	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y0
 	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y0
-	VMOVUPS      expC6<>+0(SB), Y2
-	VFMADD213PS  expC5<>+0(SB), Y0, Y2
-	VFMADD213PS  expC4<>+0(SB), Y0, Y2
-	VFMADD213PS  expC3<>+0(SB), Y0, Y2
-	VFMADD213PS  expC2<>+0(SB), Y0, Y2
-	VFMADD213PS  one<>+0(SB), Y0, Y2
-	VFMADD213PS  one<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y4
+	VMOVUPS      expC5<>+0(SB), Y5
+	VFMADD213PS  expC4<>+0(SB), Y0, Y5
+	VFMADD231PS  expC6<>+0(SB), Y4, Y5
+	VMOVUPS      expC3<>+0(SB), Y6
+	VFMADD213PS  expC2<>+0(SB), Y0, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y0, Y4, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VPSRAD       $0x01, Y1, Y0
-	VPSUBD       Y0, Y1, Y1
-	VPADDD       bias<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y2, Y2
-	VPADDD       bias<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y2, Y2
-	VMOVAPS      Y2, Y0
+	VPADDD       Y1, Y5, Y5
+	VANDNPS      Y5, Y2, Y5
+	VBLENDVPS    Y3, inf<>+0(SB), Y5, Y0
 	VMOVUPS      Y0, (AX)(BX*1)
 	VMOVUPS      32(CX)(BX*1), Y0
-	VMOVUPS      expHigh<>+0(SB), Y1
-	VMINPS       Y0, Y1, Y0
-	VMOVUPS      expLow<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
+	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
+	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
 	VMULPS       log2e<>+0(SB), Y0, Y1
 	VROUNDPS     $0x08, Y1, Y1
 	VMOVAPS      Y0, Y0
 	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y0
 	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y0
-	VMOVUPS      expC6<>+0(SB), Y2
-	VFMADD213PS  expC5<>+0(SB), Y0, Y2
-	VFMADD213PS  expC4<>+0(SB), Y0, Y2
-	VFMADD213PS  expC3<>+0(SB), Y0, Y2
-	VFMADD213PS  expC2<>+0(SB), Y0, Y2
-	VFMADD213PS  one<>+0(SB), Y0, Y2
-	VFMADD213PS  one<>+0(SB), Y0, Y2
+	VMULPS       Y0, Y0, Y4
+	VMOVUPS      expC5<>+0(SB), Y5
+	VFMADD213PS  expC4<>+0(SB), Y0, Y5
+	VFMADD231PS  expC6<>+0(SB), Y4, Y5
+	VMOVUPS      expC3<>+0(SB), Y6
+	VFMADD213PS  expC2<>+0(SB), Y0, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y0, Y4, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
 	VCVTPS2DQ    Y1, Y1
-	VPSRAD       $0x01, Y1, Y0
-	VPSUBD       Y0, Y1, Y1
-	VPADDD       bias<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y2, Y2
-	VPADDD       bias<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y2, Y2
-	VMOVAPS      Y2, Y0
+	VPADDD       Y1, Y5, Y5
+	VANDNPS      Y5, Y2, Y5
+	VBLENDVPS    Y3, inf<>+0(SB), Y5, Y0
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
@@ -2065,86 +2055,76 @@ tail91:
 	SUBQ         DX, SI
 	VMOVUPS      (SI), Y0
 	VMASKMOVPS   (CX)(BX*1), Y0, Y1
-	VMOVUPS      expHigh<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VMOVUPS      expLow<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
+	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, expMax<>+0(SB), Y1, Y4
 	VMULPS       log2e<>+0(SB), Y1, Y2
 	VROUNDPS     $0x08, Y2, Y2
 	VMOVAPS      Y1, Y1
 	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
 	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
-	VMOVUPS      expC6<>+0(SB), Y3
-	VFMADD213PS  expC5<>+0(SB), Y1, Y3
-	VFMADD213PS  expC4<>+0(SB), Y1, Y3
-	VFMADD213PS  expC3<>+0(SB), Y1, Y3
-	VFMADD213PS  expC2<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y5
+	VMOVUPS      expC5<>+0(SB), Y6
+	VFMADD213PS  expC4<>+0(SB), Y1, Y6
+	VFMADD231PS  expC6<>+0(SB), Y5, Y6
+	VMOVUPS      expC3<>+0(SB), Y7
+	VFMADD213PS  expC2<>+0(SB), Y1, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y1, Y5, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
 	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       bias<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y3
-	VMOVAPS      Y3, Y1
+	VPADDD       Y2, Y6, Y6
+	VANDNPS      Y6, Y3, Y6
+	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*1)
 	VMOVUPS      32(SI), Y0
 	VMASKMOVPS   32(CX)(BX*1), Y0, Y1
-	VMOVUPS      expHigh<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VMOVUPS      expLow<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
+	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, expMax<>+0(SB), Y1, Y4
 	VMULPS       log2e<>+0(SB), Y1, Y2
 	VROUNDPS     $0x08, Y2, Y2
 	VMOVAPS      Y1, Y1
 	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
 	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
-	VMOVUPS      expC6<>+0(SB), Y3
-	VFMADD213PS  expC5<>+0(SB), Y1, Y3
-	VFMADD213PS  expC4<>+0(SB), Y1, Y3
-	VFMADD213PS  expC3<>+0(SB), Y1, Y3
-	VFMADD213PS  expC2<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y5
+	VMOVUPS      expC5<>+0(SB), Y6
+	VFMADD213PS  expC4<>+0(SB), Y1, Y6
+	VFMADD231PS  expC6<>+0(SB), Y5, Y6
+	VMOVUPS      expC3<>+0(SB), Y7
+	VFMADD213PS  expC2<>+0(SB), Y1, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y1, Y5, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
 	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       bias<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y3
-	VMOVAPS      Y3, Y1
+	VPADDD       Y2, Y6, Y6
+	VANDNPS      Y6, Y3, Y6
+	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y1
 	VMASKMOVPS   Y1, Y0, 32(AX)(BX*1)
 
 done92:
 	VZEROUPPER
 	RET
 
-DATA expHigh<>+0(SB)/4, $0x42b20000
-DATA expHigh<>+4(SB)/4, $0x42b20000
-DATA expHigh<>+8(SB)/4, $0x42b20000
-DATA expHigh<>+12(SB)/4, $0x42b20000
-DATA expHigh<>+16(SB)/4, $0x42b20000
-DATA expHigh<>+20(SB)/4, $0x42b20000
-DATA expHigh<>+24(SB)/4, $0x42b20000
-DATA expHigh<>+28(SB)/4, $0x42b20000
-GLOBL expHigh<>(SB), RODATA|NOPTR, $32
+DATA expMin<>+0(SB)/4, $0xc2aeac4a
+DATA expMin<>+4(SB)/4, $0xc2aeac4a
+DATA expMin<>+8(SB)/4, $0xc2aeac4a
+DATA expMin<>+12(SB)/4, $0xc2aeac4a
+DATA expMin<>+16(SB)/4, $0xc2aeac4a
+DATA expMin<>+20(SB)/4, $0xc2aeac4a
+DATA expMin<>+24(SB)/4, $0xc2aeac4a
+DATA expMin<>+28(SB)/4, $0xc2aeac4a
+GLOBL expMin<>(SB), RODATA|NOPTR, $32
 
-DATA expLow<>+0(SB)/4, $0xc2d00000
-DATA expLow<>+4(SB)/4, $0xc2d00000
-DATA expLow<>+8(SB)/4, $0xc2d00000
-DATA expLow<>+12(SB)/4, $0xc2d00000
-DATA expLow<>+16(SB)/4, $0xc2d00000
-DATA expLow<>+20(SB)/4, $0xc2d00000
-DATA expLow<>+24(SB)/4, $0xc2d00000
-DATA expLow<>+28(SB)/4, $0xc2d00000
-GLOBL expLow<>(SB), RODATA|NOPTR, $32
+DATA expMax<>+0(SB)/4, $0x42b17217
+DATA expMax<>+4(SB)/4, $0x42b17217
+DATA expMax<>+8(SB)/4, $0x42b17217
+DATA expMax<>+12(SB)/4, $0x42b17217
+DATA expMax<>+16(SB)/4, $0x42b17217
+DATA expMax<>+20(SB)/4, $0x42b17217
+DATA expMax<>+24(SB)/4, $0x42b17217
+DATA expMax<>+28(SB)/4, $0x42b17217
+GLOBL expMax<>(SB), RODATA|NOPTR, $32
 
 DATA log2e<>+0(SB)/4, $0x3fb8aa3b
 DATA log2e<>+4(SB)/4, $0x3fb8aa3b
@@ -2176,16 +2156,6 @@ DATA ln2Lo<>+24(SB)/4, $0xb95e8083
 DATA ln2Lo<>+28(SB)/4, $0xb95e8083
 GLOBL ln2Lo<>(SB), RODATA|NOPTR, $32
 
-DATA expC6<>+0(SB)/4, $0x3ab5121a
-DATA expC6<>+4(SB)/4, $0x3ab5121a
-DATA expC6<>+8(SB)/4, $0x3ab5121a
-DATA expC6<>+12(SB)/4, $0x3ab5121a
-DATA expC6<>+16(SB)/4, $0x3ab5121a
-DATA expC6<>+20(SB)/4, $0x3ab5121a
-DATA expC6<>+24(SB)/4, $0x3ab5121a
-DATA expC6<>+28(SB)/4, $0x3ab5121a
-GLOBL expC6<>(SB), RODATA|NOPTR, $32
-
 DATA expC5<>+0(SB)/4, $0x3c091cf1
 DATA expC5<>+4(SB)/4, $0x3c091cf1
 DATA expC5<>+8(SB)/4, $0x3c091cf1
@@ -2205,6 +2175,16 @@ DATA expC4<>+20(SB)/4, $0x3d2aac79
 DATA expC4<>+24(SB)/4, $0x3d2aac79
 DATA expC4<>+28(SB)/4, $0x3d2aac79
 GLOBL expC4<>(SB), RODATA|NOPTR, $32
+
+DATA expC6<>+0(SB)/4, $0x3ab5121a
+DATA expC6<>+4(SB)/4, $0x3ab5121a
+DATA expC6<>+8(SB)/4, $0x3ab5121a
+DATA expC6<>+12(SB)/4, $0x3ab5121a
+DATA expC6<>+16(SB)/4, $0x3ab5121a
+DATA expC6<>+20(SB)/4, $0x3ab5121a
+DATA expC6<>+24(SB)/4, $0x3ab5121a
+DATA expC6<>+28(SB)/4, $0x3ab5121a
+GLOBL expC6<>(SB), RODATA|NOPTR, $32
 
 DATA expC3<>+0(SB)/4, $0x3e2aaa49
 DATA expC3<>+4(SB)/4, $0x3e2aaa49
@@ -2236,15 +2216,15 @@ DATA one<>+24(SB)/4, $0x3f800000
 DATA one<>+28(SB)/4, $0x3f800000
 GLOBL one<>(SB), RODATA|NOPTR, $32
 
-DATA bias<>+0(SB)/4, $0x0000007f
-DATA bias<>+4(SB)/4, $0x0000007f
-DATA bias<>+8(SB)/4, $0x0000007f
-DATA bias<>+12(SB)/4, $0x0000007f
-DATA bias<>+16(SB)/4, $0x0000007f
-DATA bias<>+20(SB)/4, $0x0000007f
-DATA bias<>+24(SB)/4, $0x0000007f
-DATA bias<>+28(SB)/4, $0x0000007f
-GLOBL bias<>(SB), RODATA|NOPTR, $32
+DATA inf<>+0(SB)/4, $0x7f800000
+DATA inf<>+4(SB)/4, $0x7f800000
+DATA inf<>+8(SB)/4, $0x7f800000
+DATA inf<>+12(SB)/4, $0x7f800000
+DATA inf<>+16(SB)/4, $0x7f800000
+DATA inf<>+20(SB)/4, $0x7f800000
+DATA inf<>+24(SB)/4, $0x7f800000
+DATA inf<>+28(SB)/4, $0x7f800000
+GLOBL inf<>(SB), RODATA|NOPTR, $32
 
 // func normalizeAVX2(y []float32, x []float32, w []float32, inv float32)
 // Requires: AVX
@@ -2690,32 +2670,27 @@ loop121:
 	JLT          tail122
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
-	VMOVUPS      expHigh<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VMOVUPS      expLow<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
+	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, expMax<>+0(SB), Y1, Y4
 	VMULPS       log2e<>+0(SB), Y1, Y2
 	VROUNDPS     $0x08, Y2, Y2
 	VMOVAPS      Y1, Y1
 	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
 	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
-	VMOVUPS      expC6<>+0(SB), Y3
-	VFMADD213PS  expC5<>+0(SB), Y1, Y3
-	VFMADD213PS  expC4<>+0(SB), Y1, Y3
-	VFMADD213PS  expC3<>+0(SB), Y1, Y3
-	VFMADD213PS  expC2<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y5
+	VMOVUPS      expC5<>+0(SB), Y6
+	VFMADD213PS  expC4<>+0(SB), Y1, Y6
+	VFMADD231PS  expC6<>+0(SB), Y5, Y6
+	VMOVUPS      expC3<>+0(SB), Y7
+	VFMADD213PS  expC2<>+0(SB), Y1, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y1, Y5, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
 	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       bias<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y3
-	VMOVAPS      Y3, Y1
+	VPADDD       Y2, Y6, Y6
+	VANDNPS      Y6, Y3, Y6
+	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y1
 	VADDPS       one<>+0(SB), Y1, Y1
 	VDIVPS       Y1, Y0, Y0
 	VMOVUPS      (DX)(SI*1), Y1
@@ -2723,32 +2698,27 @@ loop121:
 	VMOVUPS      Y0, (AX)(SI*1)
 	VMOVUPS      32(CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
-	VMOVUPS      expHigh<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VMOVUPS      expLow<>+0(SB), Y2
-	VMAXPS       Y1, Y2, Y1
+	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, expMax<>+0(SB), Y1, Y4
 	VMULPS       log2e<>+0(SB), Y1, Y2
 	VROUNDPS     $0x08, Y2, Y2
 	VMOVAPS      Y1, Y1
 	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
 	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
-	VMOVUPS      expC6<>+0(SB), Y3
-	VFMADD213PS  expC5<>+0(SB), Y1, Y3
-	VFMADD213PS  expC4<>+0(SB), Y1, Y3
-	VFMADD213PS  expC3<>+0(SB), Y1, Y3
-	VFMADD213PS  expC2<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
-	VFMADD213PS  one<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y5
+	VMOVUPS      expC5<>+0(SB), Y6
+	VFMADD213PS  expC4<>+0(SB), Y1, Y6
+	VFMADD231PS  expC6<>+0(SB), Y5, Y6
+	VMOVUPS      expC3<>+0(SB), Y7
+	VFMADD213PS  expC2<>+0(SB), Y1, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y1, Y5, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
 	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y1
-	VPSUBD       Y1, Y2, Y2
-	VPADDD       bias<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y3
-	VMOVAPS      Y3, Y1
+	VPADDD       Y2, Y6, Y6
+	VANDNPS      Y6, Y3, Y6
+	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y1
 	VADDPS       one<>+0(SB), Y1, Y1
 	VDIVPS       Y1, Y0, Y0
 	VMOVUPS      32(DX)(SI*1), Y1
@@ -2767,32 +2737,27 @@ tail122:
 	VMOVUPS      (DI), Y0
 	VMASKMOVPS   (CX)(SI*1), Y0, Y1
 	VXORPS       signs<>+0(SB), Y1, Y2
-	VMOVUPS      expHigh<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
-	VMOVUPS      expLow<>+0(SB), Y3
-	VMAXPS       Y2, Y3, Y2
+	VCMPPS       $0x11, expMin<>+0(SB), Y2, Y4
+	VCMPPS       $0x1e, expMax<>+0(SB), Y2, Y5
 	VMULPS       log2e<>+0(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS ln2Hi<>+0(SB), Y3, Y2
 	VFNMADD231PS ln2Lo<>+0(SB), Y3, Y2
-	VMOVUPS      expC6<>+0(SB), Y4
-	VFMADD213PS  expC5<>+0(SB), Y2, Y4
-	VFMADD213PS  expC4<>+0(SB), Y2, Y4
-	VFMADD213PS  expC3<>+0(SB), Y2, Y4
-	VFMADD213PS  expC2<>+0(SB), Y2, Y4
-	VFMADD213PS  one<>+0(SB), Y2, Y4
-	VFMADD213PS  one<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y6
+	VMOVUPS      expC5<>+0(SB), Y7
+	VFMADD213PS  expC4<>+0(SB), Y2, Y7
+	VFMADD231PS  expC6<>+0(SB), Y6, Y7
+	VMOVUPS      expC3<>+0(SB), Y8
+	VFMADD213PS  expC2<>+0(SB), Y2, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VFMADD213PS  Y2, Y6, Y7
+	VADDPS       one<>+0(SB), Y7, Y7
 	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VMOVAPS      Y4, Y2
+	VPADDD       Y3, Y7, Y7
+	VANDNPS      Y7, Y4, Y7
+	VBLENDVPS    Y5, inf<>+0(SB), Y7, Y2
 	VADDPS       one<>+0(SB), Y2, Y2
 	VDIVPS       Y2, Y1, Y1
 	VMASKMOVPS   (DX)(SI*1), Y0, Y2
@@ -2801,32 +2766,27 @@ tail122:
 	VMOVUPS      32(DI), Y0
 	VMASKMOVPS   32(CX)(SI*1), Y0, Y1
 	VXORPS       signs<>+0(SB), Y1, Y2
-	VMOVUPS      expHigh<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
-	VMOVUPS      expLow<>+0(SB), Y3
-	VMAXPS       Y2, Y3, Y2
+	VCMPPS       $0x11, expMin<>+0(SB), Y2, Y4
+	VCMPPS       $0x1e, expMax<>+0(SB), Y2, Y5
 	VMULPS       log2e<>+0(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS ln2Hi<>+0(SB), Y3, Y2
 	VFNMADD231PS ln2Lo<>+0(SB), Y3, Y2
-	VMOVUPS      expC6<>+0(SB), Y4
-	VFMADD213PS  expC5<>+0(SB), Y2, Y4
-	VFMADD213PS  expC4<>+0(SB), Y2, Y4
-	VFMADD213PS  expC3<>+0(SB), Y2, Y4
-	VFMADD213PS  expC2<>+0(SB), Y2, Y4
-	VFMADD213PS  one<>+0(SB), Y2, Y4
-	VFMADD213PS  one<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y6
+	VMOVUPS      expC5<>+0(SB), Y7
+	VFMADD213PS  expC4<>+0(SB), Y2, Y7
+	VFMADD231PS  expC6<>+0(SB), Y6, Y7
+	VMOVUPS      expC3<>+0(SB), Y8
+	VFMADD213PS  expC2<>+0(SB), Y2, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VFMADD213PS  Y2, Y6, Y7
+	VADDPS       one<>+0(SB), Y7, Y7
 	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y2
-	VPSUBD       Y2, Y3, Y3
-	VPADDD       bias<>+0(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VMOVAPS      Y4, Y2
+	VPADDD       Y3, Y7, Y7
+	VANDNPS      Y7, Y4, Y7
+	VBLENDVPS    Y5, inf<>+0(SB), Y7, Y2
 	VADDPS       one<>+0(SB), Y2, Y2
 	VDIVPS       Y2, Y1, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y0, Y2
@@ -2859,32 +2819,27 @@ loop128:
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -2906,32 +2861,27 @@ loop128:
 	VMOVUPS      32(DX)(R8*1), Y1
 	VMOVUPS      32(SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -2964,32 +2914,27 @@ tail129:
 	VMASKMOVPS   (DX)(R8*1), Y0, Y2
 	VMASKMOVPS   (SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3012,32 +2957,27 @@ tail129:
 	VMASKMOVPS   32(DX)(R8*1), Y0, Y2
 	VMASKMOVPS   32(SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3070,32 +3010,27 @@ loop131:
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -3115,32 +3050,27 @@ loop131:
 	VMOVUPS      32(DX)(R8*1), Y1
 	VMOVUPS      32(SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -3171,32 +3101,27 @@ tail132:
 	VMASKMOVPS   (DX)(R8*1), Y0, Y2
 	VMASKMOVPS   (SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3217,32 +3142,27 @@ tail132:
 	VMASKMOVPS   32(DX)(R8*1), Y0, Y2
 	VMASKMOVPS   32(SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3276,32 +3196,27 @@ loop136:
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -3321,32 +3236,27 @@ loop136:
 	VMOVUPS      32(DX)(R8*1), Y1
 	VMOVUPS      32(SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -3377,32 +3287,27 @@ tail137:
 	VMASKMOVPS   (DX)(R8*1), Y0, Y2
 	VMASKMOVPS   (SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3423,32 +3328,27 @@ tail137:
 	VMASKMOVPS   32(DX)(R8*1), Y0, Y2
 	VMASKMOVPS   32(SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3479,32 +3379,27 @@ loop139:
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -3522,32 +3417,27 @@ loop139:
 	VMOVUPS      32(DX)(R8*1), Y1
 	VMOVUPS      32(SI)(R8*1), Y2
 	VXORPS       signs<>+0(SB), Y0, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
 	VMOVUPS      one<>+0(SB), Y4
 	VDIVPS       Y3, Y4, Y4
@@ -3576,32 +3466,27 @@ tail140:
 	VMASKMOVPS   (DX)(R8*1), Y0, Y2
 	VMASKMOVPS   (SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3620,32 +3505,27 @@ tail140:
 	VMASKMOVPS   32(DX)(R8*1), Y0, Y2
 	VMASKMOVPS   32(SI)(R8*1), Y0, Y3
 	VXORPS       signs<>+0(SB), Y1, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
 	VMOVUPS      one<>+0(SB), Y5
 	VDIVPS       Y4, Y5, Y5
@@ -3751,63 +3631,53 @@ loop147:
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VMOVUPS      Y4, (AX)(R9*1)
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VMOVUPS      Y4, 32(AX)(R9*1)
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
@@ -3824,32 +3694,27 @@ tail148:
 	VMASKMOVPS   (AX)(R9*1), Y4, Y5
 	VMULPS       Y0, Y5, Y5
 	VSUBPS       Y1, Y5, Y5
-	VMOVUPS      expHigh<>+0(SB), Y6
-	VMINPS       Y5, Y6, Y5
-	VMOVUPS      expLow<>+0(SB), Y6
-	VMAXPS       Y5, Y6, Y5
+	VCMPPS       $0x11, expMin<>+0(SB), Y5, Y7
+	VCMPPS       $0x1e, expMax<>+0(SB), Y5, Y8
 	VMULPS       log2e<>+0(SB), Y5, Y6
 	VROUNDPS     $0x08, Y6, Y6
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS ln2Hi<>+0(SB), Y6, Y5
 	VFNMADD231PS ln2Lo<>+0(SB), Y6, Y5
-	VMOVUPS      expC6<>+0(SB), Y7
-	VFMADD213PS  expC5<>+0(SB), Y5, Y7
-	VFMADD213PS  expC4<>+0(SB), Y5, Y7
-	VFMADD213PS  expC3<>+0(SB), Y5, Y7
-	VFMADD213PS  expC2<>+0(SB), Y5, Y7
-	VFMADD213PS  one<>+0(SB), Y5, Y7
-	VFMADD213PS  one<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y9
+	VMOVUPS      expC5<>+0(SB), Y10
+	VFMADD213PS  expC4<>+0(SB), Y5, Y10
+	VFMADD231PS  expC6<>+0(SB), Y9, Y10
+	VMOVUPS      expC3<>+0(SB), Y11
+	VFMADD213PS  expC2<>+0(SB), Y5, Y11
+	VFMADD213PS  Y11, Y9, Y10
+	VFMADD213PS  Y5, Y9, Y10
+	VADDPS       one<>+0(SB), Y10, Y10
 	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y5
-	VPSUBD       Y5, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y7, Y7
-	VPADDD       bias<>+0(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y7, Y7
-	VMOVAPS      Y7, Y5
+	VPADDD       Y6, Y10, Y10
+	VANDNPS      Y10, Y7, Y10
+	VBLENDVPS    Y8, inf<>+0(SB), Y10, Y5
 	VMASKMOVPS   Y5, Y4, (AX)(R9*1)
 	VANDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
@@ -3857,32 +3722,27 @@ tail148:
 	VMASKMOVPS   32(AX)(R9*1), Y4, Y5
 	VMULPS       Y0, Y5, Y5
 	VSUBPS       Y1, Y5, Y5
-	VMOVUPS      expHigh<>+0(SB), Y1
-	VMINPS       Y5, Y1, Y5
-	VMOVUPS      expLow<>+0(SB), Y1
-	VMAXPS       Y5, Y1, Y5
+	VCMPPS       $0x11, expMin<>+0(SB), Y5, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y5, Y7
 	VMULPS       log2e<>+0(SB), Y5, Y1
 	VROUNDPS     $0x08, Y1, Y1
 	VMOVAPS      Y5, Y5
 	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y5
 	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y5
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y5, Y6
-	VFMADD213PS  expC4<>+0(SB), Y5, Y6
-	VFMADD213PS  expC3<>+0(SB), Y5, Y6
-	VFMADD213PS  expC2<>+0(SB), Y5, Y6
-	VFMADD213PS  one<>+0(SB), Y5, Y6
-	VFMADD213PS  one<>+0(SB), Y5, Y6
+	VMULPS       Y5, Y5, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y5, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y5, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y5, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y1, Y1
-	VPSRAD       $0x01, Y1, Y5
-	VPSUBD       Y5, Y1, Y1
-	VPADDD       bias<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VPADDD       bias<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y6, Y6
-	VMOVAPS      Y6, Y5
+	VPADDD       Y1, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y5
 	VMASKMOVPS   Y5, Y4, 32(AX)(R9*1)
 	VANDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y3, Y3
@@ -3950,32 +3810,27 @@ loop152:
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VMOVUPS      Y3, (AX)(R10*1)
 	VMOVUPS      (CX)(R10*1), Y4
 	VSUBPS       Y2, Y4, Y4
@@ -3985,32 +3840,27 @@ loop152:
 	VMOVUPS      32(AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
-	VMOVUPS      expHigh<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMOVUPS      expLow<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
+	VCMPPS       $0x11, expMin<>+0(SB), Y3, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y3, Y6
 	VMULPS       log2e<>+0(SB), Y3, Y4
 	VROUNDPS     $0x08, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
 	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y3, Y5
-	VFMADD213PS  expC4<>+0(SB), Y3, Y5
-	VFMADD213PS  expC3<>+0(SB), Y3, Y5
-	VFMADD213PS  expC2<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
-	VFMADD213PS  one<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y3, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y3, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y3, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       bias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VMOVAPS      Y5, Y3
+	VPADDD       Y4, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y3
 	VMOVUPS      Y3, 32(AX)(R10*1)
 	VMOVUPS      32(CX)(R10*1), Y4
 	VSUBPS       Y2, Y4, Y4
@@ -4031,32 +3881,27 @@ tail153:
 	VMASKMOVPS   (AX)(R10*1), Y3, Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
-	VMOVUPS      expHigh<>+0(SB), Y5
-	VMINPS       Y4, Y5, Y4
-	VMOVUPS      expLow<>+0(SB), Y5
-	VMAXPS       Y4, Y5, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y7
 	VMULPS       log2e<>+0(SB), Y4, Y5
 	VROUNDPS     $0x08, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y4
-	VMOVUPS      expC6<>+0(SB), Y6
-	VFMADD213PS  expC5<>+0(SB), Y4, Y6
-	VFMADD213PS  expC4<>+0(SB), Y4, Y6
-	VFMADD213PS  expC3<>+0(SB), Y4, Y6
-	VFMADD213PS  expC2<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
-	VFMADD213PS  one<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y8
+	VMOVUPS      expC5<>+0(SB), Y9
+	VFMADD213PS  expC4<>+0(SB), Y4, Y9
+	VFMADD231PS  expC6<>+0(SB), Y8, Y9
+	VMOVUPS      expC3<>+0(SB), Y10
+	VFMADD213PS  expC2<>+0(SB), Y4, Y10
+	VFMADD213PS  Y10, Y8, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       one<>+0(SB), Y9, Y9
 	VCVTPS2DQ    Y5, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VPADDD       bias<>+0(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VMOVAPS      Y6, Y4
+	VPADDD       Y5, Y9, Y9
+	VANDNPS      Y9, Y6, Y9
+	VBLENDVPS    Y7, inf<>+0(SB), Y9, Y4
 	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
 	VMASKMOVPS   (CX)(R10*1), Y3, Y5
 	VSUBPS       Y2, Y5, Y5
@@ -4067,32 +3912,27 @@ tail153:
 	VMASKMOVPS   32(AX)(R10*1), Y3, Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
-	VMOVUPS      expHigh<>+0(SB), Y1
-	VMINPS       Y4, Y1, Y4
-	VMOVUPS      expLow<>+0(SB), Y1
-	VMAXPS       Y4, Y1, Y4
+	VCMPPS       $0x11, expMin<>+0(SB), Y4, Y5
+	VCMPPS       $0x1e, expMax<>+0(SB), Y4, Y6
 	VMULPS       log2e<>+0(SB), Y4, Y1
 	VROUNDPS     $0x08, Y1, Y1
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y4
 	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y4
-	VMOVUPS      expC6<>+0(SB), Y5
-	VFMADD213PS  expC5<>+0(SB), Y4, Y5
-	VFMADD213PS  expC4<>+0(SB), Y4, Y5
-	VFMADD213PS  expC3<>+0(SB), Y4, Y5
-	VFMADD213PS  expC2<>+0(SB), Y4, Y5
-	VFMADD213PS  one<>+0(SB), Y4, Y5
-	VFMADD213PS  one<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y7
+	VMOVUPS      expC5<>+0(SB), Y8
+	VFMADD213PS  expC4<>+0(SB), Y4, Y8
+	VFMADD231PS  expC6<>+0(SB), Y7, Y8
+	VMOVUPS      expC3<>+0(SB), Y9
+	VFMADD213PS  expC2<>+0(SB), Y4, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y4, Y7, Y8
+	VADDPS       one<>+0(SB), Y8, Y8
 	VCVTPS2DQ    Y1, Y1
-	VPSRAD       $0x01, Y1, Y4
-	VPSUBD       Y4, Y1, Y1
-	VPADDD       bias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VPADDD       bias<>+0(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y5, Y5
-	VMOVAPS      Y5, Y4
+	VPADDD       Y1, Y8, Y8
+	VANDNPS      Y8, Y5, Y8
+	VBLENDVPS    Y6, inf<>+0(SB), Y8, Y4
 	VMASKMOVPS   Y4, Y3, 32(AX)(R10*1)
 	VMASKMOVPS   32(CX)(R10*1), Y3, Y1
 	VSUBPS       Y2, Y1, Y1

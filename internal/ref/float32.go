@@ -75,25 +75,20 @@ func (l lanes) fold() float32 {
 
 // Exp32 is eˣ by the polynomial of package kernel.
 func Exp32(x float32) float32 {
-	if x != x {
+	switch {
+	case x != x:
 		return x
-	}
-	if x > 89 {
-		x = 89
-	}
-	if x < -104 {
-		x = -104
+	case x > 88.7228317:
+		return float32(math.Inf(1))
+	case x < -87.3365:
+		return 0
 	}
 	n := float32(math.RoundToEven(float64(mul32(x, 1.44269504088896341))))
 	r := fma32(-n, 0.693359375, x)
 	r = fma32(-n, -2.12194440e-4, r)
-	p := float32(0.001381459878757596)
-	for _, c := range []float32{0.008368716575205326, 0.04166838899254799, 0.1666652113199234, 0.4999999403953552, 1, 1} {
-		p = fma32(p, r, c)
-	}
-	half := int(n) >> 1
-	for _, e := range []int{half, int(n) - half} {
-		p = mul32(p, float32(math.Ldexp(1, e)))
-	}
-	return p
+	r2 := mul32(r, r)
+	p := fma32(0.001381459878757596, r2, fma32(0.008368716575205326, r, 0.04166838899254799))
+	p = fma32(p, r2, fma32(0.1666652113199234, r, 0.4999999403953552))
+	p = add32(fma32(p, r2, r), 1)
+	return float32(math.Ldexp(float64(p), int(n)))
 }

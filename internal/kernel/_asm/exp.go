@@ -6,38 +6,33 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// exponential replaces x by eˣ; see exp.go of package kernel for the method.
-// The power of two is applied in two factors, so that results down to the
-// smallest and up to the largest number come out right and the others become 0
-// and infinity. The constant is the first source of VMINPS and VMAXPS, so that a
-// NaN passes.
+// exponential replaces x by eˣ; see exp.go of package kernel for the method. The
+// power of two is added to the exponent; where that would leave the range, the
+// result is 0 or infinity instead. A NaN passes.
 func exponential(x VecVirtual) {
-	n, r, p := YMM(), YMM(), YMM()
-	VMOVUPS(all("expHigh", 89), n)
-	VMINPS(x, n, x)
-	VMOVUPS(all("expLow", -104), n)
-	VMAXPS(x, n, x)
+	n, r, r2, p, q, low, high := YMM(), YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
+	const less, greater = 0x11, 0x1e
+	VCMPPS(U8(less), all("expMin", -87.3365), x, low)
+	VCMPPS(U8(greater), allWords("expMax", 0x42b17217), x, high)
 	VMULPS(all("log2e", 1.44269504088896341), x, n)
 	VROUNDPS(U8(8), n, n) // to nearest even
 	VMOVAPS(x, r)
 	VFNMADD231PS(all("ln2Hi", 0.693359375), n, r)
 	VFNMADD231PS(all("ln2Lo", -2.12194440e-4), n, r)
-	VMOVUPS(all("expC6", 0.001381459878757596), p)
-	VFMADD213PS(all("expC5", 0.008368716575205326), r, p)
+	VMULPS(r, r, r2)
+	VMOVUPS(all("expC5", 0.008368716575205326), p)
 	VFMADD213PS(all("expC4", 0.04166838899254799), r, p)
-	VFMADD213PS(all("expC3", 0.1666652113199234), r, p)
-	VFMADD213PS(all("expC2", 0.4999999403953552), r, p)
-	VFMADD213PS(all("one", 1), r, p)
-	VFMADD213PS(all("one", 1), r, p)
+	VFMADD231PS(all("expC6", 0.001381459878757596), r2, p)
+	VMOVUPS(all("expC3", 0.1666652113199234), q)
+	VFMADD213PS(all("expC2", 0.4999999403953552), r, q)
+	VFMADD213PS(q, r2, p)
+	VFMADD213PS(r, r2, p)
+	VADDPS(all("one", 1), p, p)
 	VCVTPS2DQ(n, n)
-	VPSRAD(U8(1), n, r)
-	VPSUBD(r, n, n)
-	for _, power := range []VecVirtual{r, n} {
-		VPADDD(allWords("bias", 127), power, power)
-		VPSLLD(U8(23), power, power)
-		VMULPS(power, p, p)
-	}
-	VMOVAPS(p, x)
+	VPSLLD(U8(23), n, n)
+	VPADDD(n, p, p)
+	VANDNPS(p, low, p)
+	VBLENDVPS(high, allWords("inf", 0x7f800000), p, x)
 }
 
 func exponentials() {

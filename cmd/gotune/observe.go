@@ -152,15 +152,15 @@ func (o *textObserver) answers(before, after []train.Answer) {
 		if after[i].Got == after[i].Want {
 			verdict = "right"
 		}
-		fmt.Fprintf(o.out, "%s %s\n    before  %s\n    after   %s  (%s: %s)\n", mark, b.Question, clip(b.Got), clip(after[i].Got), verdict, after[i].Want)
+		fmt.Fprintf(o.out, "%s %s\n    before  %s\n    after   %s  (%s: %s)\n", mark, clip(b.Question, 100), clip(b.Got, 60), clip(after[i].Got, 60), verdict, clip(after[i].Want, 60))
 	}
 }
 
-// clip makes a text one short line.
-func clip(s string) string {
+// clip makes a text one line of at most n characters.
+func clip(s string, n int) string {
 	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > 60 {
-		s = string(r[:59]) + "…"
+	if r := []rune(s); len(r) > n {
+		s = string(r[:n-1]) + "…"
 	}
 	return s
 }

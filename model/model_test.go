@@ -117,6 +117,9 @@ func TestCountAndProjections(t *testing.T) {
 		if m.Count() != want {
 			t.Errorf("%s has %d parameters, want %d", name, m.Count(), want)
 		}
+		if tables := m.TokenRows(); len(tables) != map[string]int{"tied": 1, "untied": 2}[name] || tables[len(tables)-1].Shape[0] != 61 {
+			t.Errorf("%s has %d tables with a row for each token", name, len(tables))
+		}
 		ps := m.Projections()
 		if len(ps) != 14 || ps[0] != "model.layers.0.self_attn.q_proj" || ps[13] != "model.layers.1.mlp.down_proj" {
 			t.Errorf("%s: projections %v", name, ps)

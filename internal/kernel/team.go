@@ -231,6 +231,7 @@ func (t *Team) spread(j splitJob, items, grain, parts int) {
 	for round := 1; t.done.Load() < int64(t.parts); round++ {
 		if pause(); round%(16*spinRounds) == 0 {
 			runtime.Gosched()
+			yield()
 		}
 	}
 	t.job = nil

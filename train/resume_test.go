@@ -1,0 +1,232 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gotune/internal/rng"
+)
+
+// childRun names a run folder that this test binary goes on with when it is
+// started as a child, so that the parent can kill it.
+const childRun = "GOTUNE_TEST_RESUME"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childRun); path != "" {
+		if _, err := Resume(context.Background(), path, 0, &silent{}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// prepared makes a run folder as a process leaves it that is killed before the
+// first step.
+func prepared(t *testing.T, r Recipe) string {
+	t.Helper()
+	r.Output = filepath.Join(t.TempDir(), "run")
+	f, err := newFolder(r, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	return f.path
+}
+
+// longer is the tiny recipe with enough steps to be killed in.
+func longer(t *testing.T, full bool) Recipe {
+	r := tinyRecipe(t)
+	r.Full, r.MaxSteps, r.SaveSteps, r.LoRADropout = full, 300, 7, 0.1
+	r.EvalData = r.Data
+	if testing.Short() {
+		r.MaxSteps = 60
+	}
+	return r
+}
+
+// A run that is killed at random moments, again and again, ends with the bytes
+// of one that never was.
+func TestKilledRunsEndAlike(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		t.Run(fmt.Sprintf("full %t", full), func(t *testing.T) {
+			r := longer(t, full)
+			want, whole := runRecipe(t, r)
+			path := prepared(t, r)
+			random := rng.New(uint64(time.Now().UnixNano()), "moments")
+			kills := 0
+			for try := 0; ; try++ {
+				c := exec.Command(os.Args[0])
+				c.Env = append(os.Environ(), childRun+"="+path)
+				var talk strings.Builder
+				c.Stderr = &talk
+				if err := c.Start(); err != nil {
+					t.Fatal(err)
+				}
+				if kills < 5 {
+					time.Sleep(time.Duration(50+random.IntN(400)) * time.Millisecond)
+					_ = c.Process.Kill() // it may have ended by itself
+				}
+				err := c.Wait()
+				if err == nil {
+					break
+				}
+				if c.ProcessState.Exited() {
+					t.Fatalf("try %d: %v: %s", try, err, talk.String())
+				}
+				kills++
+			}
+			t.Logf("killed %d times", kills)
+			sameTensors(t, "killed and not", want, path)
+			if a, b := losses(t, path), whole.steps; len(a) != len(b) {
+				t.Errorf("metrics.jsonl has %d steps, want %d", len(a), len(b))
+			} else {
+				for i := range a {
+					if a[i].Loss != b[i].Loss || a[i].Step != b[i].Step {
+						t.Errorf("step %d: loss %v, want %v", b[i].Step, a[i].Loss, b[i].Loss)
+					}
+				}
+			}
+		})
+	}
+}
+
+// losses reads the steps of metrics.jsonl.
+func losses(t *testing.T, run string) []StepEvent {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(run, metricsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []StepEvent
+	for _, line := range strings.Split(strings.TrimSpace(string(raw)), "\n") {
+		var e StepEvent
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Event == "step" {
+			steps = append(steps, e)
+		}
+	}
+	return steps
+}
+
+// stopAt runs a recipe and cancels it after some steps.
+func stopAt(t *testing.T, r Recipe, step int) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r.Output = filepath.Join(t.TempDir(), "run")
+	_, err := Run(ctx, r, &silent{after: func(e StepEvent) {
+		if e.Step == step {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("a cancelled run returned %v", err)
+	}
+	return r.Output
+}
+
+func TestInterruptedRunGoesOn(t *testing.T) {
+	r := tinyRecipe(t)
+	want, _ := runRecipe(t, r)
+	path := stopAt(t, r, 6)
+	if _, err := os.Stat(filepath.Join(path, checkpointsName, "checkpoint-6")); err != nil {
+		t.Fatal(err)
+	}
+	// What a killed process may leave behind.
+	left := filepath.Join(path, checkpointsName, unfinished+"checkpoint-8")
+	if err := os.Mkdir(left, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(path, metricsName), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(`{"event":"step","step":7,"lo`); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(context.Background(), path, 2, &silent{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("a half-written checkpoint is still there")
+	}
+	if got := losses(t, path); len(got) != r.MaxSteps {
+		t.Errorf("metrics.jsonl has %d steps", len(got))
+	}
+	for name, raw := range tensors(t, filepath.Join(want, adapterName)) {
+		if tensors(t, filepath.Join(path, adapterName))[name] != raw {
+			t.Errorf("%s differs", name)
+		}
+	}
+	done, err := Resume(context.Background(), path, 0, &silent{})
+	if err != nil || !done.AlreadyFinished {
+		t.Errorf("a finished run: %+v, %v", done, err)
+	}
+}
+
+func TestResumeRefusesWhatChanged(t *testing.T) {
+	edit := func(path, old, new string) {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(raw), old) {
+			t.Fatalf("%s has no %q", path, old)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(raw), old, new, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(r Recipe, run string)
+		want   string
+	}{
+		"data":       {func(r Recipe, _ string) { edit(r.Data[0], "seven", "eight") }, "the data is not what"},
+		"base":       {func(r Recipe, _ string) { edit(filepath.Join(r.Model, "config.json"), "10000", "20000") }, "the model or adapter is not what"},
+		"tokenizer":  {func(r Recipe, _ string) { edit(filepath.Join(r.Model, "tokenizer.json"), `"1.0"`, `"1.1"`) }, "the tokenizer is not what"},
+		"format":     {func(_ Recipe, run string) { edit(filepath.Join(run, runName), `"format": 1`, `"format": 9`) }, "the run has format 9"},
+		"arithmetic": {func(_ Recipe, run string) { edit(filepath.Join(run, runName), Arithmetic, "other") }, `by the arithmetic "other"`},
+	} {
+		r := tinyRecipe(t)
+		r.Data = []string{tinyRows(t, 40)}
+		run := stopAt(t, r, 5)
+		c.change(r, run)
+		if _, err := Resume(context.Background(), run, 0, &silent{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want …%s…", name, err, c.want)
+		}
+	}
+}
+
+func TestOneProcessARun(t *testing.T) {
+	r := tinyRecipe(t)
+	r.Output = filepath.Join(t.TempDir(), "run")
+	var second error
+	_, err := Run(context.Background(), r, &silent{after: func(e StepEvent) {
+		if e.Step == 2 {
+			_, second = Resume(context.Background(), r.Output, 0, &silent{})
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second == nil || !strings.Contains(second.Error(), "another process is working on this run") {
+		t.Errorf("the second got %v", second)
+	}
+}

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"gotune/internal/exec"
+	"gotune/internal/modeltest"
 	"gotune/lora"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // folder is where a golden model lies; its adapter is in the folder adapter.

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"gotune/internal/exec"
+	"gotune/internal/modeltest"
 	"gotune/lora"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // wants reports an error that does not contain every part.

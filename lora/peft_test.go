@@ -9,9 +9,9 @@ import (
 	"testing/fstest"
 
 	"gotune/internal/hf"
+	"gotune/internal/modeltest"
 	"gotune/lora"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // files are the golden adapter's two files with keys of its config changed; the

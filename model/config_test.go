@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gotune/internal/modeltest"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // wants reports an error that does not contain every part.

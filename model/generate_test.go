@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"gotune/internal/exec"
+	"gotune/internal/modeltest"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // generate continues a prompt with a fresh generator.

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"gotune/internal/exec"
+	"gotune/internal/modeltest"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // compile returns a training program for all weights of a model.

@@ -13,8 +13,8 @@ import (
 	"testing/fstest"
 
 	"gotune/internal/hf"
+	"gotune/internal/modeltest"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // golden loads a golden model.

@@ -9,8 +9,8 @@ import (
 
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
+	"gotune/internal/modeltest"
 	"gotune/model"
-	"gotune/model/modeltest"
 )
 
 // result is what a run leaves behind.

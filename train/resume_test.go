@@ -1,3 +1,5 @@
+//go:build unix
+
 package train
 
 import (
@@ -19,8 +21,14 @@ import (
 // started as a child, so that the parent can kill it.
 const childRun = "GOTUNE_TEST_RESUME"
 
+// childLimit makes the child's files end at 4 KiB, as on a full disk.
+const childLimit = "GOTUNE_TEST_LIMIT"
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childRun); path != "" {
+		if os.Getenv(childLimit) != "" {
+			limitFiles(4096)
+		}
 		if _, err := Resume(context.Background(), path, 0, &silent{}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -87,7 +87,9 @@ func Resume(ctx context.Context, path string, threads int, o Observer) (DoneEven
 
 func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	if j.record.Status == statusFinished {
-		return DoneEvent{Event: "done", Run: j.folder.path, Steps: j.record.Steps, Result: j.resultPath(), AlreadyFinished: true}, nil
+		done := DoneEvent{Event: "done", Run: j.folder.path, Steps: j.record.Steps, Result: j.resultPath(), AlreadyFinished: true}
+		j.observer.Done(done)
+		return done, nil
 	}
 	if err := j.folder.sweep(); err != nil {
 		return DoneEvent{}, fmt.Errorf("resuming: %w", err)

@@ -126,6 +126,10 @@ func exact(s train.Scores) string {
 }
 
 func (o *textObserver) Done(e train.DoneEvent) {
+	if e.AlreadyFinished {
+		fmt.Fprintf(o.talk, "%s is finished: its result is %s\n", e.Run, e.Result)
+		return
+	}
 	if o.bar != nil {
 		_ = o.bar.Finish()
 		fmt.Fprintln(o.talk)

@@ -106,9 +106,6 @@ func resumeRun(c *cobra.Command, path string, threads int, o train.Observer) err
 	if wrong != nil {
 		return wrong
 	}
-	done, err := train.Resume(c.Context(), path, threads, o)
-	if err == nil && done.AlreadyFinished {
-		c.PrintErrf("%s is finished: its result is %s\n", path, done.Result)
-	}
+	_, err := train.Resume(c.Context(), path, threads, o)
 	return err
 }

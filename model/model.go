@@ -180,7 +180,7 @@ func (m *Model) Save(dir string, d hf.DType) error {
 		return fmt.Errorf("saving the model: %w", err)
 	}
 	c := m.Config
-	c.TorchDType = map[hf.DType]string{hf.F32: "float32", hf.BF16: "bfloat16"}[d]
+	c.TorchDType = d.Torch()
 	raw, err := c.JSON()
 	if err != nil {
 		return fmt.Errorf("saving the model: %w", err)

@@ -95,9 +95,9 @@ func (j *job) saveResult() error {
 	if j.adapter != nil {
 		err = j.adapter.Save(aside, j.recipe.Model)
 	} else {
-		err = j.model.Save(aside, map[string]hf.DType{"float32": hf.F32, "bfloat16": hf.BF16}[j.recipe.SaveDType])
-		if err == nil {
-			err = j.tokenizer.Save(aside)
+		var d hf.DType
+		if d, err = hf.ParseDType(j.recipe.SaveDType); err == nil {
+			err = errors.Join(j.model.Save(aside, d), j.tokenizer.Save(aside))
 		}
 	}
 	if err != nil {

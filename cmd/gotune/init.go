@@ -24,16 +24,16 @@ config.json.`,
 		Example: `  gotune init --shape smollm2-135m --tokenizer DIR OUT`,
 		Args:    exactly(1, "the folder to make"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dtypes := map[string]hf.DType{"float32": hf.F32, "bfloat16": hf.BF16}
+			d, err := hf.ParseDType(dtype)
 			switch {
 			case shape == "":
 				return usagef("--shape is missing: name one of %v, or a config.json", model.ShapeNames())
 			case tok == "":
 				return usagef("--tokenizer is missing: name a folder or a tokenizer.json")
-			case dtypes[dtype] == "":
-				return usagef("--dtype is %q; it must be float32 or bfloat16", dtype)
+			case err != nil:
+				return usageError{err}
 			}
-			return initModel(args[0], shape, tok, dtypes[dtype], seed)
+			return initModel(args[0], shape, tok, d, seed)
 		},
 	}
 	c.Flags().StringVar(&shape, "shape", "", "name of a shape, or a config.json")

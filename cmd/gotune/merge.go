@@ -19,12 +19,12 @@ func newMerge() *cobra.Command {
   gotune merge --adapter runs/2026-01-31-1/adapter --dtype bfloat16 OUT`,
 		Args: exactly(1, "the folder to make"),
 		RunE: func(c *cobra.Command, args []string) error {
-			dtypes := map[string]hf.DType{"float32": hf.F32, "bfloat16": hf.BF16}
+			d, err := hf.ParseDType(dtype)
+			if err != nil {
+				return usageError{err}
+			}
 			if s.adapterName == "" {
 				return usagef("--adapter is missing")
-			}
-			if dtypes[dtype] == "" {
-				return usagef("--dtype is %q; it must be float32 or bfloat16", dtype)
 			}
 			if entries, err := os.ReadDir(args[0]); err == nil && len(entries) > 0 {
 				return fmt.Errorf("%s exists and is not empty: name another folder", args[0])
@@ -36,7 +36,7 @@ func newMerge() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := merged.Save(args[0], dtypes[dtype]); err != nil {
+			if err := merged.Save(args[0], d); err != nil {
 				return err
 			}
 			if err := s.tokenizer.Save(args[0]); err != nil {

@@ -34,6 +34,22 @@ const (
 	BF16 DType = "BF16"
 )
 
+// ParseDType returns the type of PyTorch's name, of those that can be written.
+func ParseDType(name string) (DType, error) {
+	switch name {
+	case "float32":
+		return F32, nil
+	case "bfloat16":
+		return BF16, nil
+	}
+	return "", fmt.Errorf("dtype is %q; it must be float32 or bfloat16", name)
+}
+
+// Torch returns PyTorch's name of the type.
+func (d DType) Torch() string {
+	return map[DType]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[d]
+}
+
 // Bytes returns the size of one element, or an error for a type that is not read.
 func (d DType) Bytes() (int, error) {
 	switch d {

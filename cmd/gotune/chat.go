@@ -30,12 +30,7 @@ turn, so questions can be piped in.`,
 			if err := checkSampling(o); err != nil {
 				return err
 			}
-			if len(args) == 1 {
-				if err := s.useRun(args[0]); err != nil {
-					return err
-				}
-			}
-			if err := s.load(c.Context()); err != nil {
+			if err := s.loadRun(c.Context(), args); err != nil {
 				return err
 			}
 			return chat(c, &s, o, system)

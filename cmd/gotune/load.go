@@ -34,14 +34,16 @@ func (s *source) flags(c *cobra.Command) {
 	c.Flags().IntVar(&s.threads, "threads", 0, "threads; 0 uses all cores")
 }
 
-// useRun takes model and adapter from a finished run.
-func (s *source) useRun(path string) error {
-	r, err := train.ReadRun(path)
-	if err != nil {
-		return err
+// loadRun is load of the run that the first argument names, if there is one.
+func (s *source) loadRun(ctx context.Context, args []string) error {
+	if len(args) == 1 {
+		r, err := train.ReadRun(args[0])
+		if err != nil {
+			return err
+		}
+		s.modelName, s.adapterName = r.Model, r.Adapter
 	}
-	s.modelName, s.adapterName = r.Model, r.Adapter
-	return nil
+	return s.load(ctx)
 }
 
 func (s *source) load(ctx context.Context) error {

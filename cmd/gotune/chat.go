@@ -25,7 +25,7 @@ empty line ends it; /new forgets what was said. Each line of standard input is a
 turn, so questions can be piped in.`,
 		Example: `  gotune chat runs/2026-01-31-1
   echo "Where was Ada born?" | gotune chat RUN --greedy`,
-		Args: cobra.MaximumNArgs(1),
+		Args: between(0, 1, "at most a run folder"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkSampling(o); err != nil {
 				return err

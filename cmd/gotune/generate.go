@@ -49,7 +49,7 @@ func newGenerate() *cobra.Command {
 		Long:  `generate continues a raw prompt, without a chat template, and streams what comes.`,
 		Example: `  gotune generate --prompt "Once upon a time" --max-new-tokens 50
   gotune generate --model DIR --adapter ADAPTER --prompt "2 + 2 =" --greedy --json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: between(0, 1, "at most a run folder"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkSampling(o); err != nil {
 				return err

@@ -96,9 +96,11 @@ PEFT's adapters.`,
 }
 
 // exactly checks the number of arguments as wrong usage.
-func exactly(n int, what string) cobra.PositionalArgs {
+func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
+
+func between(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
+		if len(args) < least || len(args) > most {
 			return usagef("%s takes %s, not %d arguments", c.CommandPath(), what, len(args))
 		}
 		return nil

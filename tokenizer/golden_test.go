@@ -24,6 +24,10 @@ func TestIDsAreThoseOfHuggingFace(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
+			lib, err := tok.Library()
+			if err != nil {
+				t.Fatal(err)
+			}
 			lines := bufio.NewScanner(f)
 			n := 0
 			for ; lines.Scan(); n++ {
@@ -37,6 +41,17 @@ func TestIDsAreThoseOfHuggingFace(t *testing.T) {
 				}
 				if got := tok.EncodeSpecial(want.Text); !slices.Equal(got, want.IDs) {
 					t.Errorf("%q: got %v, want %v", want.Text, got, want.IDs)
+				}
+				// The library's long way gives the same.
+				e, err := lib.EncodeSingle(want.Text, true)
+				if err != nil {
+					t.Fatalf("library: %q: %v", want.Text, err)
+				}
+				if got := ints(e.Ids); !slices.Equal(got, want.IDs) {
+					t.Errorf("library: %q: got %v, want %v", want.Text, got, want.IDs)
+				}
+				if got := lib.Decode(e.Ids, false); got != want.Decoded {
+					t.Errorf("library: decoding %v: got %q, want %q", e.Ids, got, want.Decoded)
 				}
 				if got := tok.Decode(want.IDs, false); got != want.Decoded {
 					t.Errorf("decoding %v: got %q, want %q", want.IDs, got, want.Decoded)
@@ -74,4 +89,12 @@ func TestTrainingFindsTheMergesOfHuggingFace(t *testing.T) {
 	if len(got.bpe.merges) != len(want.bpe.merges) {
 		t.Errorf("%d merges, want %d", len(got.bpe.merges), len(want.bpe.merges))
 	}
+}
+
+func ints(ids []int) []int32 {
+	out := make([]int32, len(ids))
+	for i, id := range ids {
+		out[i] = int32(id)
+	}
+	return out
 }

@@ -5,7 +5,7 @@
 // A tokenizer.json is a chain of parts: added tokens are cut out of the text, a
 // normalizer rewrites the rest, a pre-tokenizer splits it into words, merges turn
 // the bytes of a word into ids, and a post-processor adds tokens around. A part
-// that is not known is refused by name. [Library] gives the same tokenizer as
+// that is not known is refused by name. [Tokenizer.Library] gives the same tokenizer as
 // parts of github.com/sugarme/tokenizer.
 package tokenizer
 

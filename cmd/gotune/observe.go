@@ -73,10 +73,14 @@ func (o *textObserver) Start(h train.Header) {
 	for _, w := range h.Warnings {
 		line("note", "%s", w)
 	}
-	if o.terminal {
-		o.bar = progressbar.NewOptions(h.Steps, progressbar.OptionSetWriter(o.talk), progressbar.OptionShowCount(),
+}
+
+// begin makes the bar at the first step, so that the time left is that of steps.
+func (o *textObserver) begin() {
+	if o.terminal && o.bar == nil {
+		o.bar = progressbar.NewOptions(o.header.Steps, progressbar.OptionSetWriter(o.talk), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth())
-		_ = o.bar.Set(h.FirstStep)
+		_ = o.bar.Set(o.header.FirstStep)
 	}
 }
 
@@ -91,6 +95,7 @@ func count(n int) string {
 }
 
 func (o *textObserver) Step(e train.StepEvent) {
+	o.begin()
 	text := fmt.Sprintf("loss %.4f  lr %.2e  %.0f tokens/s", e.Loss, e.LearningRate, e.TokensPerSecond)
 	if o.bar != nil {
 		o.bar.Describe(text)

@@ -83,7 +83,7 @@ func Load(src fs.FS, name string, m *model.Model) (*Adapter, error) {
 func load(src fs.FS, m *model.Model) (*Adapter, error) {
 	c, err := readConfig(src)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", configFile, err)
+		return nil, err
 	}
 	ad, err := empty(c, m)
 	if err != nil {
@@ -128,8 +128,26 @@ var inert = map[string]bool{
 // into the adapter, so that it fits the changed base only.
 var plainInits = []string{"true", "false", "null", `"gaussian"`, `"eva"`, `"orthogonal"`}
 
-// readConfig reads adapter_config.json.
+// ReadConfig reads what Load makes an adapter from, without its weights. The name
+// is for messages.
+func ReadConfig(src fs.FS, name string) (Config, error) {
+	c, err := readConfig(src)
+	if err != nil {
+		return c, fmt.Errorf("adapter %s: %w", name, err)
+	}
+	return c, nil
+}
+
 func readConfig(src fs.FS) (Config, error) {
+	c, err := parseConfig(src)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", configFile, err)
+	}
+	return c, nil
+}
+
+// parseConfig reads adapter_config.json.
+func parseConfig(src fs.FS) (Config, error) {
 	var c Config
 	raw, err := fs.ReadFile(src, configFile)
 	if err != nil {

@@ -29,6 +29,7 @@ const (
 	environmentName = "environment.json"
 	metricsName     = "metrics.jsonl"
 	beforeName      = "before.json"
+	afterName       = "after.json"
 	checkpointsName = "checkpoints"
 	adapterName     = "adapter"
 	modelName       = "model"

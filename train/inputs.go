@@ -62,7 +62,7 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	}
 	length := in.config.MaxPositions
 	if r.MaxLength > length {
-		return nil, fmt.Errorf("max_length is %d, but the model has positions for %d tokens (max_position_embeddings)", r.MaxLength, length)
+		return nil, usagef("max_length is %d, but the model has positions for %d tokens (max_position_embeddings)", r.MaxLength, length)
 	}
 	length = min(length, 1024)
 	if r.MaxLength > 0 {
@@ -103,7 +103,7 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 		in.steps = max(1, int(math.Ceil(r.Epochs*float64(in.batches.Steps()))))
 	}
 	if in.schedule, err = r.schedule(in.steps); err != nil {
-		return nil, err
+		return nil, usage{err}
 	}
 	return in, nil
 }

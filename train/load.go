@@ -68,11 +68,11 @@ func (j *job) loadModel(ctx context.Context) error {
 	switch {
 	case r.Full || r.Pretraining():
 	case r.Adapter != "":
-		if j.adapter, err = lora.Load(os.DirFS(r.Adapter), r.Adapter, j.model); err == nil {
-			j.recipe.LoRARank, j.recipe.LoRAAlpha = j.adapter.Config.Rank, j.adapter.Config.Alpha
-		}
+		j.adapter, err = lora.Load(os.DirFS(r.Adapter), r.Adapter, j.model)
 	default:
-		j.adapter, err = lora.New(r.lora(), j.model, r.Seed)
+		if j.adapter, err = lora.New(r.lora(), j.model, r.Seed); err != nil {
+			err = usage{err}
+		}
 	}
 	return err
 }

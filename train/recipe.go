@@ -116,7 +116,12 @@ func (r *Recipe) ReadRecipe(path string) error {
 
 // Parse is ReadRecipe of a text. The name is for messages.
 func (r *Recipe) Parse(name string, raw []byte) error {
-	if err := yaml.UnmarshalWithOptions(raw, r, yaml.Strict()); err != nil {
+	was := *r
+	err := yaml.UnmarshalWithOptions(raw, r, yaml.Strict())
+	if err == nil && reflect.DeepEqual(*r, Recipe{}) {
+		*r = was // the decoder clears everything at a file without a key
+	}
+	if err != nil {
 		return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
 	}
 	return nil
@@ -128,7 +133,11 @@ func (r Recipe) YAML() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the recipe: %w", err)
 	}
-	return append([]byte("# The resolved recipe of this run: gotune train --config THIS-FILE --output NEW repeats it.\n"), raw...), nil
+	command := "train"
+	if r.Pretraining() {
+		command = "pretrain"
+	}
+	return fmt.Appendf(nil, "# The resolved recipe of this run: gotune %s --config THIS-FILE --output NEW repeats it.\n%s", command, raw), nil
 }
 
 // Pretraining reports whether the recipe makes a new model.

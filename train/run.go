@@ -25,6 +25,8 @@ type usage struct{ error }
 
 func (usage) Is(target error) bool { return target == ErrUsage }
 
+func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
 // A job is a run in progress.
 type job struct {
 	*inputs
@@ -54,7 +56,7 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 	if err != nil {
 		return DoneEvent{}, err
 	}
-	if err := checkAdapter(r); err != nil {
+	if r, err = r.withAdapter(); err != nil {
 		return DoneEvent{}, err
 	}
 	f, err := newFolder(r, time.Now())
@@ -88,6 +90,9 @@ func Resume(ctx context.Context, path string, threads int, o Observer) (DoneEven
 func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	if j.record.Status == statusFinished {
 		done := DoneEvent{Event: "done", Run: j.folder.path, Steps: j.record.Steps, Result: j.resultPath(), AlreadyFinished: true}
+		if err := errors.Join(j.folder.readEvaluation(beforeName, &done.Before), j.folder.readEvaluation(afterName, &done.After)); err != nil {
+			return done, err
+		}
 		j.observer.Done(done)
 		return done, nil
 	}
@@ -117,16 +122,15 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	return j.work(ctx)
 }
 
-// checkAdapter looks at an adapter that is to be continued before anything is
-// made.
-func checkAdapter(r Recipe) error {
+// withAdapter puts the values of an adapter that is continued in place of the
+// recipe's, so that the resolved recipe says what is trained.
+func (r Recipe) withAdapter() (Recipe, error) {
 	if r.Adapter == "" {
-		return nil
+		return r, nil
 	}
-	if _, err := os.Stat(r.Adapter); err != nil {
-		return fmt.Errorf("adapter: %w", err)
-	}
-	return nil
+	c, err := lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter)
+	r.LoRARank, r.LoRAAlpha, r.LoRADropout, r.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
+	return r, err
 }
 
 const (
@@ -158,6 +162,9 @@ func (j *job) work(ctx context.Context) (DoneEvent, error) {
 			return DoneEvent{}, interrupted(ctx, err)
 		}
 		done.After = &after
+		if err := writeJSON(j.folder.join(afterName), after); err != nil {
+			return DoneEvent{}, err
+		}
 	}
 	j.record.Status = statusFinished
 	if err := writeJSON(j.folder.join(runName), j.record); err != nil {

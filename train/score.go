@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 )
@@ -48,22 +49,29 @@ func (j *job) evaluateBefore(ctx context.Context) error {
 	if !j.recipe.Eval {
 		return nil
 	}
-	path := j.folder.join(beforeName)
-	raw, err := os.ReadFile(path)
-	if err == nil && j.first > 0 {
-		j.before = new(EvalEvent)
-		return json.Unmarshal(raw, j.before)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	if j.first > 0 {
-		return nil // evaluation was not on when the run began
+		return j.folder.readEvaluation(beforeName, &j.before)
 	}
 	e, err := j.evaluate(ctx, "before", 0, true)
 	if err != nil {
 		return err
 	}
 	j.before = &e
-	return writeJSON(path, e)
+	return writeJSON(j.folder.join(beforeName), e)
+}
+
+// readEvaluation reads an evaluation that the run wrote. It stays nil where the
+// run was not evaluated.
+func (f *folder) readEvaluation(name string, e **EvalEvent) error {
+	raw, err := os.ReadFile(f.join(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, e)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", f.join(name), err)
+	}
+	return nil
 }

@@ -68,14 +68,10 @@ func lines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// Ctrl-C stops with a checkpoint and status 130, and the run can go on.
-func TestInterrupt(t *testing.T) {
-	dir := t.TempDir()
-	gotune := func(args ...string) *exec.Cmd {
-		c := exec.Command("gotune", args...)
-		c.Dir = dir
-		return c
-	}
+// longRun starts pre-training that would take days, and waits for its first step.
+// Its folder is run, and what it says is in talk once it has ended.
+func longRun(t *testing.T, dir string, talk *bytes.Buffer, flags ...string) *exec.Cmd {
+	t.Helper()
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -83,36 +79,74 @@ func TestInterrupt(t *testing.T) {
 	}
 	write("book.txt", strings.Repeat("one two three four five six seven.\n", 60))
 	write("tiny.json", `{"model_type":"llama","vocab_size":280,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":64,"tie_word_embeddings":true}`)
-	c := gotune("pretrain", "--shape", "tiny.json", "--data", "book.txt", "--max-length", "32", "--max-steps", "1000000", "--save-steps", "0", "--output", "run")
-	var talk bytes.Buffer
-	c.Stderr = &talk
+	c := gotune(dir, append([]string{"pretrain", "--shape", "tiny.json", "--data", "book.txt", "--max-length", "32", "--max-steps", "1000000", "--save-steps", "0", "--eval=false", "--output", "run"}, flags...)...)
+	c.Stderr = talk
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	metrics := filepath.Join(dir, "run", "metrics.jsonl")
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if info, err := os.Stat(metrics); err == nil && info.Size() > 1000 {
-			break
+		if info, err := os.Stat(metrics); err == nil && info.Size() > 0 {
+			return c
 		}
 		if time.Now().After(deadline) {
 			_ = c.Process.Kill()
+			_ = c.Wait()
 			t.Fatalf("no step was taken: %s", talk.String())
 		}
 	}
-	if err := c.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
+}
+
+func gotune(dir string, args ...string) *exec.Cmd {
+	c := exec.Command("gotune", args...)
+	c.Dir = dir
+	return c
+}
+
+// interruptedBy waits for a process and checks that it says it was interrupted.
+func interruptedBy(t *testing.T, c *exec.Cmd, talk *bytes.Buffer) {
+	t.Helper()
 	err := c.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != statusInterrupted {
 		t.Fatalf("after Ctrl-C: %v: %s", err, talk.String())
 	}
+}
+
+// Ctrl-C stops with a checkpoint and status 130, and the run can be used.
+func TestInterrupt(t *testing.T) {
+	dir := t.TempDir()
+	var talk bytes.Buffer
+	c := longRun(t, dir, &talk)
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	interruptedBy(t, c, &talk)
 	checkpoints, err := filepath.Glob(filepath.Join(dir, "run", "checkpoints", "checkpoint-*", "model.safetensors"))
 	if err != nil || len(checkpoints) != 1 {
 		t.Errorf("checkpoints: %v, %v", checkpoints, err)
 	}
-	// The interrupted run can be talked to, and be used as a base.
-	if out, err := gotune("generate", "run", "--prompt", "one", "--greedy", "--max-new-tokens", "3", "--json").CombinedOutput(); err != nil {
+	if out, err := gotune(dir, "generate", "run", "--prompt", "one", "--greedy", "--max-new-tokens", "3", "--json").CombinedOutput(); err != nil {
 		t.Errorf("generate: %v: %s", err, out)
+	}
+}
+
+// A second Ctrl-C does not wait for the step: while a long one is computed, the
+// process ends without a checkpoint.
+func TestSecondInterrupt(t *testing.T) {
+	dir := t.TempDir()
+	var talk bytes.Buffer
+	c := longRun(t, dir, &talk, "--shape", "toy", "--max-length", "512", "--batch-size", "4", "--gradient-accumulation-steps", "64",
+		"--data", "world:pretrain-heldout")
+	for range 2 {
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond) // two signals at one moment are one
+	}
+	interruptedBy(t, c, &talk)
+	checkpoints, err := filepath.Glob(filepath.Join(dir, "run", "checkpoints", "*"))
+	if err != nil || len(checkpoints) != 0 {
+		t.Errorf("the step was waited for: %v, %v: %s", checkpoints, err, talk.String())
 	}
 }

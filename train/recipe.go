@@ -7,14 +7,11 @@ package train
 import (
 	"fmt"
 	"math"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"gotune/data"
 	"gotune/lora"
@@ -102,42 +99,6 @@ func DefaultRecipe() Recipe {
 		}
 	}
 	return r
-}
-
-// ReadRecipe reads a YAML file over the recipe. Errors name the file, line and
-// column.
-func (r *Recipe) ReadRecipe(path string) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("recipe: %w", err)
-	}
-	return r.Parse(path, raw)
-}
-
-// Parse is ReadRecipe of a text. The name is for messages.
-func (r *Recipe) Parse(name string, raw []byte) error {
-	was := *r
-	err := yaml.UnmarshalWithOptions(raw, r, yaml.Strict())
-	if err == nil && reflect.DeepEqual(*r, Recipe{}) {
-		*r = was // the decoder clears everything at a file without a key
-	}
-	if err != nil {
-		return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
-	}
-	return nil
-}
-
-// YAML returns the recipe as a file that Parse reads.
-func (r Recipe) YAML() ([]byte, error) {
-	raw, err := yaml.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("writing the recipe: %w", err)
-	}
-	command := "train"
-	if r.Pretraining() {
-		command = "pretrain"
-	}
-	return fmt.Appendf(nil, "# The resolved recipe of this run: gotune %s --config THIS-FILE --output NEW repeats it.\n%s", command, raw), nil
 }
 
 // Pretraining reports whether the recipe makes a new model.

@@ -1,0 +1,62 @@
+package train
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestRecipeErrorsNameThePlace(t *testing.T) {
+	for text, want := range map[string]string{
+		"max_steps: 1e-1\n":                 "[1:12] ",
+		"lora_rank: 2\nlora_rnak: 3\n":      `[2:1] unknown field "lora_rnak"`,
+		"lora_rank: many\n":                 "[1:12] ",
+		"lora_rank: 2.5\n":                  "[1:12] lora_rank is 2.5; it must be a whole number",
+		"seed: 1\nlearning_rate: \"0.1\"\n": "[2:16] learning_rate is a text; it must be a number",
+		"seed: -1\n":                        "[1:7] ",
+		"data: rows.jsonl\n":                "[1:7] string was used where sequence is expected",
+		"shuffle: 1\n":                      "[1:10] ",
+		"- 1\n":                             "[1:1] ",
+		"seed: 1\nseed: 2\n":                `[2:1] mapping key "seed" already defined`,
+		"seed: 1\n---\nlearning_rate: 2\n":  "[3:1",
+		"seed: [1\n":                        "[1:7] ",
+		"stages: []\n":                      `[1:1] unknown field "stages"`,
+	} {
+		r := DefaultRecipe()
+		err := r.Parse("x.yaml", []byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), "recipe x.yaml: "+want) {
+			t.Errorf("%q: got %v, want …%s…", text, err, want)
+		}
+	}
+}
+
+func TestRecipeKeepsWhatIsNotNamed(t *testing.T) {
+	for text, change := range map[string]func(*Recipe){
+		"":                                   func(*Recipe) {},
+		"# no key yet\n":                     func(*Recipe) {},
+		"learning_rate: 2e-4\n":              func(r *Recipe) { r.LearningRate = 2e-4 },
+		"learning_rate: 1\nmax_steps: 1e3\n": func(r *Recipe) { r.LearningRate, r.MaxSteps = 1, 1000 },
+		"data: [a.jsonl, b.txt]\n":           func(r *Recipe) { r.Data = []string{"a.jsonl", "b.txt"} },
+	} {
+		want, got := DefaultRecipe(), DefaultRecipe()
+		change(&want)
+		if err := got.Parse("x.yaml", []byte(text)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// A recipe that is written and read is the same, to the last bit of a number.
+func TestRecipeThereAndBack(t *testing.T) {
+	want := DefaultRecipe()
+	want.Data, want.LearningRate, want.Seed, want.AdamEpsilon = []string{"a b.jsonl"}, 1.0/3e4, 1<<63+1, 1e-30
+	want.Columns = "prompt=a: b,completion=c # d"
+	raw, err := want.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := DefaultRecipe()
+	if err := got.Parse("recipe.yaml", raw); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}

@@ -197,7 +197,8 @@ func TestStepAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(5, func() {
+	// Go may start a thread of the system meanwhile, which takes seven allocations once.
+	if n := testing.AllocsPerRun(50, func() {
 		if _, err := o.Step(1e-3); err != nil {
 			t.Fatal(err)
 		}

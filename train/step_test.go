@@ -60,7 +60,9 @@ func TestStepAllocatesNothing(t *testing.T) {
 		}
 	}
 	epoch() // compiles a program for each shape
-	if n := testing.AllocsPerRun(5, epoch); n != 0 {
+	// Go may start a thread of the system meanwhile, which takes seven allocations
+	// once; over fifty epochs that is none each, and one a step is three.
+	if n := testing.AllocsPerRun(50, epoch); n != 0 {
 		t.Errorf("%v allocations in an epoch of %d steps", n, b.Steps())
 	}
 }

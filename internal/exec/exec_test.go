@@ -241,7 +241,8 @@ func TestRunAllocatesNothing(t *testing.T) {
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
-		if n := testing.AllocsPerRun(5, func() {
+		// Go may start a thread of the system meanwhile, which takes seven allocations once.
+		if n := testing.AllocsPerRun(50, func() {
 			if err := p.Run(); err != nil {
 				t.Error(err)
 			}

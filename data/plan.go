@@ -114,7 +114,7 @@ func (p *Plan) TargetTokens(step int) int {
 }
 
 // Shape returns the rows and the length of a micro-batch: that of its longest
-// row, rounded up to a multiple of 32.
+// row, rounded up to a multiple of 32 where the maximum length allows it.
 func (p *Plan) Shape(step, micro int) (rows, length int) {
 	from, to := p.microRows(step, micro)
 	for _, r := range p.order[from:to] {
@@ -124,7 +124,7 @@ func (p *Plan) Shape(step, micro int) (rows, length int) {
 		}
 		length = max(length, n)
 	}
-	return to - from, roundUp(length)
+	return to - from, min(roundUp(length), p.data.maxLength)
 }
 
 // Fill writes a micro-batch of a step into b, both counted from 0.

@@ -17,10 +17,16 @@ import (
 
 // The format of a run folder, and of what the arithmetic computes from the same
 // recipe. A run of another number is refused.
-const (
-	runFormat  = 1
-	Arithmetic = "float32-1"
-)
+const runFormat = 1
+
+// Arithmetic names what is computed from a recipe, to the bit: one name for all
+// levels from AVX2 on, another for plain Go.
+func Arithmetic() string {
+	if kernel.Active() == kernel.Generic {
+		return "float32-1-generic"
+	}
+	return "float32-1"
+}
 
 // The names inside a run folder.
 const (
@@ -45,6 +51,8 @@ type runRecord struct {
 	Model      string `json:"model_sha256"`
 	Tokenizer  string `json:"tokenizer_sha256"`
 	Data       string `json:"data_sha256"`
+	HeldOut    string `json:"held_out_sha256"` // of eval_data and retain_data
+	Recipe     string `json:"recipe_sha256"`
 	Steps      int    `json:"steps"`
 }
 
@@ -82,6 +90,10 @@ func newFolder(r Recipe, now time.Time) (*folder, error) {
 	r.Output = "" // a repeated recipe gets a folder of its own
 	raw, err := r.YAML()
 	if err == nil {
+		// Before the recipe, which makes the folder one that can be gone on with.
+		err = os.Mkdir(f.join(checkpointsName), 0o755)
+	}
+	if err == nil {
 		err = disk.WriteBytes(f.join(recipeName), raw)
 	}
 	if err == nil {
@@ -89,9 +101,6 @@ func newFolder(r Recipe, now time.Time) (*folder, error) {
 			Started: now.UTC().Truncate(time.Second), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(),
 			CPULevel: kernel.Active().String(), Threads: r.threads(), Cores: runtime.NumCPU(),
 		})
-	}
-	if err == nil {
-		err = os.Mkdir(f.join(checkpointsName), 0o755)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("run folder: %w", err), f.remove())
@@ -156,8 +165,8 @@ func openFolder(path string) (*folder, runRecord, Recipe, error) {
 	if err == nil && record.Format != runFormat {
 		err = fmt.Errorf("the run has format %d, this program knows %d", record.Format, runFormat)
 	}
-	if err == nil && record.Arithmetic != Arithmetic {
-		err = fmt.Errorf("the run was computed by the arithmetic %q, this program has %q: its bits would differ", record.Arithmetic, Arithmetic)
+	if err == nil && record.Arithmetic != Arithmetic() {
+		err = fmt.Errorf("the run was computed by the arithmetic %q, this program has %q: its bits would differ", record.Arithmetic, Arithmetic())
 	}
 	if err != nil {
 		return nil, record, r, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, runName), err), f.close())

@@ -2,9 +2,13 @@ package train
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
+	"strings"
 
+	"gotune/data"
 	"gotune/internal/disk"
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
@@ -47,11 +51,27 @@ func (j *job) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
+	recipe := sha256.New()
+	if err := hashFile(recipe, os.DirFS(j.folder.path), recipeName); err != nil {
+		return fmt.Errorf("recipe: %w", err)
+	}
 	j.record = runRecord{
-		Format: runFormat, Status: statusRunning, Arithmetic: Arithmetic, Model: hash,
-		Tokenizer: j.tokenizer.SHA256(), Data: j.data.Fingerprint(), Steps: j.steps,
+		Format: runFormat, Status: statusRunning, Arithmetic: Arithmetic(), Model: hash,
+		Tokenizer: j.tokenizer.SHA256(), Data: j.data.Fingerprint(), HeldOut: j.heldOutHash(),
+		Recipe: hex.EncodeToString(recipe.Sum(nil)), Steps: j.steps,
 	}
 	return nil
+}
+
+// heldOutHash names the data that is evaluated on.
+func (in *inputs) heldOutHash() string {
+	var names []string
+	for _, d := range []*data.Dataset{in.eval, in.retain} {
+		if d != nil {
+			names = append(names, d.Fingerprint())
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func (j *job) loadModel(ctx context.Context) error {

@@ -57,7 +57,8 @@ func (j *job) afterStep(ctx context.Context, done int) error {
 		}
 	}
 	stop := ctx.Err() != nil
-	if done < j.steps && (stop || r.SaveSteps > 0 && done%r.SaveSteps == 0) {
+	// The last step too: what follows it may be interrupted.
+	if stop || done == j.steps || r.SaveSteps > 0 && done%r.SaveSteps == 0 {
 		if err := j.saveCheckpoint(done); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ type Recipe struct {
 
 	Eval           bool `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
 	EvalSteps      int  `yaml:"eval_steps" of:"train,pretrain" help:"steps between evaluations on the way; 0 for five in the run" default:"0"`
-	SaveSteps      int  `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints; 0 for none" default:"100"`
+	SaveSteps      int  `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints, besides the last step; 0 for that one alone" default:"100"`
 	SaveTotalLimit int  `yaml:"save_total_limit" of:"train,pretrain" help:"checkpoints that are kept" default:"2"`
 }
 

@@ -110,6 +110,7 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	if was.Format != 0 {
 		for _, c := range []struct{ what, was, is string }{
 			{"model or adapter", was.Model, j.record.Model}, {"tokenizer", was.Tokenizer, j.record.Tokenizer}, {"data", was.Data, j.record.Data},
+			{"held-out data", was.HeldOut, j.record.HeldOut}, {"recipe", was.Recipe, j.record.Recipe},
 		} {
 			if c.was != c.is {
 				return DoneEvent{}, fmt.Errorf("resuming %s: the %s is not what the run began with (SHA-256 %.12s…, was %.12s…)", j.folder.path, c.what, c.is, c.was)

@@ -90,7 +90,7 @@ func generate(c *cobra.Command, s *source, o model.Sampling, prompt string, asJS
 		_, err := io.WriteString(out, stream.Next(id))
 		return err
 	})
-	if err != nil && !errors.Is(err, model.ErrContextFull) {
+	if err != nil && (len(new) == 0 || !errors.Is(err, model.ErrContextFull)) {
 		return err
 	}
 	if asJSON {

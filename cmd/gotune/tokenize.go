@@ -75,8 +75,11 @@ func tokenize(t *tokenizer.Tokenizer, in io.Reader, out io.Writer, special bool)
 				return wrong
 			}
 		}
-		if err != nil {
-			return w.Flush()
+		// A program that waits for an answer before it asks again gets it.
+		if err != nil || lines.Buffered() == 0 {
+			if wrong := w.Flush(); wrong != nil || err != nil {
+				return wrong
+			}
 		}
 	}
 }

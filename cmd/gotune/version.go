@@ -24,7 +24,7 @@ func newVersion() *cobra.Command {
 				version = info.Main.Version
 			}
 			fmt.Fprintf(c.OutOrStdout(), "gotune %s, arithmetic %s, world %d, CPU level %s, %s %s/%s\n",
-				version, train.Arithmetic, world.Version, kernel.Active(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				version, train.Arithmetic(), world.Version, kernel.Active(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"gotune/internal/kernel"
 )
@@ -26,6 +28,67 @@ type Parameter struct {
 // decays tells whether weight decay applies: to matrices, but not to tensors of
 // one dimension, which are norms and biases.
 func (p *Parameter) decays() bool { return len(p.Shape) > 1 }
+
+// An Optimizer changes the parameters that it was made for by their gradients.
+type Optimizer interface {
+	// Step changes all parameters with the given learning rate and returns the
+	// global norm of the gradients before clipping. The gradients themselves are
+	// left as they are. Where the norm is no finite number Step returns an error
+	// and has changed nothing. It allocates nothing.
+	Step(rate float64) (norm float64, err error)
+	// State returns what the optimizer remembers. The data of its tensors is the
+	// optimizer's own and changes with the next step.
+	State() State
+	// Restore continues from a state saved earlier, of an optimizer of the same
+	// name and settings and of parameters with the same names and shapes. It
+	// copies the tensors, whose order does not matter. On an error nothing has
+	// changed.
+	Restore(State) error
+}
+
+// Config has the settings of all optimizers. Each reads those it has a use for.
+type Config struct {
+	Name string // of the optimizer: adamw, lion or sgd
+
+	Beta1, Beta2 float64 // adamw and lion: decay of the averages, in [0, 1)
+	Epsilon      float64 // adamw: added to the root of the second average
+	Momentum     float64 // sgd: decay of the velocity, in [0, 1); 0 keeps none
+	Nesterov     bool    // sgd: look one step ahead along the velocity
+
+	WeightDecay float64 // of parameters with two or more dimensions
+	MaxGradNorm float64 // gradients are scaled down to this global norm; 0 clips nothing
+
+	Groups []Group // parameters with settings of their own; the first group that matches wins
+	Scales []Scale // factors of the rate of each parameter, multiplied with each other and the group's
+}
+
+// An optimizer is made from settings that New has checked and parameters that
+// have theirs.
+type maker func(trained, Config) (Optimizer, error)
+
+// makers is the registry: a new optimizer is a new file and a line here.
+var makers = map[string]maker{
+	"adamw": makeAdamW,
+	"lion":  makeLion,
+	"sgd":   makeSGD,
+}
+
+// Names returns the names of all optimizers, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(makers)) }
+
+// New checks c and returns an optimizer of params that has taken no step. It
+// keeps the slices of params. A nil team is one thread.
+func New(team *kernel.Team, params []Parameter, c Config) (Optimizer, error) {
+	f, ok := makers[c.Name]
+	if !ok {
+		return nil, fmt.Errorf("unknown optimizer %q: there are %s", c.Name, strings.Join(Names(), ", "))
+	}
+	t, err := newTrained(team, params, c)
+	if err != nil {
+		return nil, err
+	}
+	return f(t, c)
+}
 
 // A Tensor is a named part of an optimizer's state.
 type Tensor struct {

@@ -285,6 +285,8 @@ type jobs struct {
 	attentionBack attentionBackJob
 	nll           nllJob
 	adamw         adamwJob
+	sgd           sgdJob
+	lion          lionJob
 	dropout       dropoutJob
 	peak          peakJob
 }

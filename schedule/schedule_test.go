@@ -113,7 +113,7 @@ func TestNewRefuses(t *testing.T) {
 		config schedule.Config
 		want   string
 	}{
-		{schedule.Config{Name: "sine", Steps: 1}, `unknown schedule "sine": there are constant, cosine, linear`},
+		{schedule.Config{Name: "sine", Steps: 1}, `unknown schedule "sine": there are constant, cosine, cosine_with_restarts, inverse_sqrt, linear, polynomial, wsd`},
 		{schedule.Config{Name: "cosine"}, "0 steps"},
 		{schedule.Config{Name: "cosine", Steps: 3, WarmupSteps: 4}, "warmup of 4 steps is longer than the run of 3"},
 		{schedule.Config{Name: "cosine", Steps: 3, WarmupSteps: -1}, "warmup of -1 steps"},

@@ -27,6 +27,7 @@ var below = map[string][]string{
 	"optim":              {"internal/kernel"},
 	"tokenizer":          {"internal/disk"},
 	"data/world":         {"internal/rng", "internal/disk"},
+	"data/rows":          {"data/chat", "data/world"},
 	"data":               {"data/world", "tokenizer", "internal/rng", "internal/disk"},
 	"model":              {"internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"model/base":         {},

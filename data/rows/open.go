@@ -1,0 +1,353 @@
+package rows
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	stdinPath   = "-"
+	worldPrefix = "world:" // of a path that names a corpus of the toy world
+	sniffed     = 64 << 10 // bytes that a format is found by
+)
+
+// formats are those that can be set, with the endings of their files.
+var formats = []struct {
+	name    string
+	endings []string
+}{
+	{"jsonl", []string{".jsonl", ".ndjson"}},
+	{"json", []string{".json"}},
+	{"csv", []string{".csv", ".tsv"}},
+	{"text", []string{".txt", ".text", ".md"}},
+	{"parquet", []string{".parquet"}},
+}
+
+// Formats returns the names that Config.Format can have.
+func Formats() []string {
+	names := []string{"auto"}
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+func checkFormat(name string) error {
+	if name != "" && !slices.Contains(Formats(), name) {
+		return fmt.Errorf("unknown format %q: it can be %s", name, strings.Join(Formats(), ", "))
+	}
+	return nil
+}
+
+// ofEnding returns the format that a file's name stands for, "" for none.
+func ofEnding(path string) string {
+	ext := ending(path)
+	for _, f := range formats {
+		if slices.Contains(f.endings, ext) {
+			return f.name
+		}
+	}
+	return ""
+}
+
+// ending returns the ending of a file's name in lower case, without .gz.
+func ending(path string) string {
+	return filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz"))
+}
+
+// A decoder gives the records of one format in order, then io.EOF.
+type decoder interface {
+	next() (record, error)
+}
+
+// A stream is an open file: bytes, and the rows made of them.
+type stream struct {
+	file    File
+	closers []io.Closer
+	rest    io.Reader // what is hashed as it is read
+	decoder decoder
+	first   *Row // of standard input: read already, and given again
+	place   func(line int) string
+}
+
+// open opens a file for reading. The bytes read go to h too.
+func (s *Source) open(ctx context.Context, f File, h io.Writer) (*stream, error) {
+	if f.Path == stdinPath && s.stdin != nil {
+		in := s.stdin
+		if in.first == nil {
+			return nil, errors.New("standard input has been read; it can be read only once: write it to a file")
+		}
+		if t, ok := in.rest.(*tee); ok {
+			t.join(h)
+		}
+		return in, nil
+	}
+	in := &stream{file: f}
+	// The first row settles the columns of a file once and for all.
+	if in.file.Columns == (Columns{}) {
+		in.file.Columns = s.config.Columns
+	}
+	if err := in.start(ctx, s.config, h); err != nil {
+		in.close()
+		return nil, err
+	}
+	return in, nil
+}
+
+// start opens the file's bytes, finds the format and makes the decoder.
+func (in *stream) start(ctx context.Context, c Config, h io.Writer) error {
+	path := in.file.Path
+	if name, ok := strings.CutPrefix(path, worldPrefix); ok {
+		return in.startWorld(ctx, name, h)
+	}
+	raw, err := in.bytes(c, h)
+	if err != nil {
+		return err
+	}
+	packed := bufio.NewReaderSize(raw, sniffed)
+	var head []byte
+	if head, err = packed.Peek(sniffed); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	buffered := packed
+	if in.file.Gzip = bytes.HasPrefix(head, []byte{0x1f, 0x8b}); in.file.Gzip {
+		z, err := gzip.NewReader(packed)
+		if err != nil {
+			return fmt.Errorf("%s: gzip: %w", path, err)
+		}
+		buffered = bufio.NewReaderSize(&unpacker{z: z, packed: raw, limits: c.Limits}, sniffed)
+		if head, err = buffered.Peek(sniffed); err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if in.file.Format, err = findFormat(path, c.Format, head); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return in.decode(buffered, c)
+}
+
+// bytes opens the file and returns its bytes, which go to h as they are read.
+func (in *stream) bytes(c Config, h io.Writer) (*tee, error) {
+	f := in.file
+	if f.Path == stdinPath {
+		stdin := c.Stdin
+		if stdin == nil {
+			stdin = os.Stdin
+		}
+		in.file.Bytes = -1
+		t := &tee{in: stdin, early: new(bytes.Buffer)}
+		in.rest = t
+		return t, nil
+	}
+	file, err := openFile(f)
+	if err != nil {
+		return nil, err
+	}
+	in.closers = append(in.closers, file)
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	in.file.Bytes = info.Size()
+	if !info.Mode().IsRegular() {
+		in.file.Bytes = -1
+	}
+	t := &tee{in: file, h: h}
+	in.rest = t
+	return t, nil
+}
+
+func openFile(f File) (*os.File, error) {
+	if f.root == "" {
+		return os.Open(f.Path) // its error names the path
+	}
+	file, err := os.OpenInRoot(f.root, filepath.FromSlash(f.name))
+	if err != nil {
+		return nil, fmt.Errorf("folder %s: %w", f.root, err)
+	}
+	return file, nil
+}
+
+// decode makes the decoder of the file's format.
+func (in *stream) decode(r *bufio.Reader, c Config) error {
+	if in.file.Format != "parquet" {
+		skipByteOrderMark(r)
+	}
+	in.place = func(line int) string { return fmt.Sprintf("%s:%d", in.file.Path, line) }
+	var err error
+	switch in.file.Format {
+	case "jsonl":
+		in.decoder = &lineDecoder{in: r, limit: c.Limits.Row}
+	case "json":
+		in.place = func(line int) string { return fmt.Sprintf("%s: row %d", in.file.Path, line) }
+		in.decoder = &jsonDecoder{in: jsonScanner{in: r, line: 1, limit: c.Limits.Row}, columns: in.file.Columns}
+	case "csv":
+		in.decoder, err = newCSV(in.file.Path, r, c.Limits.Row)
+	case "text":
+		if in.file.Columns != (Columns{}) {
+			return fmt.Errorf("%s is plain text and has no columns; leave out %q", in.file.Path, in.file.Columns)
+		}
+		in.decoder = &textDecoder{in: r, limit: c.Limits.Row}
+	default:
+		return fmt.Errorf("%s: Parquet cannot be read yet", in.file.Path)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: %w", in.file.Path, err)
+	}
+	return nil
+}
+
+// next returns the next row; io.EOF at the end. Its index is not set.
+func (in *stream) next() (*Row, error) {
+	if row := in.first; row != nil {
+		in.first = nil
+		return row, nil
+	}
+	r, err := in.decoder.next()
+	if errors.Is(err, io.EOF) {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.place(max(r.line, 1)), err)
+	}
+	row, err := r.row(&in.file.Columns)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.place(r.line), err)
+	}
+	row.At = Location{in.file.Path, r.line}
+	return row, nil
+}
+
+// finish reads what the decoder left, so that all bytes are hashed.
+func (in *stream) finish() error {
+	if in.rest == nil {
+		return nil
+	}
+	if _, err := io.Copy(io.Discard, in.rest); err != nil {
+		return fmt.Errorf("%s: %w", in.file.Path, err)
+	}
+	return nil
+}
+
+func (in *stream) close() {
+	for _, c := range slices.Backward(in.closers) {
+		c.Close() // only read from
+	}
+	in.closers = nil
+}
+
+// A tee gives on what it reads to a hash. What is read before there is one is
+// kept until then: the beginning of standard input.
+type tee struct {
+	in    io.Reader
+	h     io.Writer
+	early *bytes.Buffer
+	count int64
+}
+
+func (t *tee) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	t.count += int64(n)
+	if t.h == nil {
+		t.early.Write(p[:n])
+		return n, err
+	}
+	if _, wrong := t.h.Write(p[:n]); wrong != nil {
+		return n, wrong
+	}
+	return n, err
+}
+
+// join sets the hash.
+func (t *tee) join(h io.Writer) {
+	if t.h == nil {
+		t.early.WriteTo(h) // a hash takes everything
+		t.h, t.early = h, nil
+	}
+}
+
+// An unpacker gives the bytes of a gzip stream and refuses one that unpacks to
+// far more than data does.
+type unpacker struct {
+	z      *gzip.Reader
+	packed *tee
+	out    int64
+	limits Limits
+}
+
+// ratioFrom is the number of unpacked bytes from which the ratio counts.
+const ratioFrom = 16 << 20
+
+func (u *unpacker) Read(p []byte) (int, error) {
+	n, err := u.z.Read(p)
+	u.out += int64(n)
+	switch {
+	case u.out > u.limits.Unpacked:
+		return 0, fmt.Errorf("unpacks to more than %s; unpack it yourself if that is right", size(u.limits.Unpacked))
+	case u.out > ratioFrom && u.out/u.limits.Ratio > u.packed.count:
+		return 0, fmt.Errorf("unpacks to more than %d times its size (%s of %s so far), which rows of data do not; unpack it yourself if that is right",
+			u.limits.Ratio, size(u.out), size(u.packed.count))
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, fmt.Errorf("the gzip file is damaged or cut off: %w", err)
+	}
+	return n, err
+}
+
+// size writes a number of bytes for a message.
+func size(n int64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB"}
+	i := 0
+	for n >= 10<<10 && i < len(units)-1 || n >= 1<<10 && n%(1<<10) == 0 && i < len(units)-1 {
+		n >>= 10
+		i++
+	}
+	return fmt.Sprintf("%d %s", n, units[i])
+}
+
+// byteOrderMark begins some UTF-8 files written on Windows; it is no text.
+var byteOrderMark = []byte("\ufeff")
+
+func skipByteOrderMark(r *bufio.Reader) {
+	if head, _ := r.Peek(len(byteOrderMark)); bytes.Equal(head, byteOrderMark) {
+		r.Discard(len(byteOrderMark)) // peeked: it is there
+	}
+}
+
+// findFormat finds a format by a file's beginning and the ending of its name.
+func findFormat(path, set string, head []byte) (string, error) {
+	if set != "" && set != "auto" {
+		return set, nil
+	}
+	if bytes.HasPrefix(head, []byte("PAR1")) {
+		return "parquet", nil
+	}
+	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
+		return "", errors.New("this is UTF-16; save it as UTF-8")
+	}
+	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
+		return "", errors.New("this is gzip inside gzip; unpack it once")
+	}
+	named := ofEnding(path)
+	switch start := bytes.TrimSpace(bytes.TrimPrefix(head, byteOrderMark)); {
+	case named == "text" || named == "csv" || named == "parquet":
+		return named, nil
+	case bytes.HasPrefix(start, []byte("[")):
+		return "json", nil
+	case named == "jsonl":
+		return named, nil
+	case named == "json" && len(start) == 0:
+		return named, nil
+	case named == "json" || bytes.HasPrefix(start, []byte("{")):
+		return linesOrWhole(start), nil
+	}
+	return "", errors.New("the format cannot be told from the name or the content; set it: " + strings.Join(Formats()[1:], ", "))
+}

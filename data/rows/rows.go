@@ -1,0 +1,286 @@
+// Package rows reads rows of training data from files, whatever their format.
+//
+// A [Source] is a list of files, folders, corpora of the toy world, or standard
+// input. [Source.All] gives its rows in order and reads them again each time it
+// is called, in memory that does not grow with the files. Each row has one of
+// four forms, found by the columns of a file's first row or named by [Columns]:
+//
+//	text                          a document
+//	prompt, completion            raw text and its continuation
+//	messages                      a conversation: a list of messages, or
+//	                              instruction, input and output
+//	prompt, chosen, rejected      a preference between two answers
+//
+// The formats are JSON lines, JSON, CSV, plain text and Parquet, and gzip of
+// these. Errors name the file and the line, or the row where a format has no
+// lines of its own.
+package rows
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"iter"
+	"strconv"
+
+	"gotune/data/chat"
+)
+
+// A Location is where a row stands.
+type Location struct {
+	Path string `json:"path"`
+	Line int    `json:"line"` // of JSON lines, CSV and text; else the row, from 1
+}
+
+func (l Location) String() string { return l.Path + ":" + strconv.Itoa(l.Line) }
+
+// A Form is what a row is made of.
+type Form int
+
+// The forms.
+const (
+	Unknown    Form = iota
+	Text            // Row.Text
+	Completion      // Row.Prompt and Row.Completion
+	Messages        // Row.Conversation
+	Preference      // Row.Chosen and Row.Rejected as answers to Row.Prompt or to Row.Conversation
+)
+
+func (f Form) String() string {
+	return [...]string{"unknown", "text", "prompt/completion", "messages", "preference"}[f]
+}
+
+// MarshalText writes the form's name.
+func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// A Row is one row of a source.
+type Row struct {
+	At    Location
+	Index int // counted from 0 through all files of the source
+	Form  Form
+
+	Text               string
+	Prompt, Completion string
+
+	// Conversation of the form Messages; of the form Preference the messages
+	// before the answer, where the answers are messages.
+	Conversation chat.Conversation
+
+	// The two answers of the form Preference: as messages where the
+	// Conversation has any, else as text that continues Prompt.
+	Chosen, Rejected Answer
+
+	Wording string // the column of that name, "" where there is none
+}
+
+// An Answer is one side of a preference.
+type Answer struct {
+	Text     string
+	Messages []chat.Message
+}
+
+// Config says what to read and how.
+type Config struct {
+	// Paths names files, folders, corpora of the toy world as "world:chat", or
+	// standard input as "-". A folder stands for the files in it and its
+	// sub-folders whose names end like a known format, in order of their names;
+	// those of plain text count only where there are no others, since they tend
+	// to describe the data. Names that begin with a dot are passed over, and a
+	// link out of the folder is an error.
+	Paths []string
+
+	// Format is jsonl, json, csv, text or parquet. Empty or "auto" finds each
+	// file's format by its content and the ending of its name.
+	Format string
+
+	// Columns names the columns that make up a row; zero finds them by the first
+	// row of each file.
+	Columns Columns
+
+	Limits Limits    // on what is read; zero fields stand for defaults
+	Stdin  io.Reader // what "-" reads; nil is the standard input of the process
+}
+
+// Limits keep a hostile or broken file from taking all memory or all time.
+type Limits struct {
+	Row      int64 // bytes of one row; 512 MiB unless set
+	Unpacked int64 // bytes that one gzip file may unpack to; 256 GiB unless set
+	Ratio    int64 // of unpacked to packed bytes, counted from 16 MiB on; 200 unless set
+}
+
+func (l Limits) orDefault() Limits {
+	if l.Row <= 0 {
+		l.Row = 512 << 20
+	}
+	if l.Unpacked <= 0 {
+		l.Unpacked = 256 << 30
+	}
+	if l.Ratio <= 0 {
+		l.Ratio = 200
+	}
+	return l
+}
+
+// A File says how a file of a source is read.
+type File struct {
+	Path    string  `json:"path"`
+	Format  string  `json:"format"` // jsonl, json, csv, text, parquet or world
+	Gzip    bool    `json:"gzip,omitempty"`
+	Form    Form    `json:"form"` // of its first row; only rows of the toy world may differ
+	Columns Columns `json:"columns"`
+	Bytes   int64   `json:"bytes"` // its size, −1 where it is not known
+
+	root, name string // of a file found in a folder: opened by its name below the root
+}
+
+// String describes the file in a line.
+func (f File) String() string {
+	s := f.Path + ": " + f.Format
+	if f.Gzip {
+		s += ", gzip"
+	}
+	s += ", " + f.Form.String()
+	if c := f.Columns.String(); c != "" {
+		s += " (" + c + ")"
+	}
+	return s
+}
+
+// A Source is rows in a fixed order. It is used by one goroutine at a time.
+type Source struct {
+	config      Config
+	files       []File
+	passed      []string
+	stdin       *stream // opened and not yet read to its end
+	fingerprint string
+}
+
+// Open expands folders, finds the format and the form of every file and checks
+// that its first row can be read. Errors name the file and line. A file without
+// rows is an error, except in a folder, where it is passed over.
+func Open(ctx context.Context, c Config) (*Source, error) {
+	if len(c.Paths) == 0 {
+		return nil, errors.New("no data: name at least one file")
+	}
+	if _, err := c.Columns.Form(); err != nil {
+		return nil, err
+	}
+	c.Limits = c.Limits.orDefault()
+	if err := checkFormat(c.Format); err != nil {
+		return nil, err
+	}
+	s := &Source{config: c}
+	for _, path := range c.Paths {
+		files, passed, err := expand(ctx, path, c.Format)
+		if err != nil {
+			return nil, err
+		}
+		s.passed = append(s.passed, passed...)
+		for _, f := range files {
+			if err := s.look(ctx, f); err != nil {
+				return nil, err
+			}
+		}
+		if len(s.files) == 0 && len(files) > 0 {
+			return nil, fmt.Errorf("%s has no rows: all its files are empty", path)
+		}
+	}
+	return s, nil
+}
+
+// look reads a file's first row and keeps what it shows about the file.
+func (s *Source) look(ctx context.Context, f File) error {
+	if f.Path == stdinPath && s.stdin != nil {
+		return errors.New("standard input can be read only once; name - once")
+	}
+	in, err := s.open(ctx, f, io.Discard)
+	if err != nil {
+		return err
+	}
+	if f.Path != stdinPath {
+		defer in.close()
+	}
+	row, err := in.next()
+	if errors.Is(err, io.EOF) {
+		if f.root != "" {
+			s.passed = append(s.passed, f.Path)
+			return nil
+		}
+		return fmt.Errorf("%s has no rows: the file is empty", f.Path)
+	}
+	if err != nil {
+		return err
+	}
+	in.file.Form = row.Form
+	if f.Path == stdinPath {
+		in.first = row
+		s.stdin = in
+	}
+	s.files = append(s.files, in.file)
+	return nil
+}
+
+// Files returns the files in the order in which they are read, folders
+// expanded. The slice is the caller's.
+func (s *Source) Files() []File { return append([]File(nil), s.files...) }
+
+// PassedOver returns the files found in folders that are not read: those of
+// unknown endings, plain text beside files of rows, and empty ones.
+func (s *Source) PassedOver() []string { return append([]string(nil), s.passed...) }
+
+// All gives the rows in order. It stops after the first error, which names the
+// file and line. The rows may be kept. Standard input can be read once; a
+// second call gives an error for it.
+func (s *Source) All(ctx context.Context) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		h := sha256.New()
+		index := 0
+		for _, f := range s.files {
+			more, err := s.read(ctx, f, h, &index, yield)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !more {
+				return
+			}
+		}
+		s.fingerprint = hex.EncodeToString(h.Sum(nil))
+	}
+}
+
+// read gives the rows of one file and returns whether the caller wants more.
+func (s *Source) read(ctx context.Context, f File, h hash.Hash, index *int, yield func(*Row, error) bool) (more bool, err error) {
+	in, err := s.open(ctx, f, h)
+	if err != nil {
+		return false, err
+	}
+	defer in.close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		row, err := in.next()
+		if errors.Is(err, io.EOF) {
+			return true, in.finish()
+		}
+		if err != nil {
+			return false, err
+		}
+		row.Index = *index
+		*index++
+		if !yield(row, nil) {
+			return false, nil
+		}
+	}
+}
+
+// Fingerprint returns the SHA-256, in hexadecimal, of the bytes of all files in
+// their order, as the last complete pass of [Source.All] met them; "" before
+// there was one. A corpus of the toy world counts as the file that world.Write
+// makes of it.
+func (s *Source) Fingerprint() string { return s.fingerprint }

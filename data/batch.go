@@ -1,5 +1,7 @@
 package data
 
+import "gotune/data/rows"
+
 // Ignore is the target of a token that teaches nothing.
 const Ignore = -100
 
@@ -13,9 +15,10 @@ const lengthStep = 32
 type Batch struct {
 	Rows, Length int
 
-	IDs       []int32 // [Rows·Length]; after the last segment of a row the padding id
-	Targets   []int32 // the id that token t must predict, or Ignore
-	Positions []int32 // from 0 in every segment; 0 in padding. A token attends to its own segment
+	IDs       []int32   // [Rows·Length]; after the last segment of a row the padding id
+	Targets   []int32   // the id that token t must predict, or Ignore
+	Weights   []float32 // of the target in the loss; 1 where nothing else is said
+	Positions []int32   // from 0 in every segment; 0 in padding. A token attends to its own segment
 
 	Segments     []Segment // of all rows, in order
 	Tokens       int       // that are not padding
@@ -28,6 +31,7 @@ type Segment struct {
 	Row     int // of the batch
 	Start   int // position of its first token in the row
 	Length  int // in tokens
+	At      rows.Location
 }
 
 // reset makes room for rows of length tokens, all padding.
@@ -36,8 +40,9 @@ func (b *Batch) reset(rows, length int, pad int32) {
 	b.IDs = resize(b.IDs, rows*length)
 	b.Targets = resize(b.Targets, rows*length)
 	b.Positions = resize(b.Positions, rows*length)
+	b.Weights = resize(b.Weights, rows*length)
 	for i := range b.IDs {
-		b.IDs[i], b.Targets[i], b.Positions[i] = pad, Ignore, 0
+		b.IDs[i], b.Targets[i], b.Positions[i], b.Weights[i] = pad, Ignore, 0, 1
 	}
 	b.Segments = b.Segments[:0]
 	b.Tokens, b.TargetTokens = 0, 0
@@ -52,15 +57,18 @@ func (b *Batch) put(e Example, index, row, start int) {
 		if i+1 < len(e.IDs) && e.Target[i+1] {
 			b.Targets[at+i] = e.IDs[i+1]
 			b.TargetTokens++
+			if e.Weights != nil {
+				b.Weights[at+i] = e.Weights[i+1]
+			}
 		}
 	}
-	b.Segments = append(b.Segments, Segment{index, row, start, len(e.IDs)})
+	b.Segments = append(b.Segments, Segment{index, row, start, len(e.IDs), e.At})
 	b.Tokens += len(e.IDs)
 }
 
-func resize(s []int32, n int) []int32 {
+func resize[T any](s []T, n int) []T {
 	if cap(s) < n {
-		return make([]int32, n)
+		return make([]T, n)
 	}
 	return s[:n]
 }

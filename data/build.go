@@ -3,162 +3,100 @@ package data
 import (
 	"errors"
 	"fmt"
-	"slices"
+
+	"gotune/data/rows"
 )
 
-// A builder tokenises rows into a dataset.
+// A builder puts the rows of corpora into a dataset.
 type builder struct {
-	config Config
-	chat   *ChatML
-	eos    []int32 // one id or none
-	data   *Dataset
-	report *Report
-
-	ids    []int32 // of the row at hand
-	target []bool
-	sawRaw bool
-	sawMsg bool
+	data    *Dataset
+	report  *Report
+	encoder *Encoder
+	corpus  CorpusReport
+	ends    []int // examples after each corpus
+	sawRaw  bool
+	sawMsg  bool
 }
 
-func newBuilder(c Config) *builder {
-	d := &Dataset{maxLength: c.MaxLength}
-	b := &builder{config: c, chat: NewChatML(c.Tokenizer), data: d, report: &d.report}
-	if id, ok := c.Tokenizer.EOS(); ok {
-		b.eos = []int32{id}
-		d.pad = id // where there is no token for padding; padding is never a target
-	}
-	if id, ok := c.Tokenizer.Pad(); ok {
-		d.pad = id
-	}
-	return b
+func newBuilder(d *Dataset) *builder { return &builder{data: d, report: &d.report} }
+
+// begin starts a corpus.
+func (b *builder) begin(c Corpus, e *Encoder) {
+	b.encoder = e
+	b.corpus = CorpusReport{Path: c.Path}
 }
 
 // add tokenises a row and keeps, cuts, skips or drops it.
-func (b *builder) add(r *row) {
+func (b *builder) add(r *rows.Row) error {
+	r.Index = b.report.Rows
 	b.report.Rows++
-	b.ids, b.target = b.ids[:0], b.target[:0]
-	var prompt int
-	switch r.form {
-	case textForm:
-		b.raw("", r.text)
-		b.sawRaw = true
-	case completionForm:
-		prompt = b.raw(r.prompt, r.completion)
-		b.sawRaw = true
-	case messagesForm:
-		prompt = b.conversation(r.messages)
-		b.sawMsg = true
-	}
-	if len(b.target) > 0 {
-		b.target[0] = false // nothing stands before it
-	}
+	b.corpus.Rows++
+	b.sawRaw = b.sawRaw || r.Form != rows.Messages
+	b.sawMsg = b.sawMsg || r.Form == rows.Messages
+	examples, err := b.encoder.Encode(r)
 	switch {
-	case !slices.Contains(b.target, true):
+	case errors.Is(err, ErrNothingToLearn):
 		b.report.Empty++
-		note(&b.report.FirstEmpty, r.at)
-		return
-	case len(b.ids) > b.config.MaxLength && r.form != textForm:
+		note(&b.report.FirstEmpty, r.At)
+		return nil
+	case errors.Is(err, ErrTooLong):
 		b.report.Dropped++
-		note(&b.report.FirstDropped, r.at)
-		return
-	case len(b.ids) > b.config.MaxLength:
-		b.report.Cut++
+		note(&b.report.FirstDropped, r.At)
+		return nil
+	case errors.Is(err, ErrNoMask):
+		b.report.Refused++
+		note(&b.report.FirstRefused, r.At)
+		if b.report.WhyRefused == "" {
+			b.report.WhyRefused = err.Error()
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading data: %s: %w", r.At, err)
 	}
 	b.report.Kept++
-	b.keep(prompt, r)
+	b.corpus.Kept++
+	if len(examples) > 1 {
+		b.report.Cut++
+	}
+	for _, x := range examples {
+		b.keep(x)
+	}
+	return nil
 }
 
-// raw joins BOS, prompt, completion and EOS, each tokenised by itself, and
-// returns the number of tokens before the completion. A prompt that brings its
-// own BOS gets no second one, a completion that brings its own EOS likewise.
-func (b *builder) raw(prompt, completion string) int {
-	before, after := b.config.Tokenizer.Encode(prompt), b.config.Tokenizer.Encode(completion)
-	first := before
-	if len(first) == 0 {
-		first = after
+// keep copies an example into the dataset.
+func (b *builder) keep(x Example) {
+	d := b.data
+	s := span{start: len(d.ids), prompt: x.Prompt, row: x.Row, at: x.At, wording: x.Wording, targets: x.Targets(), weight: x.weight()}
+	d.ids = append(d.ids, x.IDs...)
+	d.target = append(d.target, x.Target...)
+	s.end = len(d.ids)
+	if x.Weights != nil {
+		d.weights[int32(len(d.spans))] = x.Weights
 	}
-	b.ids = append(b.ids, missingBOS(b.config.Tokenizer, first)...)
-	b.ids = append(b.ids, before...)
-	start := len(b.ids)
-	b.ids = append(b.ids, after...)
-	learned := len(after)
-	if len(b.eos) > 0 {
-		if learned > 0 && after[learned-1] == b.eos[0] {
-			learned--
-		} else {
-			b.ids = append(b.ids, b.eos...)
-		}
+	d.spans = append(d.spans, s)
+	if x.Seam {
+		b.report.Seams++
+		note(&b.report.FirstSeams, x.At)
 	}
-	from := start
-	if b.config.LearnPrompt {
-		from = 0
-		learned += len(before)
-	}
-	for i := range b.ids {
-		// EOS alone is no target: where there is nothing else, nothing is learned.
-		b.target = append(b.target, i >= from && learned > 0)
-	}
-	return start
+	b.report.TargetTokens += s.targets
+	b.corpus.Examples++
+	b.corpus.Tokens += len(x.IDs)
 }
 
-// EncodePrompt returns the ids of a raw prompt as training met them: BOS first
-// where the tokenizer's files ask for it and the prompt does not bring it.
-func EncodePrompt(t Tokenizer, prompt string) []int32 {
-	ids := t.Encode(prompt)
-	return append(missingBOS(t, ids), ids...)
-}
-
-// missingBOS returns BOS where it is asked for and ids do not begin with it.
-func missingBOS(t Tokenizer, ids []int32) []int32 {
-	bos, ok := t.BOS()
-	if !ok || !t.AddsBOS() || len(ids) > 0 && ids[0] == bos {
-		return nil
+// end closes a corpus.
+func (b *builder) end(files []rows.File) error {
+	if b.corpus.Rows == 0 {
+		return fmt.Errorf("%s has no rows: it is empty", b.corpus.Path)
 	}
-	return []int32{bos}
-}
-
-// conversation puts messages through the template and returns the number of
-// tokens before the first that an assistant wrote.
-func (b *builder) conversation(messages []Message) (prompt int) {
-	b.ids, b.target = b.chat.Encode(messages)
-	if prompt = slices.Index(b.target, true); prompt < 0 {
-		prompt = len(b.target)
-	}
-	if b.config.LearnPrompt {
-		for i := range b.target {
-			b.target[i] = true
-		}
-	}
-	return prompt
-}
-
-// keep puts the row at hand into the dataset, in pieces of the maximum length.
-// No piece is a single token, from which nothing could be learned: the piece
-// before it gives it one of its own.
-func (b *builder) keep(prompt int, r *row) {
-	for from := 0; from < len(b.ids); {
-		to := min(from+b.config.MaxLength, len(b.ids))
-		if len(b.ids)-to == 1 {
-			to--
-		}
-		s := span{start: len(b.data.ids), row: r.index, prompt: prompt, wording: r.wording}
-		b.data.ids = append(b.data.ids, b.ids[from:to]...)
-		b.data.target = append(b.data.target, b.target[from:to]...)
-		b.data.target[s.start] = false
-		s.end = len(b.data.ids)
-		for _, t := range b.data.target[s.start:] {
-			if t {
-				s.targets++
-			}
-		}
-		b.data.spans = append(b.data.spans, s)
-		b.report.TargetTokens += s.targets
-		from = to
-	}
+	b.report.Files = append(b.report.Files, files...)
+	b.report.Corpora = append(b.report.Corpora, b.corpus)
+	b.ends = append(b.ends, len(b.data.spans))
+	return nil
 }
 
 // note keeps the first few places.
-func note(list *[]Location, at Location) {
+func note(list *[]rows.Location, at rows.Location) {
 	if len(*list) < named {
 		*list = append(*list, at)
 	}
@@ -170,31 +108,47 @@ func (b *builder) finish() error {
 	r := b.report
 	r.Examples, r.Tokens, r.Lengths = len(b.data.spans), len(b.data.ids), lengthsOf(b.data.spans)
 	if r.Kept == 0 {
-		why := fmt.Sprintf("no row is left to learn from: of %d, %d have an empty completion", r.Rows, r.Empty)
-		if r.Empty > 0 {
-			why += " (" + places(r.FirstEmpty, r.Empty) + ")"
-		}
-		why += fmt.Sprintf(" and %d are longer than %d tokens", r.Dropped, b.config.MaxLength)
-		if r.Dropped > 0 {
-			why += " (" + places(r.FirstDropped, r.Dropped) + ")"
-		}
-		return errors.New(why)
+		return b.nothingLeft()
 	}
 	if 10*r.Empty > r.Rows {
 		return fmt.Errorf("%d of %d rows (%.1f %%) have an empty completion and would be skipped, more than a tenth: %s",
 			r.Empty, r.Rows, percent(r.Empty, r.Rows), places(r.FirstEmpty, r.Empty))
 	}
+	if 10*r.Refused > r.Rows {
+		return fmt.Errorf("of %d of %d rows (%.1f %%) it cannot be told what the assistant wrote, more than a tenth: %s: %s",
+			r.Refused, r.Rows, percent(r.Refused, r.Rows), places(r.FirstRefused, r.Refused), r.WhyRefused)
+	}
+	if r.Refused > 0 {
+		b.warn("%d of %d rows are left out because it cannot be told what the assistant wrote: %s: %s",
+			r.Refused, r.Rows, places(r.FirstRefused, r.Refused), r.WhyRefused)
+	}
 	if 10*r.Dropped > r.Rows {
 		b.warn("%d of %d rows (%.1f %%) are longer than %d tokens and are left out: %s",
-			r.Dropped, r.Rows, percent(r.Dropped, r.Rows), b.config.MaxLength, places(r.FirstDropped, r.Dropped))
+			r.Dropped, r.Rows, percent(r.Dropped, r.Rows), b.encoder.MaxLength, places(r.FirstDropped, r.Dropped))
 	}
-	if b.sawRaw && len(b.eos) == 0 {
+	if b.sawRaw && len(b.encoder.eos) == 0 {
 		b.warn("the tokenizer's files name no EOS token: what is learned has no end, and generation will not stop by itself")
 	}
-	if _, ok := b.chat.Stop(); b.sawMsg && !ok {
-		b.warn("the tokenizer has no tokens <|im_start|> and <|im_end|>: the marks of the chat template are ordinary text to it, and generation will not stop by itself")
+	if b.sawMsg && len(b.encoder.Template.Stops(b.encoder.Tokenizer)) == 0 {
+		b.warn("no single token of the tokenizer ends an assistant turn of the chat template %s: generation will not stop by itself", b.encoder.Template.Name())
 	}
 	return nil
+}
+
+func (b *builder) nothingLeft() error {
+	r := b.report
+	why := fmt.Sprintf("no row is left to learn from: of %d, %d have an empty completion", r.Rows, r.Empty)
+	if r.Empty > 0 {
+		why += " (" + places(r.FirstEmpty, r.Empty) + ")"
+	}
+	why += fmt.Sprintf(" and %d are longer than %d tokens", r.Dropped, b.encoder.MaxLength)
+	if r.Dropped > 0 {
+		why += " (" + places(r.FirstDropped, r.Dropped) + ")"
+	}
+	if r.Refused > 0 {
+		why += fmt.Sprintf(", and of %d it cannot be told what the assistant wrote (%s: %s)", r.Refused, places(r.FirstRefused, r.Refused), r.WhyRefused)
+	}
+	return errors.New(why)
 }
 
 func (b *builder) warn(format string, args ...any) {

@@ -1,21 +1,19 @@
-// Package data turns files into batches of tokens: readers of rows, the chat
-// template, masks that say which tokens are learned, packing, and the order of
-// an epoch.
+// Package data turns rows into batches of tokens: which tokens of a row are
+// learned, mixtures of corpora, packing, and the order of an epoch. Rows are
+// read by [gotune/data/rows], conversations written by the chat templates of
+// [gotune/data/chat].
 //
-// A row is one of three things, found by its keys:
-//
-//	text                 a document; every token is learned
-//	prompt, completion   raw text and its continuation, which is learned
-//	messages             a conversation; every assistant turn is learned
-//
+// A row is a text, of which every token is learned; a prompt and its completion,
+// which is learned; or a conversation, of which the assistant's turns are.
 // Text, prompt and completion are raw: nothing stands between prompt and
 // completion, BOS comes first only where the tokenizer's own files ask for it,
 // and EOS is appended and learned. Prompt and completion are tokenised apart
-// and joined, as generation will meet them. Messages go through [ChatML].
+// and joined, as generation will meet them.
 //
 // [Open] reads and tokenises everything once; [Dataset.Batches] lays the rows
-// out; a [Plan] is the order of one epoch and fills a [Batch] at any place of
-// it, so that a resumed run reads nothing twice.
+// out; a [Plan] is the order of one epoch and hands out each [Step] of it, so
+// that a resumed run reads nothing twice. A [Stream] does the same for data that
+// does not fit into memory.
 package data
 
 import (
@@ -24,11 +22,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+
+	"gotune/data/chat"
+	"gotune/data/rows"
 )
 
 // A Tokenizer turns text into ids. *tokenizer.Tokenizer is one.
 type Tokenizer interface {
-	Encode(text string) []int32     // special tokens inside the text are recognised, none is added
+	chat.Tokenizer
 	EncodeText(text string) []int32 // marks inside the text are text
 	BOS() (id int32, ok bool)
 	EOS() (id int32, ok bool)
@@ -36,54 +37,59 @@ type Tokenizer interface {
 	AddsBOS() bool // the tokenizer's files ask for BOS before a text
 }
 
-// Config says what to read and how.
-type Config struct {
-	// Paths names files, or corpora of the toy world as "world:chat". JSON lines
-	// (.jsonl, .json, .ndjson) have a row a line; a plain text file is one text
-	// row. Rows are numbered from 0 through all paths in their order.
-	Paths []string
-	// Columns names the columns of JSON lines where they have other names than
-	// the known ones.
-	Columns Columns
-	// MaxLength is the largest number of tokens of a row, at least 3. A longer
-	// text is cut into pieces, any other row that is longer is dropped.
-	MaxLength int
+// A Corpus is a file, a folder, or a corpus of the toy world, and how much of it
+// an epoch takes. At most one of Rows, Repeat, Weight and Replay is set; none takes
+// every row once.
+type Corpus struct {
+	Path    string       // as in rows.Config
+	Format  string       // as in rows.Config; "" is auto
+	Columns rows.Columns // which columns to read; the zero value finds them out
+
+	// Rows takes so many rows: a random part, or all of them several times and a
+	// random part of what is left.
+	Rows int
+	// Repeat takes the corpus so many times.
+	Repeat float64
+	// Weight takes a share of the epoch, relative to the weights of the other
+	// corpora that have one. Together these take as many rows as they have.
+	Weight float64
+	// Replay takes rows in proportion to the corpus, so that all corpora with it
+	// together are this share of the rows that the others take.
+	Replay float64
+
 	// LearnPrompt makes every token a target, prompts and user turns too, as
 	// continued pre-training does.
 	LearnPrompt bool
-
-	Tokenizer Tokenizer
 }
 
-// An Example is one tokenised row, or one piece of a text that was cut. Its
-// slices are views of the dataset and must not be changed.
-type Example struct {
-	IDs    []int32 // with BOS and EOS where due
-	Target []bool  // Target[i]: token i is to be learned. The first never is: nothing stands before it
-	Prompt int     // tokens before the first of the completion or of the first assistant turn; 0 for text
-	Row    int     // the row it came from, counted from 0 through all paths
-
-	// Wording is the row's column of that name, "" where there is none: questions
-	// of the toy world are asked in a wording that is seen or unseen in tuning.
-	Wording string
-}
-
-// Targets returns the number of tokens to be learned.
-func (e Example) Targets() int {
-	n := 0
-	for _, t := range e.Target {
-		if t {
-			n++
-		}
+// Files returns corpora that are taken whole, once each.
+func Files(paths ...string) []Corpus {
+	var cs []Corpus
+	for _, p := range paths {
+		cs = append(cs, Corpus{Path: p})
 	}
-	return n
+	return cs
 }
 
-// A Dataset holds the tokenised rows of some files, in file order.
+func (c Corpus) open(ctx context.Context) (*rows.Source, error) {
+	return rows.Open(ctx, rows.Config{Paths: []string{c.Path}, Format: c.Format, Columns: c.Columns})
+}
+
+// Config says what to read and how.
+type Config struct {
+	Corpora []Corpus
+	// Seed names the random choice of rows of corpora that are not taken whole.
+	Seed uint64
+	EncoderConfig
+}
+
+// A Dataset holds the tokenised rows of some corpora, in their order.
 type Dataset struct {
 	ids         []int32
 	target      []bool
 	spans       []span
+	weights     map[int32][]float32 // by span, where a token's weight is not 1
+	draws       []int32             // the examples of an epoch
 	pad         int32
 	maxLength   int
 	report      Report
@@ -94,23 +100,26 @@ type Dataset struct {
 type span struct {
 	start, end int
 	targets    int
+	weight     float64 // of all targets
 	prompt     int
 	row        int
+	at         rows.Location
 	wording    string
 }
 
-// Len returns the number of examples.
+// Len returns the number of examples, each counted once.
 func (d *Dataset) Len() int { return len(d.spans) }
 
 // Example returns example i, 0 ≤ i < Len.
 func (d *Dataset) Example(i int) Example {
 	s := d.spans[i]
 	return Example{
-		IDs:    d.ids[s.start:s.end:s.end],
-		Target: d.target[s.start:s.end:s.end],
-		Prompt: s.prompt,
-		Row:    s.row,
-
+		IDs:     d.ids[s.start:s.end:s.end],
+		Target:  d.target[s.start:s.end:s.end],
+		Weights: d.weights[int32(i)],
+		Prompt:  s.prompt,
+		Row:     s.row,
+		At:      s.at,
 		Wording: s.wording,
 	}
 }
@@ -125,43 +134,48 @@ func (d *Dataset) MaxLength() int { return d.maxLength }
 // run compares it to refuse data that has changed.
 func (d *Dataset) Fingerprint() string { return d.fingerprint }
 
-// Open reads and tokenises all rows of c.Paths. Errors name the file and line.
-// It is an error if no row is left, or if more than a tenth of the rows has
-// nothing to learn.
+// Open reads and tokenises all rows of all corpora. Errors name the file and
+// line. It is an error if no row is left, or if more than a tenth of the rows has
+// nothing to learn or no mask.
 func Open(ctx context.Context, c Config) (*Dataset, error) {
-	switch {
-	case len(c.Paths) == 0:
+	if len(c.Corpora) == 0 {
 		return nil, errors.New("no data: name at least one file")
-	case c.MaxLength < 3:
-		return nil, fmt.Errorf("a maximum length of %d tokens: at least 3 are needed, for a prompt, an answer and its end", c.MaxLength)
-	case c.Tokenizer == nil:
-		return nil, errors.New("data needs a tokenizer")
 	}
-	if _, err := c.Columns.form(); err != nil {
-		return nil, err
-	}
-	b := newBuilder(c)
+	d := &Dataset{maxLength: c.MaxLength, weights: make(map[int32][]float32)}
+	b := newBuilder(d)
 	h := sha256.New()
-	for _, path := range c.Paths {
-		f := FileReport{Path: path}
-		err := read(ctx, path, c.Columns, h, func(r *row) error {
-			r.index = b.report.Rows
-			f.Rows++
-			f.Form = r.form.String()
-			b.add(r)
-			return nil
-		})
+	for _, corpus := range c.Corpora {
+		ec := c.EncoderConfig
+		ec.LearnPrompt = ec.LearnPrompt || corpus.LearnPrompt
+		enc, err := NewEncoder(ec)
+		if err != nil {
+			return nil, err
+		}
+		d.pad = enc.pad
+		src, err := corpus.open(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("reading data: %w", err)
 		}
-		if f.Rows == 0 {
-			return nil, fmt.Errorf("reading data: %s has no rows: the file is empty", path)
+		b.begin(corpus, enc)
+		for r, err := range src.All(ctx) {
+			if err != nil {
+				return nil, fmt.Errorf("reading data: %w", err)
+			}
+			if err := b.add(r); err != nil {
+				return nil, err
+			}
 		}
-		b.report.Files = append(b.report.Files, f)
+		if err := b.end(src.Files()); err != nil {
+			return nil, fmt.Errorf("reading data: %w", err)
+		}
+		h.Write([]byte(src.Fingerprint()))
 	}
 	if err := b.finish(); err != nil {
 		return nil, err
 	}
-	b.data.fingerprint = hex.EncodeToString(h.Sum(nil))
-	return b.data, nil
+	if err := d.mix(c.Corpora, c.Seed, b.ends); err != nil {
+		return nil, err
+	}
+	d.fingerprint = hex.EncodeToString(h.Sum(nil))
+	return d, nil
 }

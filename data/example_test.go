@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"gotune/data"
+	"gotune/data/rows"
 )
 
 // Two rows, and what is learned of them in brackets.
@@ -17,18 +18,16 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "sums.jsonl")
-	rows := `{"question": "2+2=", "answer": "4"}` + "\n" + `{"question": "40+2=", "answer": "42"}` + "\n"
-	if err := os.WriteFile(path, []byte(rows), 0o644); err != nil {
+	lines := `{"question": "2+2=", "answer": "4"}` + "\n" + `{"question": "40+2=", "answer": "42"}` + "\n"
+	if err := os.WriteFile(path, []byte(lines), 0o644); err != nil {
 		panic(err)
 	}
 
-	columns, err := data.ParseColumns("prompt=question,completion=answer")
+	columns, err := rows.ParseColumns("prompt=question,completion=answer")
 	if err != nil {
 		panic(err)
 	}
-	d, err := data.Open(context.Background(), data.Config{
-		Paths: []string{path}, Columns: columns, MaxLength: 512, Tokenizer: base,
-	})
+	d, err := data.Open(context.Background(), data.Config{Corpora: []data.Corpus{{Path: path, Columns: columns}}, EncoderConfig: data.EncoderConfig{MaxLength: 512, Tokenizer: base}})
 	if err != nil {
 		panic(err)
 	}
@@ -45,9 +44,7 @@ func Example() {
 
 // An epoch of packed rows: positions restart with each example.
 func ExamplePlan() {
-	d, err := data.Open(context.Background(), data.Config{
-		Paths: []string{"world:chat"}, MaxLength: 1024, Tokenizer: base,
-	})
+	d, err := data.Open(context.Background(), data.Config{Corpora: data.Files("world:chat"), EncoderConfig: data.EncoderConfig{MaxLength: 1024, Tokenizer: base}})
 	if err != nil {
 		panic(err)
 	}
@@ -59,11 +56,11 @@ func ExamplePlan() {
 	var batch data.Batch
 	for step := range min(2, plan.Steps()) {
 		learned := 0
-		for micro := range plan.MicroBatches(step) {
-			plan.Fill(&batch, step, micro)
+		for micro := range plan.Step(step).MicroBatches() {
+			plan.Step(step).Fill(&batch, micro)
 			learned += batch.TargetTokens
 		}
-		fmt.Println(batch.Rows, "rows of", batch.Length, "tokens;", learned == plan.TargetTokens(step))
+		fmt.Println(batch.Rows, "rows of", batch.Length, "tokens;", learned == int(plan.Step(step).Weight()))
 	}
 	// Output:
 	// 4 rows of 1024 tokens; true

@@ -56,7 +56,7 @@ func TestBatchesAreThoseOfTRL(t *testing.T) {
 		}
 		paths = append(paths, write(t, "rows.jsonl", rows.String()))
 	}
-	d, err := data.Open(t.Context(), data.Config{Paths: paths, MaxLength: 1024, Tokenizer: tok})
+	d, err := data.Open(t.Context(), data.Config{Corpora: data.Files(paths...), EncoderConfig: data.EncoderConfig{MaxLength: 1024, Tokenizer: tok}})
 	if err != nil {
 		t.Fatal(err)
 	}

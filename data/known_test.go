@@ -16,7 +16,7 @@ import (
 func TestPaddingWithEOSLeavesEOSATarget(t *testing.T) {
 	path := write(t, "a.jsonl", `{"prompt":"a","completion":"b"}`+"\n"+`{"prompt":"a","completion":"bcdef"}`)
 	for _, tok := range []byteTokenizer{{eos: "<|endoftext|>"}, {eos: "<|endoftext|>", pad: "<|endoftext|>"}} {
-		d, err := data.Open(t.Context(), data.Config{Paths: []string{path}, MaxLength: 64, Tokenizer: tok})
+		d, err := data.Open(t.Context(), data.Config{Corpora: data.Files(path), EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: tok}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestPaddingWithEOSLeavesEOSATarget(t *testing.T) {
 // no prefix of the row's, and a mask by their number is off by one.
 func TestSeamOfPromptAndCompletion(t *testing.T) {
 	path := write(t, "a.jsonl", `{"prompt":"say t","completion":"he end"}`)
-	d, err := data.Open(t.Context(), data.Config{Paths: []string{path}, MaxLength: 64, Tokenizer: merging{base}})
+	d, err := data.Open(t.Context(), data.Config{Corpora: data.Files(path), EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: merging{base}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (m merging) Encode(text string) (ids []int32) {
 // count that the loss is divided by is that of the whole step, so each target
 // has the same weight in whatever micro-batch it lies.
 func TestEveryTargetOfAStepWeighsTheSame(t *testing.T) {
-	path := write(t, "a.jsonl", rows([]int{1, 1, 1, 1}, []int{1, 2, 3, 30}))
+	path := write(t, "a.jsonl", jsonRows([]int{1, 1, 1, 1}, []int{1, 2, 3, 30}))
 	for _, c := range []data.BatchConfig{
 		{BatchSize: 4, AccumulationSteps: 1},
 		{BatchSize: 1, AccumulationSteps: 4},
@@ -85,12 +85,12 @@ func TestEveryTargetOfAStepWeighsTheSame(t *testing.T) {
 		p := b.Plan(0)
 		var batch data.Batch
 		sum := 0
-		for micro := range p.MicroBatches(0) {
-			p.Fill(&batch, 0, micro)
+		for micro := range p.Step(0).MicroBatches() {
+			p.Step(0).Fill(&batch, micro)
 			sum += batch.TargetTokens
 		}
-		if want := 2 + 3 + 4 + 31; p.Steps() != 1 || p.TargetTokens(0) != want || sum != want {
-			t.Errorf("%+v: %d steps, %d targets announced, %d seen, want 1, %d, %[5]d", c, p.Steps(), p.TargetTokens(0), sum, want)
+		if want := 2 + 3 + 4 + 31; p.Steps() != 1 || int(p.Step(0).Weight()) != want || sum != want {
+			t.Errorf("%+v: %d steps, %d targets announced, %d seen, want 1, %d, %[5]d", c, p.Steps(), int(p.Step(0).Weight()), sum, want)
 		}
 	}
 }

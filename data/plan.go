@@ -31,34 +31,44 @@ type Batches struct {
 	rows   [][]int32 // the examples of each row
 }
 
-// Batches lays out the dataset.
+// Batches lays out what an epoch takes of the dataset.
 func (d *Dataset) Batches(c BatchConfig) (*Batches, error) {
-	if c.BatchSize < 1 {
-		return nil, fmt.Errorf("a batch of %d rows: there must be at least one", c.BatchSize)
-	}
-	if c.AccumulationSteps < 1 {
-		return nil, fmt.Errorf("%d accumulation steps: there must be at least one", c.AccumulationSteps)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	b := &Batches{data: d, config: c}
 	if !c.Packing {
-		one := make([]int32, d.Len())
-		b.rows = make([][]int32, d.Len())
-		for i := range one {
-			one[i] = int32(i)
-			b.rows[i] = one[i : i+1 : i+1]
+		b.rows = make([][]int32, len(d.draws))
+		for i := range d.draws {
+			b.rows[i] = d.draws[i : i+1 : i+1]
 		}
 		return b, nil
 	}
-	lengths := make([]int, d.Len())
-	for i, s := range d.spans {
-		lengths[i] = s.end - s.start
+	lengths := make([]int, len(d.draws))
+	for i, e := range d.draws {
+		lengths[i] = d.spans[e].end - d.spans[e].start
 	}
 	b.rows = pack(lengths, d.maxLength)
 	for _, row := range b.rows {
 		slices.Sort(row)
 	}
 	slices.SortFunc(b.rows, func(x, y []int32) int { return int(x[0]) - int(y[0]) })
+	for _, row := range b.rows {
+		for i, draw := range row {
+			row[i] = d.draws[draw]
+		}
+	}
 	return b, nil
+}
+
+func (c BatchConfig) check() error {
+	if c.BatchSize < 1 {
+		return fmt.Errorf("a batch of %d rows: there must be at least one", c.BatchSize)
+	}
+	if c.AccumulationSteps < 1 {
+		return fmt.Errorf("%d accumulation steps: there must be at least one", c.AccumulationSteps)
+	}
+	return nil
 }
 
 // Rows returns the number of rows of an epoch: examples, or packed rows.
@@ -90,74 +100,26 @@ func (b *Batches) Plan(epoch int) *Plan {
 type Plan struct {
 	*Batches
 	order []int32 // of the rows
+	step  Step
 }
 
-// MicroBatches returns the number of micro-batches of a step. Only the last
-// step of an epoch may have fewer than AccumulationSteps.
-func (p *Plan) MicroBatches(step int) int {
-	from, to := p.stepRows(step)
-	return ceil(to-from, p.config.BatchSize)
-}
-
-// TargetTokens returns the number of tokens that all micro-batches of a step
-// learn. The loss of the step is a sum divided by this, so that it does not
-// matter how the step is split.
-func (p *Plan) TargetTokens(step int) int {
-	from, to := p.stepRows(step)
-	n := 0
-	for _, r := range p.order[from:to] {
-		for _, e := range p.rows[r] {
-			n += p.data.spans[e].targets
-		}
-	}
-	return n
-}
-
-// Shape returns the rows and the length of a micro-batch: that of its longest
-// row, rounded up to a multiple of 32 where the maximum length allows it.
-func (p *Plan) Shape(step, micro int) (rows, length int) {
-	from, to := p.microRows(step, micro)
-	for _, r := range p.order[from:to] {
-		n := 0
-		for _, e := range p.rows[r] {
-			n += p.data.spans[e].end - p.data.spans[e].start
-		}
-		length = max(length, n)
-	}
-	return to - from, min(roundUp(length), p.data.maxLength)
-}
-
-// Fill writes a micro-batch of a step into b, both counted from 0.
-func (p *Plan) Fill(b *Batch, step, micro int) {
-	rows, length := p.Shape(step, micro)
-	b.reset(rows, length, p.data.pad)
-	from, to := p.microRows(step, micro)
-	for row, r := range p.order[from:to] {
-		start := 0
-		for _, e := range p.rows[r] {
-			example := p.data.Example(int(e))
-			b.put(example, int(e), row, start)
-			start += len(example.IDs)
-		}
-	}
-}
-
-// stepRows returns the range of order that a step takes.
-func (p *Plan) stepRows(step int) (from, to int) {
+// Step returns a step of the epoch, counted from 0. It is valid until the next
+// call. Only the last step of an epoch may be short.
+func (p *Plan) Step(n int) *Step {
 	size := p.config.BatchSize * p.config.AccumulationSteps
-	if from = step * size; from < 0 || from >= len(p.order) {
-		panic(fmt.Sprintf("data: step %d of %d", step, p.Steps()))
+	from := n * size
+	if n < 0 || from >= len(p.order) {
+		panic(fmt.Sprintf("data: step %d of %d", n, p.Steps()))
 	}
-	return from, min(from+size, len(p.order))
-}
-
-// microRows returns the range of order that a micro-batch takes.
-func (p *Plan) microRows(step, micro int) (from, to int) {
-	first, last := p.stepRows(step)
-	if from = first + micro*p.config.BatchSize; from < first || from >= last {
-		panic(fmt.Sprintf("data: micro-batch %d of %d", micro, p.MicroBatches(step)))
+	s := &p.step
+	s.reset(p.config.BatchSize, p.data.maxLength, p.data.pad)
+	for _, r := range p.order[from:min(from+size, len(p.order))] {
+		s.begin()
+		for _, e := range p.rows[r] {
+			s.add(int(e), p.data.Example(int(e)))
+		}
 	}
-	return from, min(from+p.config.BatchSize, last)
+	return s
 }
 
 func ceil(n, d int) int { return (n + d - 1) / d }

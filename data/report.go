@@ -1,29 +1,27 @@
 package data
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"gotune/data/rows"
 )
 
-// A Location is a line of a file, counted from 1.
-type Location struct {
-	Path string `json:"path"`
-	Line int    `json:"line"`
+// A CorpusReport says what a corpus held and how much of it an epoch takes.
+type CorpusReport struct {
+	Path     string `json:"path"`
+	Rows     int    `json:"rows"`
+	Kept     int    `json:"kept"`
+	Examples int    `json:"examples"`
+	Tokens   int    `json:"tokens"`
+	Taken    int    `json:"taken"` // rows of an epoch; Taken/Kept times the corpus is seen
 }
 
-func (l Location) String() string { return fmt.Sprintf("%s:%d", l.Path, l.Line) }
-
-// A FileReport says what a file held.
-type FileReport struct {
-	Path string `json:"path"`
-	Form string `json:"form"` // text, prompt/completion or messages
-	Rows int    `json:"rows"`
-}
-
-// A Report says what became of the rows: Rows = Kept + Empty + Dropped.
+// A Report says what became of the rows: Rows = Kept + Empty + Dropped +
+// Refused.
 type Report struct {
-	Files []FileReport `json:"files"`
+	Files   []rows.File    `json:"files"`
+	Corpora []CorpusReport `json:"corpora"`
 
 	Rows    int `json:"rows"`
 	Kept    int `json:"kept"`
@@ -31,8 +29,14 @@ type Report struct {
 	Dropped int `json:"dropped"` // longer than the maximum length
 	Cut     int `json:"cut"`     // texts cut into pieces; these are kept
 
-	FirstEmpty   []Location `json:"first_empty,omitempty"` // the first few of them
-	FirstDropped []Location `json:"first_dropped,omitempty"`
+	Refused int `json:"refused"` // it cannot be told what the assistant wrote
+	Seams   int `json:"seams"`   // prompt and completion tokenise differently joined than apart; these are kept
+
+	FirstEmpty   []rows.Location `json:"first_empty,omitempty"` // the first few of them
+	FirstDropped []rows.Location `json:"first_dropped,omitempty"`
+	FirstRefused []rows.Location `json:"first_refused,omitempty"`
+	FirstSeams   []rows.Location `json:"first_seams,omitempty"`
+	WhyRefused   string          `json:"why_refused,omitempty"` // the first of them
 
 	Examples     int     `json:"examples"` // rows kept, each piece of a text counted
 	Tokens       int     `json:"tokens"`
@@ -84,7 +88,7 @@ func lengthsOf(spans []span) Lengths {
 const named = 5
 
 // places lists where rows stand, for a message about all of them.
-func places(first []Location, all int) string {
+func places(first []rows.Location, all int) string {
 	list := make([]string, len(first))
 	for i, l := range first {
 		list[i] = l.String()

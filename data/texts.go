@@ -1,18 +1,22 @@
 package data
 
-import (
-	"context"
-	"io"
-)
+import "context"
 
-// Texts calls yield for every text of some paths, which are those of [Config]:
-// the documents, the prompts and completions, or the contents of messages. A
-// tokenizer is trained on them. An error of yield ends it.
-func Texts(ctx context.Context, paths []string, columns Columns, yield func(text string) error) error {
-	for _, path := range paths {
-		err := read(ctx, path, columns, io.Discard, func(r *row) error {
-			texts := []string{r.text, r.prompt, r.completion}
-			for _, m := range r.messages {
+// Texts calls yield for every text of some corpora: the documents, the prompts
+// and completions, or the contents of messages. A tokenizer is trained on them.
+// An error of yield ends it.
+func Texts(ctx context.Context, corpora []Corpus, yield func(text string) error) error {
+	for _, c := range corpora {
+		src, err := c.open(ctx)
+		if err != nil {
+			return err
+		}
+		for r, err := range src.All(ctx) {
+			if err != nil {
+				return err
+			}
+			texts := []string{r.Text, r.Prompt, r.Completion}
+			for _, m := range r.Conversation.Messages {
 				texts = append(texts, m.Role, m.Content)
 			}
 			for _, t := range texts {
@@ -23,10 +27,6 @@ func Texts(ctx context.Context, paths []string, columns Columns, yield func(text
 					return err
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
 	}
 	return nil

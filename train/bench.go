@@ -50,10 +50,10 @@ type BenchResult struct {
 // madeUp are the batches of a benchmark: one micro-batch of random ids.
 type madeUp struct{ batch data.Batch }
 
-func (m *madeUp) MicroBatches(int) int         { return 1 }
-func (m *madeUp) TargetTokens(int) int         { return m.batch.TargetTokens }
-func (m *madeUp) Shape(int, int) (int, int)    { return m.batch.Rows, m.batch.Length }
-func (m *madeUp) Fill(b *data.Batch, _, _ int) { *b = m.batch }
+func (m *madeUp) MicroBatches() int         { return 1 }
+func (m *madeUp) Weight() float64           { return float64(m.batch.TargetTokens) }
+func (m *madeUp) Shape(int) (int, int)      { return m.batch.Rows, m.batch.Length }
+func (m *madeUp) Fill(b *data.Batch, _ int) { *b = m.batch }
 
 func newMadeUp(c BenchConfig) *madeUp {
 	n := c.Rows * c.Length
@@ -90,7 +90,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	defer team.Close()
 	s := StepperConfig{
 		Model: m, Recompute: c.Recompute, Team: team, Arena: exec.NewArena(team),
-		AdamW: optim.AdamWConfig{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1},
+		Optimizer: optim.Config{Name: "adamw", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1},
 	}
 	if c.Full {
 		s.Parameters = m.Parameters()
@@ -117,7 +117,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 			return r, err
 		}
 		start := time.Now()
-		step, err := stepper.Step(batches, 0, n, 1e-4)
+		step, err := stepper.Step(batches, n, 1e-4)
 		if err != nil {
 			return r, err
 		}

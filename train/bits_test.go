@@ -68,7 +68,7 @@ func TestSplitsAgree(t *testing.T) {
 	const bound = 16 * 0x1p-23
 	first := func(change func(*Recipe)) StepEvent {
 		r := tinyRecipe(t)
-		r.Data = []string{tinyRows(t, 8)}
+		r.Data = Paths(tinyRows(t, 8))
 		r.Shuffle, r.MaxSteps, r.LoRADropout = false, 1, 0
 		change(&r)
 		_, s := runRecipe(t, r)

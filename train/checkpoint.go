@@ -1,16 +1,17 @@
 package train
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/optim"
 )
@@ -26,31 +27,28 @@ const (
 // trainerState is what goes on with a run besides weights and averages. The order
 // of data and every random number follow from the recipe and the step.
 type trainerState struct {
-	Format         int   `json:"format"`
-	Step           int   `json:"step"` // optimizer steps taken
-	OptimizerSteps int   `json:"optimizer_steps"`
-	MetricsBytes   int64 `json:"metrics_bytes"` // length of metrics.jsonl
+	Format         int       `json:"format"`
+	Step           int       `json:"step"`        // optimizer steps taken
+	Stage          int       `json:"stage"`       // from 0
+	StageBegun     int       `json:"stage_begun"` // steps taken before the stage
+	Best           bestState `json:"best"`
+	OptimizerSteps int       `json:"optimizer_steps"` // of the stage
+	MetricsBytes   int64     `json:"metrics_bytes"`   // length of metrics.jsonl
+	BoardBytes     int64     `json:"tensorboard_bytes,omitempty"`
 }
 
 // saveCheckpoint writes a checkpoint aside, brings it to the disk and renames it,
 // so that a checkpoint that can be seen is whole. Older ones beyond the limit are
 // removed afterwards.
-func (j *job) saveCheckpoint(step int) (err error) {
-	dir := j.folder.join(checkpointsName)
-	name := checkpointPrefix + strconv.Itoa(step)
-	aside, final := filepath.Join(dir, unfinished+name), filepath.Join(dir, name)
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("checkpoint after step %d: %w", step, err), os.RemoveAll(aside))
-		}
-	}()
-	if err := os.RemoveAll(aside); err != nil {
-		return err
+func (j *job) saveCheckpoint(step int) error {
+	if err := whole(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
+		return fmt.Errorf("checkpoint after step %d: %w", step, err)
 	}
-	if err := os.Mkdir(aside, 0o755); err != nil {
-		return err
-	}
-	if err := j.saveWeights(aside); err != nil {
+	return j.folder.prune(j.recipe.SaveTotalLimit)
+}
+
+func (j *job) fillCheckpoint(dir string, step int) error {
+	if err := j.saveWeights(dir); err != nil {
 		return err
 	}
 	o := j.stepper.optimizer.State()
@@ -58,33 +56,27 @@ func (j *job) saveCheckpoint(step int) (err error) {
 	for _, t := range o.Tensors {
 		tensors[t.Name] = hf.Tensor{Shape: t.Shape, Data: t.Data}
 	}
-	if err := hf.WriteFile(filepath.Join(aside, optimizerName), tensors, hf.F32); err != nil {
+	if err := hf.WriteFile(filepath.Join(dir, optimizerName), tensors, hf.F32); err != nil {
 		return err
 	}
-	size, err := j.metrics.sync()
-	if err != nil {
+	s := trainerState{
+		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, OptimizerSteps: o.Steps,
+	}
+	var err error
+	if s.MetricsBytes, err = j.metrics.sync(); err != nil {
 		return err
 	}
-	s := trainerState{Format: runFormat, Step: step, OptimizerSteps: o.Steps, MetricsBytes: size}
-	if err := writeJSON(filepath.Join(aside, stateName), s); err != nil {
+	if s.BoardBytes, err = j.board.sync(); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(final); err != nil {
-		return err
-	}
-	if err := os.Rename(aside, final); err != nil {
-		return err
-	}
-	if err := disk.SyncDir(dir); err != nil {
-		return err
-	}
-	return j.folder.prune(j.recipe.SaveTotalLimit)
+	return writeJSON(filepath.Join(dir, stateName), s)
 }
 
 // saveWeights writes what is trained: the adapter, or the whole model.
 func (j *job) saveWeights(dir string) error {
 	if j.adapter != nil {
-		return j.adapter.Save(dir, j.recipe.Model)
+		base, _ := j.folder.start(j.recipe, j.stage.index)
+		return j.adapter.Save(dir, base)
 	}
 	if err := j.model.Save(dir, hf.F32); err != nil {
 		return err
@@ -130,42 +122,42 @@ func (f *folder) prune(keep int) error {
 
 // sweep removes what a killed process left half-written.
 func (f *folder) sweep() error {
-	entries, err := os.ReadDir(f.join(checkpointsName))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
-			if err := os.RemoveAll(f.join(checkpointsName, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	for _, name := range []string{unfinished + adapterName, unfinished + modelName} {
-		if err := os.RemoveAll(f.join(name)); err != nil {
+	for _, dir := range []string{f.path, f.join(checkpointsName), f.join(stagesName)} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ".") {
+				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
 }
 
 // restore goes back to the newest checkpoint; without one the run starts anew.
-func (j *job) restore() error {
+func (j *job) restore(ctx context.Context) error {
 	steps, err := j.folder.checkpoints()
 	if err != nil {
 		return fmt.Errorf("resuming: %w", err)
 	}
 	if len(steps) == 0 {
-		return j.metrics.cut(0)
+		if err := errors.Join(j.metrics.cut(0), j.board.cut(0)); err != nil {
+			return err
+		}
+		return j.enter(ctx, 0)
 	}
 	dir := j.folder.checkpoint(steps[len(steps)-1])
-	if err := j.restoreFrom(dir); err != nil {
+	if err := j.restoreFrom(ctx, dir); err != nil {
 		return fmt.Errorf("resuming from %s: %w", dir, err)
 	}
 	return nil
 }
 
-func (j *job) restoreFrom(dir string) error {
+func (j *job) restoreFrom(ctx context.Context, dir string) error {
 	raw, err := os.ReadFile(filepath.Join(dir, stateName))
 	if err != nil {
 		return err
@@ -174,11 +166,16 @@ func (j *job) restoreFrom(dir string) error {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return fmt.Errorf("%s: %w", stateName, err)
 	}
-	if s.Format != runFormat {
+	switch {
+	case s.Format != runFormat:
 		return fmt.Errorf("%s has format %d, this program knows %d", stateName, s.Format, runFormat)
-	}
-	if s.Step > j.steps {
+	case s.Stage < 0 || s.Stage >= len(j.stages):
+		return fmt.Errorf("%s is of stage %d, the run has only %d", stateName, s.Stage+1, len(j.stages))
+	case s.StageBegun < 0 || s.Step < s.StageBegun || s.Step-s.StageBegun > j.stages[s.Stage].steps:
 		return fmt.Errorf("%s is after step %d, the run has only %d", stateName, s.Step, j.steps)
+	}
+	if err := j.enter(ctx, s.Stage); err != nil {
+		return err
 	}
 	if err := j.restoreWeights(dir); err != nil {
 		return err
@@ -194,8 +191,8 @@ func (j *job) restoreFrom(dir string) error {
 	if err := j.stepper.optimizer.Restore(o); err != nil {
 		return err
 	}
-	j.first = s.Step
-	return j.metrics.cut(s.MetricsBytes)
+	j.begun, j.first, j.best = s.StageBegun, s.Step-s.StageBegun, s.Best
+	return errors.Join(j.metrics.cut(s.MetricsBytes), j.board.cut(s.BoardBytes))
 }
 
 // restoreWeights copies the trained values of a checkpoint into the parameters.

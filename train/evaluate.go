@@ -55,7 +55,7 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		plan.Fill(&e.batch, step, 0)
+		plan.Step(step).Fill(&e.batch, 0)
 		p, err := e.run()
 		if err != nil {
 			return fmt.Errorf("evaluating: %w", err)
@@ -91,7 +91,7 @@ func (e *Evaluator) Compile(d *data.Dataset) error {
 	}
 	plan := batches.Plan(0)
 	for step := range batches.Steps() {
-		if _, err := e.program(plan.Shape(step, 0)); err != nil {
+		if _, err := e.program(plan.Step(step).Shape(0)); err != nil {
 			return err
 		}
 	}

@@ -10,30 +10,44 @@ type Observer interface {
 
 // A Header says what a run is about to do.
 type Header struct {
-	Run             string
-	Model           string
-	Parameters      int // of the model and the adapter
-	Trainable       int
-	Method          string // such as LoRA r=8 or full
-	Data            []string
-	Rows            int // kept
-	Skipped         int // rows with nothing to learn
-	Dropped         int // rows that are too long
-	TargetShare     float64
-	Steps           int
-	FirstStep       int // above 0 where a run goes on
-	Warnings        []string
-	CPULevel        string
-	Threads         int
-	PlannedBytes    int64 // weights, gradients, optimizer and activations
-	EvalRows        int
-	CheckpointEvery int
+	Run          string
+	Model        string
+	Parameters   int // of the model and the adapter
+	Trainable    int
+	Method       string // such as LoRA r=8 or full
+	Data         string
+	Corpora      []Exposure
+	Rows         int // kept
+	Skipped      int // rows with nothing to learn
+	Dropped      int // rows that are too long
+	Refused      int // rows of which it cannot be told what the assistant wrote
+	TargetShare  float64
+	Template     string // of conversations
+	Stage        string // "" in a run of one stage
+	StageIndex   int
+	Stages       int
+	StageSteps   int
+	Steps        int // of the run
+	FirstStep    int // above 0 where a run goes on
+	Warnings     []string
+	CPULevel     string
+	Threads      int
+	PlannedBytes int64 // weights, gradients, optimizer and activations
+	EvalRows     int
+}
+
+// An Exposure says how often a corpus is seen in a stage.
+type Exposure struct {
+	Path  string
+	Rows  int
+	Times float64 // each row on average
 }
 
 // A StepEvent is one optimizer step. Loss is the mean over the step's target
 // tokens, GradNorm the global norm before clipping.
 type StepEvent struct {
 	Event           string  `json:"event"`
+	Stage           string  `json:"stage,omitempty"`
 	Step            int     `json:"step"` // from 1
 	Loss            float64 `json:"loss"`
 	GradNorm        float64 `json:"grad_norm"`
@@ -49,6 +63,9 @@ type Scores struct {
 	ExactMatch *float64 `json:"exact_match"`
 	// UnseenWording is ExactMatch over the rows whose wording is "unseen".
 	UnseenWording *float64 `json:"exact_match_unseen_wording"`
+	// GeneratedMatch is the share of eval_generate questions that greedy generation
+	// answers with the wanted text.
+	GeneratedMatch *float64 `json:"generated_match,omitempty"`
 	// Loss is the mean negative log-likelihood of the target tokens, in nats.
 	Loss *float64 `json:"loss"`
 	// LogProbability is the mean over rows of the log-probability of all target
@@ -72,6 +89,7 @@ type Answer struct {
 type EvalEvent struct {
 	Event string `json:"event"`
 	When  string `json:"when"`
+	Stage string `json:"stage,omitempty"`
 	Step  int    `json:"step"`
 	Scores
 	Answers []Answer `json:"answers,omitempty"`

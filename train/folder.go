@@ -40,6 +40,8 @@ const (
 	adapterName     = "adapter"
 	modelName       = "model"
 	lockName        = "run.lock"
+	boardName       = "tensorboard"
+	templateName    = "chat_template.jinja"
 )
 
 // runRecord is run.json: what a resumed run must find unchanged, and how far the
@@ -54,6 +56,23 @@ type runRecord struct {
 	HeldOut    string `json:"held_out_sha256"` // of eval_data and retain_data
 	Recipe     string `json:"recipe_sha256"`
 	Steps      int    `json:"steps"`
+}
+
+// sameAs names the first thing that is not as it was when the run began. A run
+// that was killed before it wrote its record has nothing to compare.
+func (r runRecord) sameAs(was runRecord) error {
+	if was.Format == 0 {
+		return nil
+	}
+	for _, c := range []struct{ what, was, is string }{
+		{"model or adapter", was.Model, r.Model}, {"tokenizer", was.Tokenizer, r.Tokenizer}, {"data", was.Data, r.Data},
+		{"held-out data", was.HeldOut, r.HeldOut}, {"recipe", was.Recipe, r.Recipe},
+	} {
+		if c.was != c.is {
+			return fmt.Errorf("the %s is not what the run began with (SHA-256 %.12s…, was %.12s…)", c.what, c.is, c.was)
+		}
+	}
+	return nil
 }
 
 type environment struct {
@@ -78,7 +97,7 @@ func (f *folder) join(names ...string) string {
 
 // newFolder makes the run folder, takes its lock, and writes recipe and
 // environment.
-func newFolder(r Recipe, now time.Time) (*folder, error) {
+func newFolder(r Recipe, template string, now time.Time) (*folder, error) {
 	path, err := makeFolder(r.Output, now)
 	if err != nil {
 		return nil, err
@@ -92,6 +111,9 @@ func newFolder(r Recipe, now time.Time) (*folder, error) {
 	if err == nil {
 		// Before the recipe, which makes the folder one that can be gone on with.
 		err = os.Mkdir(f.join(checkpointsName), 0o755)
+	}
+	if err == nil && template != "" {
+		err = disk.WriteBytes(f.join(templateName), []byte(template))
 	}
 	if err == nil {
 		err = disk.WriteBytes(f.join(recipeName), raw)
@@ -141,37 +163,47 @@ func makeFolder(output string, now time.Time) (string, error) {
 
 // openFolder takes the lock of an existing run and reads its record and recipe.
 func openFolder(path string) (*folder, runRecord, Recipe, error) {
-	var record runRecord
-	r := DefaultRecipe()
-	raw, err := os.ReadFile(filepath.Join(path, recipeName))
-	if err != nil {
-		return nil, record, r, fmt.Errorf("%s is no run folder: %w", path, err)
+	f := &folder{path: path}
+	if _, err := os.Stat(f.join(recipeName)); err != nil {
+		return nil, runRecord{}, Recipe{}, fmt.Errorf("%s is no run folder: %w", path, err)
 	}
-	if err := r.Parse(filepath.Join(path, recipeName), raw); err != nil {
-		return nil, record, r, err
+	var err error
+	if f.lock, err = lockFile(f.join(lockName)); err != nil {
+		return nil, runRecord{}, Recipe{}, err
 	}
-	lock, err := lockFile(filepath.Join(path, lockName))
-	if err != nil {
-		return nil, record, r, err
-	}
-	f := &folder{path: path, lock: lock}
-	raw, err = os.ReadFile(f.join(runName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return f, record, r, nil // killed before the model was loaded
-	}
-	if err == nil {
-		err = json.Unmarshal(raw, &record)
-	}
-	if err == nil && record.Format != runFormat {
-		err = fmt.Errorf("the run has format %d, this program knows %d", record.Format, runFormat)
-	}
-	if err == nil && record.Arithmetic != Arithmetic() {
-		err = fmt.Errorf("the run was computed by the arithmetic %q, this program has %q: its bits would differ", record.Arithmetic, Arithmetic())
+	r, record, err := f.read()
+	if err == nil && record.Format != 0 && record.Arithmetic != Arithmetic() {
+		err = fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, Arithmetic())
 	}
 	if err != nil {
-		return nil, record, r, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, runName), err), f.close())
+		return nil, record, r, errors.Join(err, f.close())
 	}
 	return f, record, r, nil
+}
+
+// read reads the record of a run, which is empty if it was killed before it wrote
+// one, and its recipe. The format is judged first: a recipe of another format may
+// have keys that this program does not know.
+func (f *folder) read() (Recipe, runRecord, error) {
+	var record runRecord
+	r := DefaultRecipe()
+	raw, err := os.ReadFile(f.join(runName))
+	if err == nil {
+		err = json.Unmarshal(raw, &record)
+		if err == nil && record.Format != runFormat {
+			err = fmt.Errorf("the run has format %d, this program knows %d", record.Format, runFormat)
+		}
+		if err != nil {
+			return r, record, fmt.Errorf("%s: %w", f.join(runName), err)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return r, record, err
+	}
+	raw, err = os.ReadFile(f.join(recipeName))
+	if err != nil {
+		return r, record, fmt.Errorf("%s is no run folder: %w", f.path, err)
+	}
+	return r, record, r.Parse(f.join(recipeName), raw)
 }
 
 func (f *folder) close() error {

@@ -11,10 +11,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"strconv"
 
 	"gotune/data"
+	"gotune/data/chat"
+	"gotune/internal/rng"
 	"gotune/model"
 	"gotune/model/base"
 	"gotune/schedule"
@@ -43,12 +44,26 @@ type inputs struct {
 	source    fs.FS // of the model; nil if it is made anew
 	config    model.Config
 	tokenizer *tokenizer.Tokenizer
-	data      *data.Dataset
+	template  *chat.Template
+	stages    []*stage
 	eval      *data.Dataset // nil without
 	retain    *data.Dataset // nil without
-	batches   *data.Batches
-	schedule  *schedule.Schedule
-	steps     int // of the whole run
+	steps     int           // of the whole run
+}
+
+// A stage is what a stage of the recipe trains on.
+type stage struct {
+	recipe   Recipe // of this stage alone
+	index    int
+	length   int // of the longest row
+	data     *data.Dataset
+	batches  *data.Batches
+	schedule *schedule.Schedule
+	planned  int // steps of the stages before, if none stops early
+	steps    int
+
+	epoch int // of plan
+	plan  *data.Plan
 }
 
 // read reads and checks the inputs of a recipe.
@@ -60,61 +75,150 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if err := in.openModel(ctx, r); err != nil {
 		return nil, err
 	}
-	length := in.config.MaxPositions
-	if r.MaxLength > length {
-		return nil, usagef("max_length is %d, but the model has positions for %d tokens (max_position_embeddings)", r.MaxLength, length)
+	var err error
+	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
+		return nil, fmt.Errorf("chat_template: %w", err)
 	}
-	length = min(length, 1024)
+	for i, one := range r.plan() {
+		s := &stage{recipe: one, index: i, planned: in.steps, epoch: -1}
+		if s.length, err = in.length(one); err != nil {
+			return nil, err
+		}
+		if err := in.openStage(ctx, s); err != nil {
+			return nil, err
+		}
+		in.stages = append(in.stages, s)
+		in.steps += s.steps
+	}
+	for _, s := range in.stages {
+		steps := s.steps
+		if r.ScheduleSpan == "run" {
+			steps = in.steps
+		}
+		if s.schedule, err = s.recipe.schedule(steps, s.batches.Steps()); err != nil {
+			return nil, usage{err}
+		}
+	}
+	return in, in.openHeldOut(ctx, r)
+}
+
+// length returns the largest number of tokens of a row.
+func (in *inputs) length(r Recipe) (int, error) {
+	if r.MaxLength > in.config.MaxPositions {
+		return 0, usagef("max_length is %d, but the model has positions for %d tokens (max_position_embeddings)", r.MaxLength, in.config.MaxPositions)
+	}
 	if r.MaxLength > 0 {
-		length = r.MaxLength
+		return r.MaxLength, nil
 	}
-	open := func(what string, paths []string, columns string, learnPrompt bool) (*data.Dataset, error) {
-		if len(paths) == 0 {
+	return min(in.config.MaxPositions, 1024), nil
+}
+
+func (in *inputs) encoder(length int) data.EncoderConfig {
+	return data.EncoderConfig{Tokenizer: in.tokenizer, Template: in.template, MaxLength: length}
+}
+
+// openStage reads the data of a stage and counts its steps.
+func (in *inputs) openStage(ctx context.Context, s *stage) error {
+	r := s.recipe
+	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, r.learnsPrompts())
+	if err != nil {
+		return err
+	}
+	if r.Replay > 0 {
+		if len(in.stages) == 0 {
+			return usagef("replay mixes in the data of earlier stages, and there is none before the first")
+		}
+		for _, before := range in.stages {
+			old, err := before.recipe.Data.Corpora(before.recipe.Columns, before.recipe.DataFormat, before.recipe.learnsPrompts())
+			if err != nil {
+				return err
+			}
+			for _, c := range old {
+				c.Rows, c.Repeat, c.Weight, c.Replay = 0, 0, 0, r.Replay
+				corpora = append(corpora, c)
+			}
+		}
+	}
+	encoder := in.encoder(s.length)
+	encoder.LastTurn = r.MaskHistory
+	seed := s.seed()
+	if s.data, err = data.Open(ctx, data.Config{Corpora: corpora, Seed: seed, EncoderConfig: encoder}); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if s.batches, err = s.data.Batches(data.BatchConfig{
+		BatchSize: r.BatchSize, AccumulationSteps: r.GradientAccumulationSteps, Packing: r.Packing, Shuffle: r.Shuffle, Seed: seed,
+	}); err != nil {
+		return err
+	}
+	s.steps = r.MaxSteps
+	if s.steps == 0 {
+		s.steps = max(1, wholeSteps(r.Epochs*float64(s.batches.Steps())))
+	}
+	return nil
+}
+
+// wholeSteps rounds up, but for what is above a whole number by rounding alone.
+func wholeSteps(x float64) int {
+	if near := math.Round(x); math.Abs(x-near) <= 1e-9*x {
+		return int(near)
+	}
+	return int(math.Ceil(x))
+}
+
+// seed names the random numbers of a stage.
+func (s *stage) seed() uint64 {
+	if s.index == 0 {
+		return s.recipe.Seed
+	}
+	return rng.Key(s.recipe.Seed, "stage", strconv.Itoa(s.index))
+}
+
+// step returns the data of a step of the stage.
+func (s *stage) step(n int) *data.Step {
+	epoch := s.batches.Steps()
+	if s.epoch != n/epoch {
+		s.epoch = n / epoch
+		s.plan = s.batches.Plan(s.epoch)
+	}
+	return s.plan.Step(n % epoch)
+}
+
+// rate returns the learning rate of a step of the stage.
+func (s *stage) rate(n int) float64 {
+	if s.recipe.ScheduleSpan == "run" {
+		n += s.planned
+	}
+	return s.schedule.Rate(n)
+}
+
+// openHeldOut reads the data that is evaluated. Prompts count only where every
+// stage learns them.
+func (in *inputs) openHeldOut(ctx context.Context, r Recipe) error {
+	learnPrompt, length := true, 0
+	for _, s := range in.stages {
+		learnPrompt = learnPrompt && s.recipe.learnsPrompts()
+		length = max(length, s.length)
+	}
+	open := func(key string, list Datasets, learnPrompt bool) (*data.Dataset, error) {
+		if len(list) == 0 {
 			return nil, nil
 		}
-		c, err := data.ParseColumns(columns)
+		corpora, err := list.Corpora(r.Columns, r.DataFormat, learnPrompt)
 		if err != nil {
-			return nil, fmt.Errorf("columns: %w", err)
+			return nil, err
 		}
-		d, err := data.Open(ctx, data.Config{Paths: paths, Columns: c, MaxLength: length, LearnPrompt: learnPrompt, Tokenizer: in.tokenizer})
+		d, err := data.Open(ctx, data.Config{Corpora: corpora, EncoderConfig: in.encoder(length)})
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 		return d, nil
 	}
-	learnPrompt := objectives[r.Objective].learnPrompt
 	var err error
-	if in.data, err = open("data", r.Data, r.Columns, learnPrompt); err != nil {
-		return nil, err
+	if in.eval, err = open("eval_data", r.EvalData, learnPrompt); err != nil {
+		return err
 	}
-	if in.eval, err = open("eval_data", r.EvalData, r.evalColumns(), learnPrompt); err != nil {
-		return nil, err
-	}
-	if in.retain, err = open("retain_data", r.RetainData, "", true); err != nil {
-		return nil, err
-	}
-	if in.batches, err = in.data.Batches(data.BatchConfig{
-		BatchSize: r.BatchSize, AccumulationSteps: r.GradientAccumulationSteps, Packing: r.Packing, Shuffle: r.Shuffle, Seed: r.Seed,
-	}); err != nil {
-		return nil, err
-	}
-	in.steps = r.MaxSteps
-	if in.steps == 0 {
-		in.steps = max(1, int(math.Ceil(r.Epochs*float64(in.batches.Steps()))))
-	}
-	if in.schedule, err = r.schedule(in.steps); err != nil {
-		return nil, usage{err}
-	}
-	return in, nil
-}
-
-// evalColumns are the columns of the evaluation data: those of the data, unless
-// it comes from the toy world.
-func (r Recipe) evalColumns() string {
-	if slices.ContainsFunc(r.EvalData, func(path string) bool { return strings.HasPrefix(path, "world:") }) {
-		return ""
-	}
-	return r.Columns
+	in.retain, err = open("retain_data", r.RetainData, true)
+	return err
 }
 
 func (in *inputs) openModel(ctx context.Context, r Recipe) error {
@@ -154,9 +258,9 @@ func (in *inputs) newModel(ctx context.Context, r Recipe) error {
 
 // trainTokenizer makes a tokenizer of the data's texts.
 func trainTokenizer(ctx context.Context, r Recipe, size int) (*tokenizer.Tokenizer, error) {
-	columns, err := data.ParseColumns(r.Columns)
+	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, true)
 	if err != nil {
-		return nil, fmt.Errorf("columns: %w", err)
+		return nil, err
 	}
 	c := tokenizer.TrainConfig{VocabSize: size, SpecialTokens: r.SpecialTokens}
 	for _, s := range r.SpecialTokens {
@@ -170,7 +274,7 @@ func trainTokenizer(ctx context.Context, r Recipe, size int) (*tokenizer.Tokeniz
 	var broken error
 	t, err := tokenizer.Train(ctx, func(yield func(string) bool) {
 		stop := errors.New("enough")
-		err := data.Texts(ctx, r.Data, columns, func(text string) error {
+		err := data.Texts(ctx, corpora, func(text string) error {
 			if !yield(text) {
 				return stop
 			}

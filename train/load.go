@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"gotune/data"
@@ -17,37 +19,20 @@ import (
 	"gotune/optim"
 )
 
-// load brings model, adapter, optimizer and programs into memory, checks the
-// space on the disk and writes run.json.
-func (j *job) load(ctx context.Context) error {
-	r := j.recipe
+// open makes what all stages share, and the record of what the run starts from.
+func (j *job) open() error {
 	var err error
 	if j.metrics, err = openMetrics(j.folder.join(metricsName)); err != nil {
 		return err
 	}
-	j.team = kernel.NewTeam(r.threads())
+	if j.recipe.TensorBoard {
+		if j.board, err = openBoard(j.folder.join(boardName)); err != nil {
+			return err
+		}
+	}
+	j.team = kernel.NewTeam(j.recipe.threads())
 	j.arena = exec.NewArena(j.team)
-	if err := j.loadModel(ctx); err != nil {
-		return err
-	}
-	c := StepperConfig{
-		Model: j.model, Parameters: j.parameters(), Recompute: r.GradientCheckpointing == "blocks",
-		Seed: DropoutSeed(r.Seed), Team: j.team, Arena: j.arena,
-		AdamW: optim.AdamWConfig{
-			Beta1: r.AdamBeta1, Beta2: r.AdamBeta2, Epsilon: r.AdamEpsilon, WeightDecay: r.WeightDecay, MaxGradNorm: r.MaxGradNorm,
-		},
-	}
-	if j.adapter != nil {
-		c.Project = j.adapter.Project
-	}
-	if j.stepper, err = NewStepper(c); err != nil {
-		return err
-	}
-	j.evaluator = NewEvaluator(j.model, c.Project, j.arena)
-	if err := j.checkSpace(); err != nil {
-		return err
-	}
-	hash, err := j.modelHash(r)
+	hash, err := j.modelHash(j.recipe)
 	if err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
@@ -57,10 +42,19 @@ func (j *job) load(ctx context.Context) error {
 	}
 	j.record = runRecord{
 		Format: runFormat, Status: statusRunning, Arithmetic: Arithmetic(), Model: hash,
-		Tokenizer: j.tokenizer.SHA256(), Data: j.data.Fingerprint(), HeldOut: j.heldOutHash(),
+		Tokenizer: j.tokenizer.SHA256(), Data: j.dataHash(), HeldOut: j.heldOutHash(),
 		Recipe: hex.EncodeToString(recipe.Sum(nil)), Steps: j.steps,
 	}
 	return nil
+}
+
+// dataHash names the data of all stages.
+func (in *inputs) dataHash() string {
+	var names []string
+	for _, s := range in.stages {
+		names = append(names, s.data.Fingerprint())
+	}
+	return strings.Join(names, " ")
 }
 
 // heldOutHash names the data that is evaluated on.
@@ -74,34 +68,80 @@ func (in *inputs) heldOutHash() string {
 	return strings.Join(names, " ")
 }
 
+// enter brings the model, the adapter, the optimizer and the programs of a stage
+// into memory, as they are before its first step, and checks the space on the
+// disk.
+func (j *job) enter(ctx context.Context, index int) error {
+	j.stage, j.first, j.best, j.watch = j.stages[index], 0, bestState{}, watch{}
+	if err := j.loadModel(ctx); err != nil {
+		return err
+	}
+	r := j.stage.recipe
+	parameters, err := j.parameters()
+	if err != nil {
+		return err
+	}
+	c := StepperConfig{
+		Model: j.model, Parameters: parameters, Recompute: r.GradientCheckpointing == "blocks", Noise: r.NEFTuneNoiseAlpha,
+		Seed: DropoutSeed(r.Seed), Team: j.team, Arena: j.arena, Optimizer: r.optimizer(j.model.Config.Layers),
+	}
+	if j.adapter != nil {
+		c.Project = j.adapter.Project
+	}
+	if j.stepper, err = NewStepper(c); err != nil {
+		return err
+	}
+	j.evaluator = NewEvaluator(j.model, c.Project, j.arena)
+	return j.checkSpace()
+}
+
 func (j *job) loadModel(ctx context.Context) error {
-	r := j.recipe
+	r := j.stage.recipe
+	name, adapter := j.folder.start(j.recipe, j.stage.index)
+	source := j.source
 	var err error
-	if j.source == nil {
+	if name != r.Model {
+		source = os.DirFS(name)
+	}
+	if source == nil {
 		j.model, err = model.New(j.config, r.Seed)
 	} else {
-		j.model, err = model.Load(ctx, j.source, r.Model)
+		j.model, err = model.Load(ctx, source, name)
 	}
 	if err != nil {
 		return err
 	}
+	j.adapter = nil
 	switch {
 	case r.Full || r.Pretraining():
-	case r.Adapter != "":
-		j.adapter, err = lora.Load(os.DirFS(r.Adapter), r.Adapter, j.model)
+	case adapter != "":
+		j.adapter, err = lora.Load(os.DirFS(adapter), adapter, j.model)
 	default:
-		if j.adapter, err = lora.New(r.lora(), j.model, r.Seed); err != nil {
+		if j.adapter, err = lora.New(r.loraFor(j.model), j.model, j.stage.seed()); err != nil {
 			err = usage{err}
 		}
 	}
 	return err
 }
 
-func (j *job) parameters() []model.Parameter {
+// parameters lists what the stage trains.
+func (j *job) parameters() ([]model.Parameter, error) {
 	if j.adapter != nil {
-		return j.adapter.Parameters()
+		return j.adapter.Parameters(), nil
 	}
-	return j.model.Parameters()
+	all := j.model.Parameters()
+	last := j.stage.recipe.LastLayers
+	if last == 0 {
+		return all, nil
+	}
+	layers := j.model.Config.Layers
+	if last > layers {
+		return nil, usagef("last_layers is %d, but the model has only %d layers", last, layers)
+	}
+	return slices.DeleteFunc(all, func(p model.Parameter) bool {
+		layer, ok := optim.Layer(p.Name)
+		return !ok || layer < layers-last
+	}), nil
 }
 
 // trainable returns the number of trained values.
@@ -132,6 +172,10 @@ func (j *job) close() error {
 	if j.metrics != nil {
 		err = j.metrics.close()
 		j.metrics = nil
+	}
+	if j.board != nil {
+		err = errors.Join(err, j.board.close())
+		j.board = nil
 	}
 	if j.team != nil {
 		j.team.Close()

@@ -4,40 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
-	"gotune/data"
-	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
 )
 
-// loop takes the optimizer steps.
+// loop takes the optimizer steps of the stage.
 func (j *job) loop(ctx context.Context) error {
-	epoch := j.batches.Steps()
-	var plan *data.Plan
-	for s := j.first; s < j.steps; s++ {
-		if plan == nil || s%epoch == 0 {
-			plan = j.batches.Plan(s / epoch)
-		}
+	s := j.stage
+	for j.first < s.steps && !j.best.Stopped {
+		n := j.begun + j.first
+		batch := s.step(j.first)
 		start := time.Now()
-		rate := j.schedule.Rate(s)
-		r, err := j.stepper.Step(plan, s%epoch, s, rate)
+		rate := s.rate(j.first)
+		r, err := j.stepper.Step(batch, n, rate)
+		if err == nil {
+			err = j.watch.look(r.Norm)
+		}
 		if err != nil {
-			return fmt.Errorf("step %d: %w. %s", s+1, err, j.advice())
+			return j.explain(n, batch, err)
 		}
 		took := time.Since(start).Seconds()
 		j.seconds += took
+		j.first++
 		e := StepEvent{
-			Event: "step", Step: s + 1, Loss: r.Loss, GradNorm: r.Norm, LearningRate: rate,
+			Event: "step", Stage: s.recipe.Name, Step: n + 1, Loss: r.Loss, GradNorm: r.Norm, LearningRate: rate,
 			TargetTokens: r.TargetTokens, TokensPerSecond: float64(r.Tokens) / took,
 		}
-		if err := j.metrics.step(e); err != nil {
+		if err := errors.Join(j.metrics.step(e), j.board.step(e)); err != nil {
 			return err
 		}
 		j.observer.Step(e)
-		if err := j.afterStep(ctx, s+1); err != nil {
+		if err := j.afterStep(ctx); err != nil {
 			return err
 		}
 	}
@@ -45,79 +44,62 @@ func (j *job) loop(ctx context.Context) error {
 }
 
 // afterStep saves and evaluates where it is due, and stops where it is asked to.
-func (j *job) afterStep(ctx context.Context, done int) error {
-	r := j.recipe
+func (j *job) afterStep(ctx context.Context) error {
+	r, s := j.recipe, j.stage
+	done, last := j.begun+j.first, j.first == s.steps
 	every := r.EvalSteps
 	if every == 0 {
 		every = max(1, j.steps/5)
 	}
-	if r.Eval && j.eval != nil && done%every == 0 && done < j.steps && ctx.Err() == nil {
-		if _, err := j.evaluate(ctx, "during", done, false); err != nil && ctx.Err() == nil {
+	due := done%every == 0 && !(last && j.lastStage()) || last && (!j.lastStage() || r.LoadBestModelAtEnd)
+	if r.Eval && j.eval != nil && due && ctx.Err() == nil {
+		e, err := j.evaluate(ctx, "during", done, false)
+		if err == nil {
+			err = j.judge(e)
+		}
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
 	stop := ctx.Err() != nil
 	// The last step too: what follows it may be interrupted.
-	if stop || done == j.steps || r.SaveSteps > 0 && done%r.SaveSteps == 0 {
+	if stop || last || j.best.Stopped || r.SaveSteps > 0 && done%r.SaveSteps == 0 {
 		if err := j.saveCheckpoint(done); err != nil {
 			return err
 		}
 	}
-	if stop && done < j.steps {
+	if stop && !(last && j.lastStage()) {
 		return ErrInterrupted
 	}
 	return nil
 }
 
-// advice says what to do after a step that went wrong.
-func (j *job) advice() string {
-	text := "Lower learning_rate, or raise warmup_steps"
-	if steps, err := j.folder.checkpoints(); err == nil && len(steps) > 0 {
-		text += fmt.Sprintf("; the last good state is %s", j.folder.checkpoint(steps[len(steps)-1]))
-	}
-	return text
-}
-
 // saveResult writes the adapter or the model beside the checkpoints, whole or
 // not at all.
 func (j *job) saveResult() error {
-	name := adapterName
-	if j.adapter == nil {
-		name = modelName
-	}
 	if j.recipe.Pretraining() {
 		j.redrawUnseen()
 	}
-	aside, final := j.folder.join(unfinished+name), j.folder.join(name)
-	if err := os.RemoveAll(aside); err != nil {
-		return err
-	}
-	var err error
-	if j.adapter != nil {
-		err = j.adapter.Save(aside, j.recipe.Model)
-	} else {
-		var d hf.DType
-		if d, err = hf.ParseDType(j.recipe.SaveDType); err == nil {
-			err = errors.Join(j.model.Save(aside, d), j.tokenizer.Save(aside))
+	return whole(j.folder.result(j.recipe), func(dir string) error {
+		if j.adapter != nil {
+			base, _ := j.folder.start(j.recipe, j.stage.index)
+			return j.adapter.Save(dir, base)
 		}
-	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(aside))
-	}
-	if err := os.RemoveAll(final); err != nil {
-		return err
-	}
-	if err := os.Rename(aside, final); err != nil {
-		return err
-	}
-	return disk.SyncDir(j.folder.path)
+		d, err := hf.ParseDType(j.recipe.SaveDType)
+		if err != nil {
+			return err
+		}
+		return errors.Join(j.model.Save(dir, d), j.tokenizer.Save(dir))
+	})
 }
 
-func (j *job) resultPath() string {
-	if j.recipe.Full || j.recipe.Pretraining() {
-		return j.folder.join(modelName)
+// result is the folder of what a run ends with.
+func (f *folder) result(r Recipe) string {
+	plan := r.plan()
+	if last := plan[len(plan)-1]; last.Full || last.Pretraining() {
+		return f.join(modelName)
 	}
-	return j.folder.join(adapterName)
+	return f.join(adapterName)
 }
 
 // announce compiles the largest programs, so that the memory is known, and tells
@@ -132,12 +114,14 @@ func (j *job) announce() error {
 			return err
 		}
 	}
-	r, report := j.recipe, j.data.Report()
+	s := j.stage
+	r, report := s.recipe, s.data.Report()
 	h := Header{
 		Run: j.folder.path, Model: r.Model, Parameters: j.model.Count(), Trainable: j.trainable(), Method: "full",
-		Data: r.Data, Rows: report.Kept, Skipped: report.Empty, Dropped: report.Dropped, TargetShare: report.TargetShare(),
-		Steps: j.steps, FirstStep: j.first, Warnings: report.Warnings, CPULevel: kernel.Active().String(), Threads: r.threads(),
-		CheckpointEvery: r.SaveSteps,
+		Data: r.Data.String(), Corpora: s.exposures(), Rows: report.Kept, Skipped: report.Empty, Dropped: report.Dropped, Refused: report.Refused,
+		TargetShare: report.TargetShare(), Template: j.template.Name(),
+		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
+		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: report.Warnings, CPULevel: kernel.Active().String(), Threads: r.threads(),
 	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
@@ -149,19 +133,35 @@ func (j *job) announce() error {
 	if j.eval != nil {
 		h.EvalRows = j.eval.Len()
 	}
-	// Values, gradients and AdamW's two averages of what is trained.
+	// Values, gradients and the optimizer's averages of what is trained.
 	h.PlannedBytes = int64(h.Parameters)*4 + int64(h.Trainable)*12 + j.arena.Bytes()
 	j.observer.Start(h)
 	return nil
 }
 
-// largest returns the shape of the run's largest micro-batch.
+// exposures says how often each corpus is seen in the stage.
+func (s *stage) exposures() []Exposure {
+	epochs := float64(s.steps) / float64(s.batches.Steps())
+	var all []Exposure
+	for _, c := range s.data.Report().Corpora {
+		e := Exposure{Path: c.Path, Rows: c.Kept}
+		if c.Kept > 0 {
+			e.Times = epochs * float64(c.Taken) / float64(c.Kept)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// largest returns the shape of the stage's largest micro-batch.
 func (j *job) largest() (rows, length int) {
-	for e := 0; e*j.batches.Steps() < j.steps && e < 2; e++ {
-		plan := j.batches.Plan(e)
-		for s := range min(j.batches.Steps(), j.steps-e*j.batches.Steps()) {
-			for m := range plan.MicroBatches(s) {
-				if r, l := plan.Shape(s, m); r*l > rows*length {
+	epoch := j.stage.batches.Steps()
+	for e := 0; e*epoch < j.stage.steps && e < 2; e++ {
+		plan := j.stage.batches.Plan(e)
+		for n := range min(epoch, j.stage.steps-e*epoch) {
+			step := plan.Step(n)
+			for m := range step.MicroBatches() {
+				if r, l := step.Shape(m); r*l > rows*length {
 					rows, length = r, l
 				}
 			}

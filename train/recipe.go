@@ -6,106 +6,146 @@ package train
 
 import (
 	"fmt"
-	"math"
 	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
-	"gotune/data"
 	"gotune/lora"
+	"gotune/model"
+	"gotune/optim"
 	"gotune/schedule"
 )
 
 // A Recipe says everything about a run. Each field is a key of the YAML file and
 // a flag of the commands named in the tag "of"; "help" and "default" are shown.
 // Keys are in the spelling of transformers, TRL and PEFT.
+//
+// A recipe without stages is one stage, whose keys stand beside the others. With
+// stages these keys are the defaults of every stage.
 type Recipe struct {
-	Model   string   `yaml:"model" of:"train" help:"folder of the model to tune; base is the embedded one" default:"base"`
-	Adapter string   `yaml:"adapter,omitempty" of:"train" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
-	Data    []string `yaml:"data" of:"train,pretrain" help:"training data: .jsonl or .txt files, or corpora of the toy world such as world:chat"`
-	Columns string   `yaml:"columns,omitempty" of:"train,pretrain" help:"which columns to read, such as prompt=question,completion=answer"`
+	Model   string `yaml:"model" of:"train" help:"folder of the model to tune; base is the embedded one" default:"base"`
+	Adapter string `yaml:"adapter,omitempty" of:"train" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
 
 	Shape         string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
 	Tokenizer     string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
 	SpecialTokens []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
-	SaveDType     string   `yaml:"save_dtype,omitempty" of:"pretrain" help:"how the result's weights are stored: float32 or bfloat16" default:"float32"`
+	SaveDType     string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
+	ChatTemplate  string   `yaml:"chat_template,omitempty" of:"train,pretrain" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
 
-	EvalData   []string `yaml:"eval_data,omitempty" of:"train,pretrain" help:"held-out data that is evaluated before, on the way and after"`
-	RetainData []string `yaml:"retain_data,omitempty" of:"train" help:"text whose loss before and after shows what was forgotten"`
+	EvalData   Datasets `yaml:"eval_data,omitempty" of:"train,pretrain" help:"held-out data that is evaluated before, on the way and after"`
+	RetainData Datasets `yaml:"retain_data,omitempty" of:"train" help:"text whose loss before and after shows what was forgotten"`
 	Output     string   `yaml:"output,omitempty" of:"train,pretrain" help:"run folder; runs/<date>-<n> if not given"`
-	Objective  string   `yaml:"objective" of:"train" help:"sft learns completions and assistant turns, cpt every token" default:"sft"`
+	Allow      []string `yaml:"allow,omitempty" of:"train,pretrain" help:"go on in spite of a finding about the data, by its name, such as no-eos"`
 
-	Full        bool     `yaml:"full" of:"train" help:"train all weights instead of an adapter"`
-	LoRARank    int      `yaml:"lora_rank" of:"train" help:"rank of the adapter" default:"8"`
-	LoRAAlpha   float64  `yaml:"lora_alpha" of:"train" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
-	LoRADropout float64  `yaml:"lora_dropout" of:"train" help:"dropout before the adapter" default:"0"`
-	LoRATargets []string `yaml:"lora_targets" of:"train" help:"layers that are adapted" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
-
-	Epochs                    float64 `yaml:"epochs" of:"train,pretrain" help:"passes over the data" default:"3"`
-	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0"`
-	BatchSize                 int     `yaml:"batch_size" of:"train,pretrain" help:"rows of a micro-batch" default:"8"`
-	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" of:"train,pretrain" help:"micro-batches of an optimizer step" default:"1"`
-	MaxLength                 int     `yaml:"max_length" of:"train,pretrain" help:"longest row in tokens; 0 is the model's context, at most 1024" default:"0"`
-	Packing                   bool    `yaml:"packing" of:"train,pretrain" help:"put several rows into one, kept apart"`
-	Shuffle                   bool    `yaml:"shuffle" of:"train,pretrain" help:"draw a new order of rows for each epoch" default:"true"`
-
-	LearningRate float64 `yaml:"learning_rate" of:"train,pretrain" help:"peak learning rate" default:"0.0002"`
-	Schedule     string  `yaml:"schedule" of:"train,pretrain" help:"curve of the learning rate: constant, linear or cosine" default:"cosine"`
-	WarmupSteps  int     `yaml:"warmup_steps" of:"train,pretrain" help:"steps from 0 to the peak" default:"0"`
-	WarmupRatio  float64 `yaml:"warmup_ratio" of:"train,pretrain" help:"the same as a share of all steps" default:"0.03"`
-	MinLRRatio   float64 `yaml:"min_lr_ratio" of:"train,pretrain" help:"floor of the learning rate as a share of the peak" default:"0.1"`
-	WeightDecay  float64 `yaml:"weight_decay" of:"train,pretrain" help:"decoupled weight decay of matrices" default:"0"`
-	AdamBeta1    float64 `yaml:"adam_beta1" of:"train,pretrain" help:"decay of AdamW's first average" default:"0.9"`
-	AdamBeta2    float64 `yaml:"adam_beta2" of:"train,pretrain" help:"decay of AdamW's second average" default:"0.999"`
-	AdamEpsilon  float64 `yaml:"adam_epsilon" of:"train,pretrain" help:"added to the root in AdamW" default:"1e-08"`
-	MaxGradNorm  float64 `yaml:"max_grad_norm" of:"train,pretrain" help:"largest global norm of the gradients; 0 does not clip" default:"1"`
+	Stage `yaml:",inline"`
 
 	Seed                  uint64 `yaml:"seed" of:"train,pretrain" help:"names all random numbers of the run" default:"42"`
-	Threads               int    `yaml:"threads" of:"train,pretrain" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0"`
+	Threads               int    `yaml:"threads" of:"train,pretrain" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
 	BasePrecision         string `yaml:"base_precision" of:"train" help:"how frozen weights are held: auto or fp32" default:"auto"`
 	Precision             string `yaml:"precision" of:"train,pretrain" help:"arithmetic of the products: fp32" default:"fp32"`
 	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
+	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
-	Eval           bool `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
-	EvalSteps      int  `yaml:"eval_steps" of:"train,pretrain" help:"steps between evaluations on the way; 0 for five in the run" default:"0"`
-	SaveSteps      int  `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints, besides the last step; 0 for that one alone" default:"100"`
-	SaveTotalLimit int  `yaml:"save_total_limit" of:"train,pretrain" help:"checkpoints that are kept" default:"2"`
+	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
+	EvalSteps              int     `yaml:"eval_steps" of:"train,pretrain" help:"steps between evaluations on the way; 0 for five in the run" default:"0" range:"0,2147483647"`
+	EvalGenerate           int     `yaml:"eval_generate" of:"train,pretrain" help:"held-out questions that are answered by generation at every evaluation" default:"0" range:"0,1000000"`
+	LoadBestModelAtEnd     bool    `yaml:"load_best_model_at_end" of:"train,pretrain" help:"the result is the state with the best evaluation, not the last"`
+	MetricForBestModel     string  `yaml:"metric_for_best_model" of:"train,pretrain" help:"what is best: loss, exact_match or generated_match of the held-out data" default:"loss"`
+	EarlyStoppingPatience  int     `yaml:"early_stopping_patience" of:"train,pretrain" help:"stop a stage after so many evaluations without a better one; 0 never" default:"0" range:"0,1000000"`
+	EarlyStoppingThreshold float64 `yaml:"early_stopping_threshold" of:"train,pretrain" help:"how much better an evaluation has to be to count" default:"0" range:"0,1e9"`
+	SaveSteps              int     `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints, besides the last step; 0 for that one alone" default:"100" range:"0,2147483647"`
+	SaveTotalLimit         int     `yaml:"save_total_limit" of:"train,pretrain" help:"checkpoints that are kept" default:"2" range:"1,1048576"`
+	TensorBoard            bool    `yaml:"tensorboard" of:"train,pretrain" help:"write event files for TensorBoard beside the metrics"`
+
+	Stages []Stage `yaml:"stages,omitempty"`
 }
 
 // DefaultRecipe returns a recipe with every default.
 func DefaultRecipe() Recipe {
 	var r Recipe
 	v := reflect.ValueOf(&r).Elem()
-	for i := range v.NumField() {
-		text, ok := v.Type().Field(i).Tag.Lookup("default")
+	for _, f := range Keys() {
+		text, ok := f.Tag.Lookup("default")
 		if !ok {
 			continue
 		}
-		switch f := v.Field(i).Addr().Interface().(type) {
+		switch p := v.FieldByIndex(f.Index).Addr().Interface().(type) {
 		case *string:
-			*f = text
+			*p = text
 		case *[]string:
-			*f = strings.Split(text, ",")
+			*p = strings.Split(text, ",")
 		case *bool:
-			*f = text == "true"
+			*p = text == "true"
 		case *int:
-			*f, _ = strconv.Atoi(text)
+			*p, _ = strconv.Atoi(text)
 		case *uint64:
-			*f, _ = strconv.ParseUint(text, 10, 64)
+			*p, _ = strconv.ParseUint(text, 10, 64)
 		case *float64:
-			*f, _ = strconv.ParseFloat(text, 64)
+			*p, _ = strconv.ParseFloat(text, 64)
 		}
 	}
 	return r
 }
 
+// Keys lists the fields of a recipe that are keys, those of the stage included, in
+// order, but for the lists of stages and of groups, which have no flag.
+func Keys() []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[Recipe]()), func(f reflect.StructField) bool {
+		return f.Anonymous || f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct && f.Type != reflect.TypeFor[Datasets]()
+	})
+}
+
+// ofStage reports whether a key belongs to stages.
+func ofStage(f reflect.StructField) bool { return len(f.Index) > 1 }
+
+// Override copies the keys for which changed is true from another recipe: to the
+// recipe and, where they are keys of a stage, to all its stages.
+func (r *Recipe) Override(from *Recipe, changed func(key string) bool) {
+	src, dst := reflect.ValueOf(from).Elem(), reflect.ValueOf(r).Elem()
+	for _, f := range Keys() {
+		if !changed(Key(f)) {
+			continue
+		}
+		dst.FieldByIndex(f.Index).Set(src.FieldByIndex(f.Index))
+		if ofStage(f) {
+			for i := range r.Stages {
+				reflect.ValueOf(&r.Stages[i]).Elem().FieldByIndex(f.Index[1:]).Set(src.FieldByIndex(f.Index))
+			}
+		}
+	}
+}
+
 // Pretraining reports whether the recipe makes a new model.
 func (r Recipe) Pretraining() bool { return r.Shape != "" }
 
+// plan returns a recipe of one stage for each stage.
+func (r Recipe) plan() []Recipe {
+	if len(r.Stages) == 0 {
+		return []Recipe{r}
+	}
+	var all []Recipe
+	for _, s := range r.Stages {
+		one := r
+		one.Stage, one.Stages = s, nil
+		all = append(all, one)
+	}
+	return all
+}
+
 func (r Recipe) lora() lora.Config {
 	return lora.Config{Rank: r.LoRARank, Alpha: r.LoRAAlpha, Dropout: r.LoRADropout, Targets: r.LoRATargets}
+}
+
+// loraFor is the adapter's configuration for a model: where the targets are the
+// defaults, those of the model's family.
+func (r Recipe) loraFor(m *model.Model) lora.Config {
+	c := r.lora()
+	if slices.Equal(c.Targets, lora.DefaultTargets) {
+		c.Targets = lora.TargetsFor(m.Config.ModelType)
+	}
+	return c
 }
 
 func (r Recipe) threads() int {
@@ -115,52 +155,98 @@ func (r Recipe) threads() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-func (r Recipe) schedule(steps int) (*schedule.Schedule, error) {
-	ratio := r.WarmupRatio
-	if r.WarmupSteps > 0 {
-		ratio = 0 // as in transformers, steps win over the ratio
-	}
-	return schedule.New(schedule.Config{
-		Name: r.Schedule, Steps: steps, WarmupSteps: r.WarmupSteps, WarmupRatio: ratio,
-		Peak: r.LearningRate, MinRatio: r.MinLRRatio,
-	})
-}
-
 // Validate names the first key whose value cannot be used.
 func (r Recipe) Validate() error {
+	names := make(map[string]bool)
+	for i, one := range r.plan() {
+		if err := one.validate(); err != nil {
+			if len(r.Stages) > 0 {
+				err = fmt.Errorf("stages[%d] (%s): %w", i, one.Name, err)
+			}
+			return err
+		}
+		if len(r.Stages) > 0 && one.Name == "" {
+			return fmt.Errorf("stages[%d] has no name", i)
+		}
+		if strings.Trim(one.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+			return fmt.Errorf("stages[%d] is called %q; a name is made of letters, digits, - and _", i, one.Name)
+		}
+		if names[one.Name] {
+			return fmt.Errorf("two stages are called %q", one.Name)
+		}
+		names[one.Name] = true
+	}
+	if len(r.Stages) > 0 && r.Pretraining() {
+		return fmt.Errorf("a recipe with a shape makes a new model in one stage; put the stages after it into a recipe of their own")
+	}
+	return r.validateChain()
+}
+
+// validateChain checks what a stage takes over from the one before.
+func (r Recipe) validateChain() error {
+	plan := r.plan()
+	for i := 1; i < len(plan); i++ {
+		before, s := plan[i-1], plan[i]
+		if s.Full || before.Full || s.PreviousAdapter != "keep" {
+			continue
+		}
+		if a, b := before.lora(), s.lora(); !reflect.DeepEqual(a, b) {
+			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s but has other lora_* keys: give it the same ones, or set previous_adapter to merge or fresh", i, s.Name, before.Name)
+		}
+	}
+	return nil
+}
+
+// validate checks a recipe of one stage.
+func (r Recipe) validate() error {
 	if err := r.validateNames(); err != nil {
 		return err
 	}
-	for _, k := range []struct {
-		key       string
-		value     float64
-		low, high float64
-	}{
-		{"epochs", r.Epochs, 0, 1e6}, {"max_steps", float64(r.MaxSteps), 0, math.MaxInt32},
-		{"batch_size", float64(r.BatchSize), 1, 1 << 20},
-		{"gradient_accumulation_steps", float64(r.GradientAccumulationSteps), 1, 1 << 20},
-		{"max_length", float64(r.MaxLength), 0, 1 << 20}, {"learning_rate", r.LearningRate, 0, 1e3},
-		{"warmup_steps", float64(r.WarmupSteps), 0, math.MaxInt32}, {"warmup_ratio", r.WarmupRatio, 0, 1},
-		{"min_lr_ratio", r.MinLRRatio, 0, 1}, {"weight_decay", r.WeightDecay, 0, 1e3},
-		{"adam_beta1", r.AdamBeta1, 0, 1 - 1e-12}, {"adam_beta2", r.AdamBeta2, 0, 1 - 1e-12},
-		{"adam_epsilon", r.AdamEpsilon, 0, 1}, {"max_grad_norm", r.MaxGradNorm, 0, 1e9},
-		{"threads", float64(r.Threads), 0, 1024}, {"eval_steps", float64(r.EvalSteps), 0, math.MaxInt32},
-		{"save_steps", float64(r.SaveSteps), 0, math.MaxInt32}, {"save_total_limit", float64(r.SaveTotalLimit), 1, 1 << 20},
-	} {
-		if !(k.value >= k.low && k.value <= k.high) {
-			return fmt.Errorf("%s is %g; it must be at least %g and at most %g", k.key, k.value, k.low, k.high)
+	v := reflect.ValueOf(r)
+	for _, f := range Keys() {
+		if err := checkRange(f, v.FieldByIndex(f.Index)); err != nil {
+			return err
 		}
 	}
-	if r.MaxLength != 0 && r.MaxLength < 3 {
+	switch {
+	case r.MaxLength != 0 && r.MaxLength < 3:
 		return fmt.Errorf("max_length is %d; a row needs at least 3 tokens", r.MaxLength)
-	}
-	if r.Epochs == 0 && r.MaxSteps == 0 {
+	case r.Epochs == 0 && r.MaxSteps == 0:
 		return fmt.Errorf("epochs and max_steps are both 0: there is nothing to do")
+	case r.Streaming && r.MaxSteps == 0:
+		return fmt.Errorf("streaming does not know how many rows there are: give max_steps in place of epochs")
+	case r.LoadBestModelAtEnd && (len(r.EvalData) == 0 || !r.Eval):
+		return fmt.Errorf("load_best_model_at_end needs eval_data, and eval")
+	case r.EarlyStoppingPatience > 0 && (len(r.EvalData) == 0 || !r.Eval):
+		return fmt.Errorf("early_stopping_patience needs eval_data, and eval")
+	case r.MetricForBestModel == "generated_match" && r.EvalGenerate == 0:
+		return fmt.Errorf("metric_for_best_model generated_match needs eval_generate, the number of questions")
 	}
 	if r.Full || r.Pretraining() || r.Adapter != "" {
 		return nil
 	}
 	return r.lora().Validate()
+}
+
+// checkRange compares a number with the tag range.
+func checkRange(f reflect.StructField, v reflect.Value) error {
+	text, ok := f.Tag.Lookup("range")
+	if !ok {
+		return nil
+	}
+	low, high, _ := strings.Cut(text, ",")
+	least, _ := strconv.ParseFloat(low, 64)
+	most, _ := strconv.ParseFloat(high, 64)
+	var x float64
+	if v.CanFloat() {
+		x = v.Float()
+	} else {
+		x = float64(v.Int())
+	}
+	if !(x >= least && x <= most) {
+		return fmt.Errorf("%s is %g; it must be at least %g and at most %g", Key(f), x, least, most)
+	}
+	return nil
 }
 
 func (r Recipe) validateNames() error {
@@ -169,8 +255,12 @@ func (r Recipe) validateNames() error {
 		allowed    []string
 	}{
 		{"objective", r.Objective, objectiveNames()}, {"schedule", r.Schedule, schedule.Names()},
+		{"decay_type", r.DecayType, schedule.DecayTypes()}, {"optimizer", r.Optimizer, optim.Names()},
 		{"base_precision", r.BasePrecision, []string{"auto", "fp32"}}, {"precision", r.Precision, []string{"fp32"}},
 		{"gradient_checkpointing", r.GradientCheckpointing, []string{"none", "blocks"}},
+		{"schedule_span", r.ScheduleSpan, []string{"stage", "run"}},
+		{"previous_adapter", r.PreviousAdapter, []string{"keep", "merge", "fresh"}},
+		{"metric_for_best_model", r.MetricForBestModel, []string{"loss", "exact_match", "generated_match"}},
 		{"save_dtype", r.SaveDType, []string{"float32", "bfloat16"}},
 	} {
 		if !slices.Contains(k.allowed, k.value) {
@@ -183,8 +273,5 @@ func (r Recipe) validateNames() error {
 	if r.Adapter != "" && r.Full {
 		return fmt.Errorf("adapter and full are both given: full tuning has no adapter (merge it first)")
 	}
-	if _, err := data.ParseColumns(r.Columns); err != nil {
-		return fmt.Errorf("columns: %w", err)
-	}
-	return nil
+	return r.validateData()
 }

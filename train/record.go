@@ -1,6 +1,7 @@
 package train
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,37 +11,56 @@ import (
 
 // A RunResult says where the model of a run is.
 type RunResult struct {
-	Model   string // folder of the base, or of the tuned model
-	Adapter string // folder of the adapter; "" if all weights were trained
-	Seed    uint64
+	Model    string // folder of the base, or of the tuned model
+	Adapter  string // folder of the adapter; "" if all weights were trained
+	Template string // file of the chat template; "" in runs that kept none
+	Seed     uint64
 }
 
 // ReadRun finds the result of a run folder; of an unfinished run its newest
 // checkpoint.
 func ReadRun(path string) (RunResult, error) {
-	raw, err := os.ReadFile(filepath.Join(path, recipeName))
+	f := &folder{path: path}
+	r, _, err := f.read()
 	if err != nil {
-		return RunResult{}, fmt.Errorf("%s is no run folder: %w", path, err)
-	}
-	r := DefaultRecipe()
-	if err := r.Parse(filepath.Join(path, recipeName), raw); err != nil {
 		return RunResult{}, err
 	}
-	full := r.Full || r.Pretraining()
-	name := adapterName
-	if full {
-		name = modelName
+	result := RunResult{Seed: r.Seed}
+	if _, err := os.Stat(f.join(templateName)); err == nil {
+		result.Template = f.join(templateName)
 	}
-	dir := filepath.Join(path, name)
+	last, dir := len(r.plan())-1, f.result(r)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		steps, err := (&folder{path: path}).checkpoints()
+		steps, err := f.checkpoints()
 		if err != nil || len(steps) == 0 {
 			return RunResult{}, fmt.Errorf("the run %s has no result and no checkpoint yet; go on with it by gotune train --resume %s", path, path)
 		}
-		dir = (&folder{path: path}).checkpoint(steps[len(steps)-1])
+		dir = f.checkpoint(steps[len(steps)-1])
+		if last, err = stageOf(dir, last); err != nil {
+			return RunResult{}, err
+		}
 	}
-	if full {
-		return RunResult{Model: dir, Seed: r.Seed}, nil
+	if s := r.plan()[last]; s.Full || s.Pretraining() {
+		result.Model = dir
+		return result, nil
 	}
-	return RunResult{Model: r.Model, Adapter: dir, Seed: r.Seed}, nil
+	result.Model, _ = f.start(r, last)
+	result.Adapter = dir
+	return result, nil
+}
+
+// stageOf reads the stage that a checkpoint is of.
+func stageOf(dir string, last int) (int, error) {
+	var s trainerState
+	raw, err := os.ReadFile(filepath.Join(dir, stateName))
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	if err == nil && (s.Stage < 0 || s.Stage > last) {
+		err = fmt.Errorf("stage %d of %d", s.Stage+1, last+1)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("checkpoint %s: %w", dir, err)
+	}
+	return s.Stage, nil
 }

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 func prepared(t *testing.T, r Recipe) string {
 	t.Helper()
 	r.Output = filepath.Join(t.TempDir(), "run")
-	f, err := newFolder(r, time.Now())
+	f, err := newFolder(r, "", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,16 +206,16 @@ func TestResumeRefusesWhatChanged(t *testing.T) {
 		change func(r Recipe, run string)
 		want   string
 	}{
-		"data":       {func(r Recipe, _ string) { edit(r.Data[0], "seven", "eight") }, "the data is not what"},
+		"data":       {func(r Recipe, _ string) { edit(r.Data[0].Path, "seven", "eight") }, "the data is not what"},
 		"base":       {func(r Recipe, _ string) { edit(filepath.Join(r.Model, "config.json"), "10000", "20000") }, "the model or adapter is not what"},
 		"tokenizer":  {func(r Recipe, _ string) { edit(filepath.Join(r.Model, "tokenizer.json"), `"1.0"`, `"1.1"`) }, "the tokenizer is not what"},
-		"held out":   {func(r Recipe, _ string) { edit(r.EvalData[0], "seven", "eight") }, "the held-out data is not what"},
+		"held out":   {func(r Recipe, _ string) { edit(r.EvalData[0].Path, "seven", "eight") }, "the held-out data is not what"},
 		"recipe":     {func(_ Recipe, run string) { edit(filepath.Join(run, recipeName), "max_steps: 10", "max_steps: 8") }, "the recipe is not what"},
 		"format":     {func(_ Recipe, run string) { edit(filepath.Join(run, runName), `"format": 1`, `"format": 9`) }, "the run has format 9"},
 		"arithmetic": {func(_ Recipe, run string) { edit(filepath.Join(run, runName), Arithmetic(), "other") }, `by the arithmetic "other"`},
 	} {
 		r := tinyRecipe(t)
-		r.Data, r.EvalData = []string{tinyRows(t, 40)}, []string{tinyRows(t, 12)}
+		r.Data, r.EvalData = Paths(tinyRows(t, 40)), Paths(tinyRows(t, 12))
 		run := stopAt(t, r, 5)
 		c.change(r, run)
 		if _, err := Resume(context.Background(), run, 0, &silent{}); err == nil || !strings.Contains(err.Error(), c.want) {

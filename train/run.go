@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"gotune/internal/exec"
@@ -35,16 +36,23 @@ type job struct {
 	folder   *folder
 	record   runRecord
 	metrics  *metrics
+	board    *board // nil without TensorBoard
 
-	team      *kernel.Team
-	arena     *exec.Arena
+	team   *kernel.Team
+	arena  *exec.Arena
+	before *EvalEvent
+
+	// Of the stage at work:
+	stage     *stage
 	model     *model.Model
-	adapter   *lora.Adapter // nil if all weights are trained
+	adapter   *lora.Adapter // nil if weights are trained
 	stepper   *Stepper
 	evaluator *Evaluator
-	before    *EvalEvent
-	first     int // step to begin with
-	seconds   float64
+	begun     int // steps of the run when the stage began
+	first     int // step of the stage to begin with
+	best      bestState
+	watch     watch
+	seconds   float64 // of the steps of all stages
 }
 
 // Run does what a recipe says, in a new run folder. Wrong input is an error
@@ -56,15 +64,22 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 	if err != nil {
 		return DoneEvent{}, err
 	}
+	if err := in.check(r); err != nil {
+		return DoneEvent{}, err
+	}
 	if r, err = r.withAdapter(); err != nil {
 		return DoneEvent{}, err
 	}
-	f, err := newFolder(r, time.Now())
+	f, err := newFolder(r, in.template.Source(), time.Now())
 	if err != nil {
 		return DoneEvent{}, err
 	}
 	j := &job{inputs: in, recipe: r, observer: o, folder: f}
-	if err := j.load(ctx); err != nil {
+	err = j.open()
+	if err == nil {
+		err = j.enter(ctx, 0)
+	}
+	if err != nil {
 		return DoneEvent{}, errors.Join(err, j.close(), f.remove())
 	}
 	done, err := j.work(ctx)
@@ -89,7 +104,7 @@ func Resume(ctx context.Context, path string, threads int, o Observer) (DoneEven
 
 func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	if j.record.Status == statusFinished {
-		done := DoneEvent{Event: "done", Run: j.folder.path, Steps: j.record.Steps, Result: j.resultPath(), AlreadyFinished: true}
+		done := DoneEvent{Event: "done", Run: j.folder.path, Steps: j.record.Steps, Result: j.folder.result(j.recipe), AlreadyFinished: true}
 		if err := errors.Join(j.folder.readEvaluation(beforeName, &done.Before), j.folder.readEvaluation(afterName, &done.After)); err != nil {
 			return done, err
 		}
@@ -99,38 +114,39 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	if err := j.folder.sweep(); err != nil {
 		return DoneEvent{}, fmt.Errorf("resuming: %w", err)
 	}
+	if _, err := os.Stat(j.folder.join(templateName)); err == nil {
+		j.recipe.ChatTemplate = j.folder.join(templateName)
+	}
 	var err error
 	if j.inputs, err = read(ctx, j.recipe); err != nil {
 		return DoneEvent{}, err
 	}
 	was := j.record
-	if err := j.load(ctx); err != nil {
+	if err := j.open(); err != nil {
 		return DoneEvent{}, err
 	}
-	if was.Format != 0 {
-		for _, c := range []struct{ what, was, is string }{
-			{"model or adapter", was.Model, j.record.Model}, {"tokenizer", was.Tokenizer, j.record.Tokenizer}, {"data", was.Data, j.record.Data},
-			{"held-out data", was.HeldOut, j.record.HeldOut}, {"recipe", was.Recipe, j.record.Recipe},
-		} {
-			if c.was != c.is {
-				return DoneEvent{}, fmt.Errorf("resuming %s: the %s is not what the run began with (SHA-256 %.12s…, was %.12s…)", j.folder.path, c.what, c.is, c.was)
-			}
-		}
+	if err := j.record.sameAs(was); err != nil {
+		return DoneEvent{}, fmt.Errorf("resuming %s: %w", j.folder.path, err)
 	}
-	if err := j.restore(); err != nil {
+	if err := j.restore(ctx); err != nil {
 		return DoneEvent{}, err
 	}
 	return j.work(ctx)
 }
 
 // withAdapter puts the values of an adapter that is continued in place of the
-// recipe's, so that the resolved recipe says what is trained.
+// first stage's, so that the resolved recipe says what is trained.
 func (r Recipe) withAdapter() (Recipe, error) {
 	if r.Adapter == "" {
 		return r, nil
 	}
 	c, err := lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter)
-	r.LoRARank, r.LoRAAlpha, r.LoRADropout, r.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
+	s := &r.Stage
+	if len(r.Stages) > 0 {
+		r.Stages = slices.Clone(r.Stages)
+		s = &r.Stages[0]
+	}
+	s.LoRARank, s.LoRAAlpha, s.LoRADropout, s.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
 	return r, err
 }
 
@@ -139,26 +155,37 @@ const (
 	statusFinished = "finished"
 )
 
-// work evaluates, trains and evaluates again.
+// work evaluates, trains stage after stage, and evaluates again.
 func (j *job) work(ctx context.Context) (DoneEvent, error) {
 	if err := writeJSON(j.folder.join(runName), j.record); err != nil {
 		return DoneEvent{}, err
 	}
-	if err := j.announce(); err != nil {
-		return DoneEvent{}, err
-	}
-	if err := j.evaluateBefore(ctx); err != nil {
-		return DoneEvent{}, interrupted(ctx, err)
-	}
-	if err := j.loop(ctx); err != nil {
-		return DoneEvent{}, err
+	for {
+		if err := j.announce(); err != nil {
+			return DoneEvent{}, err
+		}
+		if err := j.evaluateBefore(ctx); err != nil {
+			return DoneEvent{}, interrupted(ctx, err)
+		}
+		if err := j.loop(ctx); err != nil {
+			return DoneEvent{}, err
+		}
+		if err := j.takeBest(); err != nil {
+			return DoneEvent{}, fmt.Errorf("taking the best state: %w", err)
+		}
+		if j.lastStage() {
+			break
+		}
+		if err := j.nextStage(ctx); err != nil {
+			return DoneEvent{}, interrupted(ctx, err)
+		}
 	}
 	if err := j.saveResult(); err != nil {
 		return DoneEvent{}, fmt.Errorf("saving the result: %w", err)
 	}
-	done := DoneEvent{Event: "done", Run: j.folder.path, Steps: j.steps, Result: j.resultPath(), Before: j.before, TrainSeconds: j.seconds}
+	done := DoneEvent{Event: "done", Run: j.folder.path, Steps: j.begun + j.first, Result: j.folder.result(j.recipe), Before: j.before, TrainSeconds: j.seconds}
 	if j.recipe.Eval {
-		after, err := j.evaluate(ctx, "after", j.steps, true)
+		after, err := j.evaluate(ctx, "after", done.Steps, true)
 		if err != nil {
 			return DoneEvent{}, interrupted(ctx, err)
 		}
@@ -167,7 +194,7 @@ func (j *job) work(ctx context.Context) (DoneEvent, error) {
 			return DoneEvent{}, err
 		}
 	}
-	j.record.Status = statusFinished
+	j.record.Status, j.record.Steps = statusFinished, done.Steps
 	if err := writeJSON(j.folder.join(runName), j.record); err != nil {
 		return DoneEvent{}, err
 	}

@@ -12,25 +12,26 @@ import (
 	"gotune/optim"
 )
 
-// Batches gives the micro-batches of optimizer steps: a plan of data, or made-up
-// rows in a benchmark.
-type Batches interface {
-	MicroBatches(step int) int
-	TargetTokens(step int) int
-	Shape(step, micro int) (rows, length int)
-	Fill(b *data.Batch, step, micro int)
+// A Step gives the micro-batches of an optimizer step: a step of data, or
+// made-up rows in a benchmark.
+type Step interface {
+	MicroBatches() int
+	Weight() float64 // of all targets
+	Shape(micro int) (rows, length int)
+	Fill(b *data.Batch, micro int)
 }
 
 // A Stepper does optimizer steps: micro-batches through the model, gradients
-// summed, clipped, and one step of AdamW. After its first step of each shape it
+// summed, clipped, and one step of the optimizer. After its first step of each shape it
 // allocates nothing.
 type Stepper struct {
 	model      *model.Model
 	project    model.ProjectFunc
 	parameters []model.Parameter
-	optimizer  *optim.AdamW
+	optimizer  optim.Optimizer
 	arena      *exec.Arena
 	recompute  bool
+	noise      float64
 	seed       uint64
 	programs   map[[2]int]*model.Program
 	batch      data.Batch
@@ -41,8 +42,9 @@ type StepperConfig struct {
 	Model      *model.Model
 	Project    model.ProjectFunc // of an adapter, or nil
 	Parameters []model.Parameter
-	AdamW      optim.AdamWConfig
+	Optimizer  optim.Config
 	Recompute  bool
+	Noise      float64 // alpha of NEFTune; 0 is none
 	Seed       uint64
 	Team       *kernel.Team
 	Arena      *exec.Arena
@@ -54,13 +56,13 @@ func NewStepper(c StepperConfig) (*Stepper, error) {
 	for i, p := range c.Parameters {
 		ps[i] = optim.Parameter(p)
 	}
-	o, err := optim.NewAdamW(c.Team, ps, c.AdamW)
+	o, err := optim.New(c.Team, ps, c.Optimizer)
 	if err != nil {
 		return nil, err
 	}
 	return &Stepper{
 		model: c.Model, project: c.Project, parameters: c.Parameters, optimizer: o, arena: c.Arena,
-		recompute: c.Recompute, seed: c.Seed, programs: make(map[[2]int]*model.Program),
+		recompute: c.Recompute, noise: c.Noise, seed: c.Seed, programs: make(map[[2]int]*model.Program),
 	}, nil
 }
 
@@ -73,15 +75,16 @@ type StepResult struct {
 }
 
 // Step does one step with a learning rate. The number n of the step, from 0
-// through the whole run, names the dropout masks; the step of the batches is
-// counted in their epoch. On an error nothing has changed but gradients.
-func (s *Stepper) Step(b Batches, step, n int, rate float64) (StepResult, error) {
-	r := StepResult{TargetTokens: b.TargetTokens(step)}
+// through the whole run, names the dropout masks. On an error nothing has changed
+// but gradients.
+func (s *Stepper) Step(step Step, n int, rate float64) (StepResult, error) {
+	var r StepResult
+	weight := step.Weight()
 	for _, p := range s.parameters {
 		clear(p.Grad)
 	}
-	for micro := range b.MicroBatches(step) {
-		b.Fill(&s.batch, step, micro)
+	for micro := range step.MicroBatches() {
+		step.Fill(&s.batch, micro)
 		p, err := s.Program(s.batch.Rows, s.batch.Length)
 		if err != nil {
 			return r, err
@@ -89,7 +92,8 @@ func (s *Stepper) Step(b Batches, step, n int, rate float64) (StepResult, error)
 		copy(p.IDs, s.batch.IDs)
 		copy(p.Targets, s.batch.Targets)
 		copy(p.Positions, s.batch.Positions)
-		p.Scale[0] = 1 / float32(r.TargetTokens)
+		copy(p.Weights, s.batch.Weights)
+		p.Scale[0] = 1 / float32(weight)
 		key := mix(s.seed, n, micro)
 		p.Key[0], p.Key[1] = int32(uint32(key)), int32(uint32(key>>32))
 		if err := p.Run(); err != nil {
@@ -97,13 +101,28 @@ func (s *Stepper) Step(b Batches, step, n int, rate float64) (StepResult, error)
 		}
 		r.Loss += float64(p.Loss())
 		r.Tokens += s.batch.Tokens
-	}
-	if math.IsNaN(r.Loss) || math.IsInf(r.Loss, 0) {
-		return r, fmt.Errorf("the loss is %g", r.Loss)
+		r.TargetTokens += s.batch.TargetTokens
+		if math.IsNaN(r.Loss) || math.IsInf(r.Loss, 0) {
+			return r, fmt.Errorf("the loss is %g%s", r.Loss, s.where(p))
+		}
 	}
 	var err error
 	r.Norm, err = s.optimizer.Step(rate)
 	return r, err
+}
+
+// where names the first row of the batch at hand whose loss is no number.
+func (s *Stepper) where(p *model.Program) string {
+	nll := p.NLL()
+	for _, seg := range s.batch.Segments {
+		from := seg.Row*s.batch.Length + seg.Start
+		for _, v := range nll[from : from+seg.Length] {
+			if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
+				return fmt.Sprintf(", first in %s", seg.At)
+			}
+		}
+	}
+	return ""
 }
 
 // mix makes the key of a micro-batch's dropout masks from the seed of all masks
@@ -125,7 +144,7 @@ func (s *Stepper) Program(rows, length int) (*model.Program, error) {
 		return p, nil
 	}
 	p, err := s.model.Program(s.arena, model.ProgramOptions{
-		Rows: rows, Length: length, Parameters: s.parameters, Project: s.project, Recompute: s.recompute,
+		Rows: rows, Length: length, Parameters: s.parameters, Project: s.project, Recompute: s.recompute, Noise: s.noise,
 	})
 	if err == nil {
 		s.programs[at] = p

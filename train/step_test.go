@@ -29,7 +29,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := data.Open(context.Background(), data.Config{Paths: []string{tinyRows(t, 20)}, MaxLength: 64, Tokenizer: tok})
+	d, err := data.Open(context.Background(), data.Config{Corpora: data.Files(tinyRows(t, 20)), EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: tok}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 	defer team.Close()
 	s, err := NewStepper(StepperConfig{
 		Model: m, Project: ad.Project, Parameters: ad.Parameters(), Team: team, Arena: exec.NewArena(team),
-		AdamW: optim.AdamWConfig{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, MaxGradNorm: 1},
+		Optimizer: optim.Config{Name: "adamw", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, MaxGradNorm: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 	plan, n := b.Plan(0), 0
 	epoch := func() {
 		for step := range b.Steps() {
-			if _, err := s.Step(plan, step, n, 1e-3); err != nil {
+			if _, err := s.Step(plan.Step(step), n, 1e-3); err != nil {
 				t.Fatal(err)
 			}
 			n++

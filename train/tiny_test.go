@@ -63,7 +63,7 @@ func tinyRows(t testing.TB, n int) string {
 func tinyRecipe(t testing.TB) Recipe {
 	t.Helper()
 	r := DefaultRecipe()
-	r.Model, r.Data = tinyModel(t), []string{tinyRows(t, 30)}
+	r.Model, r.Data = tinyModel(t), Paths(tinyRows(t, 30))
 	r.Output = filepath.Join(t.TempDir(), "run")
 	r.MaxSteps, r.BatchSize, r.LearningRate, r.SaveSteps, r.Threads = 10, 8, 0.01, 4, 1
 	r.LoRARank, r.LoRAAlpha = 4, 8

@@ -15,8 +15,8 @@ import (
 // were trained.
 func (j *job) redrawUnseen() {
 	seen := make([]bool, j.config.VocabSize)
-	for i := range j.data.Len() {
-		for _, id := range j.data.Example(i).IDs {
+	for i := range j.stage.data.Len() {
+		for _, id := range j.stage.data.Example(i).IDs {
 			seen[id] = true
 		}
 	}

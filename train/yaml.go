@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,19 +28,119 @@ func (r *Recipe) ReadRecipe(path string) error {
 // Parse is ReadRecipe of a text. The name is for messages.
 func (r *Recipe) Parse(name string, raw []byte) error {
 	file, err := parser.ParseBytes(raw, 0)
-	if err == nil && empty(file) {
+	if err != nil {
+		return recipeError(name, err)
+	}
+	if empty(file) {
 		return nil // the decoder would clear every key
 	}
-	if err == nil {
-		err = yaml.UnmarshalWithOptions(raw, r, yaml.Strict())
+	if len(file.Docs) > 1 {
+		return recipeError(name, at(file.Docs[1].Body, "a recipe is one document, and here a second one begins"))
 	}
-	if err != nil {
-		return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
+	mapping, ok := file.Docs[0].Body.(*ast.MappingNode)
+	if !ok {
+		return recipeError(name, at(file.Docs[0].Body, "a recipe is a mapping of keys to values"))
 	}
-	if err := checkNumbers(file); err != nil {
-		return fmt.Errorf("recipe %s: %w", name, err)
+	if err := r.decode(mapping); err != nil {
+		return recipeError(name, err)
 	}
 	return nil
+}
+
+// decode reads the keys of the recipe, and then each stage over them.
+func (r *Recipe) decode(mapping *ast.MappingNode) error {
+	if err := noAliases(mapping); err != nil {
+		return err
+	}
+	flat, stages := *mapping, ast.Node(nil)
+	flat.Values = nil
+	for _, m := range mapping.Values {
+		if m.Key.String() == "stages" {
+			stages = m.Value
+			continue
+		}
+		flat.Values = append(flat.Values, m)
+	}
+	if len(flat.Values) > 0 {
+		if err := decodeInto(&flat, r); err != nil {
+			return err
+		}
+	}
+	if stages == nil {
+		return nil
+	}
+	list, ok := stages.(*ast.SequenceNode)
+	if !ok || len(list.Values) == 0 {
+		return at(stages, "stages is a list of stages, each a mapping of keys to values")
+	}
+	r.Stages = nil
+	for _, n := range list.Values {
+		s := r.Stage
+		if err := s.decode(n); err != nil {
+			return err
+		}
+		r.Stages = append(r.Stages, s)
+	}
+	return nil
+}
+
+func (s *Stage) decode(n ast.Node) error {
+	if _, ok := n.(*ast.MappingNode); !ok {
+		return at(n, "a stage is a mapping of keys to values")
+	}
+	return decodeInto(n, s)
+}
+
+// Set reads one key of a stage from text, as on a command line.
+func (s *Stage) Set(key, value string) error {
+	file, err := parser.ParseBytes([]byte(key+": "+value), 0)
+	if err == nil && len(file.Docs) == 1 {
+		err = s.decode(file.Docs[0].Body)
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s: %s", key, value, strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	return nil
+}
+
+// decodeInto reads a mapping over a recipe or a stage.
+func decodeInto[T Recipe | Stage](n ast.Node, into *T) error {
+	mapping := n.(*ast.MappingNode)
+	if err := checkNumbers(mapping, reflect.TypeFor[T]()); err != nil {
+		return err
+	}
+	return yaml.NodeToValue(n, into, yaml.Strict())
+}
+
+func recipeError(name string, err error) error {
+	return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
+}
+
+// noAliases refuses anchors and aliases: a recipe has no use for them, and a few
+// lines of them can stand for gigabytes.
+func noAliases(n ast.Node) error {
+	var found ast.Node
+	ast.Walk(visitor(func(n ast.Node) bool {
+		switch n.Type() {
+		case ast.AnchorType, ast.AliasType, ast.MergeKeyType:
+			found = n
+		}
+		return found == nil
+	}), n)
+	if found != nil {
+		return at(found, "anchors and aliases are not used in recipes; write the values out")
+	}
+	return nil
+}
+
+// visitor is a function that sees every node below one until it returns false.
+type visitor func(ast.Node) bool
+
+func (v visitor) Visit(n ast.Node) ast.Visitor {
+	if !v(n) {
+		return nil
+	}
+	return v
 }
 
 // empty reports a file without a key.
@@ -53,18 +154,11 @@ func empty(file *ast.File) bool {
 }
 
 // checkNumbers refuses what the decoder takes in silence: a fraction where a
-// whole number belongs, a text where a number belongs, and a second document.
-func checkNumbers(file *ast.File) error {
-	if len(file.Docs) > 1 {
-		return at(file.Docs[1].Body, "a recipe is one document, and here a second one begins")
-	}
-	mapping, ok := file.Docs[0].Body.(*ast.MappingNode)
-	if !ok {
-		return nil
-	}
+// whole number belongs, and a text where a number belongs.
+func checkNumbers(mapping *ast.MappingNode, of reflect.Type) error {
 	kinds := make(map[string]reflect.Kind)
-	for f := range reflect.TypeFor[Recipe]().Fields() {
-		kinds[yamlKey(f)] = f.Type.Kind()
+	for _, f := range reflect.VisibleFields(of) {
+		kinds[Key(f)] = f.Type.Kind()
 	}
 	for _, m := range mapping.Values {
 		key := m.Key.String()
@@ -77,7 +171,7 @@ func checkNumbers(file *ast.File) error {
 		if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {
 			return at(m.Value, "%s is a text; it must be a number", key)
 		}
-		v, err := strconv.ParseFloat(t.Value, 64) // the decoder has judged other spellings
+		v, err := strconv.ParseFloat(t.Value, 64) // the decoder judges other spellings
 		if whole && err == nil && v != math.Trunc(v) {
 			return at(m.Value, "%s is %s; it must be a whole number", key, t.Value)
 		}
@@ -94,21 +188,43 @@ func at(n ast.Node, format string, args ...any) error {
 	return fmt.Errorf("[%d:%d] %s", line, column, fmt.Sprintf(format, args...))
 }
 
-// yamlKey is the key of a field.
-func yamlKey(f reflect.StructField) string {
+// Key is the name of a field in a recipe.
+func Key(f reflect.StructField) string {
 	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	return key
 }
 
-// YAML returns the recipe as a file that Parse reads.
+// YAML returns the recipe as a file that Parse reads. With stages the keys of a
+// stage stand in each of them, and nowhere else.
 func (r Recipe) YAML() ([]byte, error) {
 	raw, err := yaml.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("writing the recipe: %w", err)
+	}
+	if len(r.Stages) > 0 {
+		if raw, err = withoutFlatStage(raw); err != nil {
+			return nil, fmt.Errorf("writing the recipe: %w", err)
+		}
 	}
 	command := "train"
 	if r.Pretraining() {
 		command = "pretrain"
 	}
 	return fmt.Appendf(nil, "# The resolved recipe of this run: gotune %s --config THIS-FILE --output NEW repeats it.\n%s", command, raw), nil
+}
+
+// withoutFlatStage drops the keys of stages beside the list of stages.
+func withoutFlatStage(raw []byte) ([]byte, error) {
+	file, err := parser.ParseBytes(raw, 0)
+	if err != nil {
+		return nil, err
+	}
+	own := make(map[string]bool)
+	for _, f := range Keys() {
+		own[Key(f)] = !ofStage(f)
+	}
+	own["stages"] = true
+	mapping := file.Docs[0].Body.(*ast.MappingNode)
+	mapping.Values = slices.DeleteFunc(mapping.Values, func(m *ast.MappingValueNode) bool { return !own[m.Key.String()] })
+	return []byte(file.String() + "\n"), nil
 }

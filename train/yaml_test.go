@@ -20,7 +20,7 @@ func TestRecipeErrorsNameThePlace(t *testing.T) {
 		"seed: 1\nseed: 2\n":                `[2:1] mapping key "seed" already defined`,
 		"seed: 1\n---\nlearning_rate: 2\n":  "[3:1",
 		"seed: [1\n":                        "[1:7] ",
-		"stages: []\n":                      `[1:1] unknown field "stages"`,
+		"stages: []\n":                      "[1:9] stages is a list of stages",
 	} {
 		r := DefaultRecipe()
 		err := r.Parse("x.yaml", []byte(text))
@@ -36,7 +36,7 @@ func TestRecipeKeepsWhatIsNotNamed(t *testing.T) {
 		"# no key yet\n":                     func(*Recipe) {},
 		"learning_rate: 2e-4\n":              func(r *Recipe) { r.LearningRate = 2e-4 },
 		"learning_rate: 1\nmax_steps: 1e3\n": func(r *Recipe) { r.LearningRate, r.MaxSteps = 1, 1000 },
-		"data: [a.jsonl, b.txt]\n":           func(r *Recipe) { r.Data = []string{"a.jsonl", "b.txt"} },
+		"data: [a.jsonl, b.txt]\n":           func(r *Recipe) { r.Data = Paths("a.jsonl", "b.txt") },
 	} {
 		want, got := DefaultRecipe(), DefaultRecipe()
 		change(&want)
@@ -49,7 +49,7 @@ func TestRecipeKeepsWhatIsNotNamed(t *testing.T) {
 // A recipe that is written and read is the same, to the last bit of a number.
 func TestRecipeThereAndBack(t *testing.T) {
 	want := DefaultRecipe()
-	want.Data, want.LearningRate, want.Seed, want.AdamEpsilon = []string{"a b.jsonl"}, 1.0/3e4, 1<<63+1, 1e-30
+	want.Data, want.LearningRate, want.Seed, want.AdamEpsilon = Paths("a b.jsonl"), 1.0/3e4, 1<<63+1, 1e-30
 	want.Columns = "prompt=a: b,completion=c # d"
 	raw, err := want.YAML()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gotune/data"
+	"gotune/data/chat"
 	"gotune/model"
 )
 
@@ -33,26 +34,27 @@ turn, so questions can be piped in.`,
 			if err := s.loadRun(c.Context(), args); err != nil {
 				return err
 			}
-			return chat(c, &s, o, system)
+			return talk(c, &s, o, system)
 		},
 	}
 	s.flags(c)
+	c.Flags().StringVar(&s.templateName, "chat-template", "", "chat template: a built-in name or a Jinja file; without one the run's or the model's own, else chatml")
 	sampling(c, &o, 256, 0.3)
 	c.Flags().StringVar(&system, "system", "", "system message before the conversation")
 	return c
 }
 
-func chat(c *cobra.Command, s *source, o model.Sampling, system string) error {
+func talk(c *cobra.Command, s *source, o model.Sampling, system string) error {
 	team := s.team()
 	defer team.Close()
-	template := data.NewChatML(s.tokenizer)
-	o.Stop = stops(s)
-	if id, ok := template.Stop(); ok {
-		o.Stop = append(o.Stop, id)
+	template, err := data.OpenTemplate(s.templateName, s.tokenizer)
+	if err != nil {
+		return fmt.Errorf("chat template: %w", err)
 	}
-	var begin, said []data.Message
+	o.Stop = append(stops(s), template.Stops(s.tokenizer)...)
+	var begin, said []chat.Message
 	if system != "" {
-		begin = []data.Message{{Role: "system", Content: system}}
+		begin = []chat.Message{{Role: "system", Content: system}}
 	}
 	said = append(said, begin...)
 	g := model.NewGenerator(s.model, team, s.project)
@@ -68,12 +70,16 @@ func chat(c *cobra.Command, s *source, o model.Sampling, system string) error {
 		case "":
 			return nil
 		case "/new":
-			said = append([]data.Message(nil), begin...)
+			said = append([]chat.Message(nil), begin...)
 			continue
 		}
-		said = append(said, data.Message{Role: "user", Content: line})
+		said = append(said, chat.Message{Role: "user", Content: line})
 		stream := s.tokenizer.Stream()
-		ids, err := g.Generate(c.Context(), template.Prompt(said), o, func(id int32) error {
+		prompt, err := template.Prompt(s.tokenizer, chat.Conversation{Messages: said})
+		if err != nil {
+			return fmt.Errorf("chat template %s: %w", template.Name(), err)
+		}
+		ids, err := g.Generate(c.Context(), prompt, o, func(id int32) error {
 			_, err := io.WriteString(out, stream.Next(id))
 			return err
 		})
@@ -81,11 +87,11 @@ func chat(c *cobra.Command, s *source, o model.Sampling, system string) error {
 		switch {
 		case errors.Is(err, model.ErrContextFull):
 			c.PrintErrln("the conversation has filled the model's context; it begins anew")
-			said = append([]data.Message(nil), begin...)
+			said = append([]chat.Message(nil), begin...)
 			continue
 		case err != nil:
 			return err
 		}
-		said = append(said, data.Message{Role: "assistant", Content: s.tokenizer.Decode(ids, true)})
+		said = append(said, chat.Message{Role: "assistant", Content: s.tokenizer.Decode(ids, true)})
 	}
 }

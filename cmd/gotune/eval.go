@@ -45,9 +45,10 @@ func newEval() *cobra.Command {
 			if len(paths) == 0 {
 				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
 			}
-			cols, err := data.ParseColumns(columns)
+			list := train.Paths(paths...)
+			corpora, err := list.Corpora(columns, "", learnPrompt)
 			if err != nil {
-				return usagef("--columns: %w", err)
+				return usagef("--%w", err)
 			}
 			if err := s.load(c.Context()); err != nil {
 				return err
@@ -58,9 +59,13 @@ func newEval() *cobra.Command {
 			if maxLength > s.model.Config.MaxPositions || maxLength < 3 {
 				return usagef("--max-length is %d; the model takes 3 to %d tokens", maxLength, s.model.Config.MaxPositions)
 			}
-			d, err := data.Open(c.Context(), data.Config{
-				Paths: paths, Columns: cols, MaxLength: maxLength, LearnPrompt: learnPrompt, Tokenizer: s.tokenizer,
-			})
+			template, err := data.OpenTemplate(s.templateName, s.tokenizer)
+			if err != nil {
+				return fmt.Errorf("chat template: %w", err)
+			}
+			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, EncoderConfig: data.EncoderConfig{
+				Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength,
+			}})
 			if err != nil {
 				return err
 			}
@@ -69,6 +74,7 @@ func newEval() *cobra.Command {
 	}
 	s.flags(c)
 	c.Flags().StringSliceVar(&paths, "data", nil, "files, or corpora of the toy world")
+	c.Flags().StringVar(&s.templateName, "chat-template", "", "chat template: a built-in name or a Jinja file; without one the model's own, else chatml")
 	c.Flags().StringVar(&columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
 	c.Flags().IntVar(&maxLength, "max-length", 0, "longest row in tokens; 0 is the model's context, at most 1024")
 	c.Flags().BoolVar(&learnPrompt, "all-tokens", false, "count prompts too, as continued pre-training does")

@@ -7,27 +7,27 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"gotune/train"
 )
 
 // bindRecipe makes a flag of every key of the recipe that belongs to a command.
-// The flags write to into; changedKeys tells which were given.
+// The flags write to into.
 func bindRecipe(c *cobra.Command, command string, into *train.Recipe) {
 	flags := c.Flags()
 	v := reflect.ValueOf(into).Elem()
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	for _, f := range train.Keys() {
 		if !slices.Contains(strings.Split(f.Tag.Get("of"), ","), command) {
 			continue
 		}
 		name, help := flagName(f), f.Tag.Get("help")
-		switch p := v.Field(i).Addr().Interface().(type) {
+		switch p := v.FieldByIndex(f.Index).Addr().Interface().(type) {
 		case *string:
 			flags.StringVar(p, name, *p, help)
 		case *[]string:
 			flags.StringSliceVar(p, name, *p, help)
+		case *train.Datasets:
+			flags.Var(&paths{into: p}, name, help)
 		case *bool:
 			flags.BoolVar(p, name, *p, help)
 		case *int:
@@ -44,17 +44,30 @@ func bindRecipe(c *cobra.Command, command string, into *train.Recipe) {
 }
 
 // flagName is the key of a field in kebab-case.
-func flagName(f reflect.StructField) string {
-	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-	return strings.ReplaceAll(key, "_", "-")
+func flagName(f reflect.StructField) string { return kebab(train.Key(f)) }
+
+func kebab(key string) string { return strings.ReplaceAll(key, "_", "-") }
+
+// paths is a list of datasets as a flag: paths between commas, or the flag
+// several times.
+type paths struct {
+	into  *train.Datasets
+	given bool
 }
 
-// override copies the fields whose flags were given from one recipe to another.
-func override(flags *pflag.FlagSet, to, from *train.Recipe) {
-	dst, src := reflect.ValueOf(to).Elem(), reflect.ValueOf(from).Elem()
-	for i := range dst.NumField() {
-		if flags.Changed(flagName(dst.Type().Field(i))) {
-			dst.Field(i).Set(src.Field(i))
-		}
+func (p *paths) Set(list string) error {
+	if !p.given {
+		*p.into, p.given = nil, true
 	}
+	*p.into = append(*p.into, train.Paths(strings.Split(list, ",")...)...)
+	return nil
 }
+
+func (p *paths) String() string {
+	if p.into == nil {
+		return ""
+	}
+	return p.into.String()
+}
+
+func (p *paths) Type() string { return "paths" }

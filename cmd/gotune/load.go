@@ -20,6 +20,7 @@ import (
 // that use a model take it: --model and --adapter, or a run folder.
 type source struct {
 	modelName, adapterName string
+	templateName           string // of chats; see data.OpenTemplate
 	threads                int
 
 	model     *model.Model
@@ -42,6 +43,9 @@ func (s *source) loadRun(ctx context.Context, args []string) error {
 			return err
 		}
 		s.modelName, s.adapterName = r.Model, r.Adapter
+		if s.templateName == "" {
+			s.templateName = r.Template
+		}
 	}
 	return s.load(ctx)
 }

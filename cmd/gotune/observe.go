@@ -48,18 +48,29 @@ type textObserver struct {
 }
 
 func (o *textObserver) Start(h train.Header) {
+	first := o.header.Run == ""
 	o.header, o.started = h, time.Now()
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(o.talk, "  %-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(o.talk, "gotune: %s\n", h.Run)
+	if first {
+		fmt.Fprintf(o.talk, "gotune: %s\n", h.Run)
+	}
+	if h.Stages > 1 {
+		fmt.Fprintf(o.talk, "  stage %d of %d: %s, %d steps\n", h.StageIndex+1, h.Stages, h.Stage, h.StageSteps)
+	}
 	line("model", "%s, %s parameters", h.Model, count(h.Parameters))
 	line("training", "%s: %s parameters (%.2f %%)", h.Method, count(h.Trainable), 100*float64(h.Trainable)/float64(h.Parameters))
-	data := fmt.Sprintf("%s: %d rows, %.0f %% of the tokens are targets", strings.Join(h.Data, ", "), h.Rows, 100*h.TargetShare)
-	if h.Skipped+h.Dropped > 0 {
-		data += fmt.Sprintf("; %d rows without a target and %d too long left out", h.Skipped, h.Dropped)
+	data := fmt.Sprintf("%s: %d rows, %.0f %% of the tokens are targets", h.Data, h.Rows, 100*h.TargetShare)
+	if h.Skipped+h.Dropped+h.Refused > 0 {
+		data += fmt.Sprintf("; left out: %d rows without a target, %d too long, %d without a mask", h.Skipped, h.Dropped, h.Refused)
 	}
 	line("data", "%s", data)
+	for _, e := range h.Corpora {
+		if len(h.Corpora) > 1 || h.Stages > 1 {
+			line("", "%s: %d rows, each seen %.3g times", e.Path, e.Rows, e.Times)
+		}
+	}
 	if h.EvalRows > 0 {
 		line("held out", "%d rows", h.EvalRows)
 	}

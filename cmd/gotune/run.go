@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,6 +14,7 @@ import (
 // runFlags are the flags of the commands that do a recipe: train and pretrain.
 type runFlags struct {
 	config, resume, format string
+	stages                 []string     // NAME.key=value
 	recipe                 train.Recipe // with what was given by flag
 }
 
@@ -21,6 +23,9 @@ func newRunFlags(c *cobra.Command, command string) *runFlags {
 	c.Flags().StringVar(&f.config, "config", "", "recipe in YAML; flags override its keys")
 	c.Flags().StringVar(&f.resume, "resume", "", "run folder to go on with, from its newest checkpoint")
 	c.Flags().StringVar(&f.format, "log-format", "text", "text for people, json for programs")
+	if command == "train" {
+		c.Flags().StringArrayVar(&f.stages, "stage", nil, "set a key of one stage of the recipe, as NAME.key=value; can be given several times")
+	}
 	bindRecipe(c, command, &f.recipe)
 	return f
 }
@@ -64,8 +69,36 @@ func (f *runFlags) resolve(flags *pflag.FlagSet, preset string) (train.Recipe, e
 			return r, err
 		}
 	}
-	override(flags, &r, &f.recipe)
+	r.Override(&f.recipe, func(key string) bool { return flags.Changed(kebab(key)) })
+	for _, text := range f.stages {
+		if err := setStage(&r, text); err != nil {
+			return r, err
+		}
+	}
 	return r, nil
+}
+
+// setStage sets a key of one stage.
+func setStage(r *train.Recipe, text string) error {
+	name, rest, ok := strings.Cut(text, ".")
+	key, value, ok2 := strings.Cut(rest, "=")
+	if !ok || !ok2 {
+		return usagef("--stage is %q; it is NAME.key=value, such as --stage sft.learning_rate=1e-4", text)
+	}
+	var names []string
+	for i := range r.Stages {
+		if r.Stages[i].Name == name {
+			if err := r.Stages[i].Set(key, value); err != nil {
+				return usagef("--stage %s: %w", text, err)
+			}
+			return nil
+		}
+		names = append(names, r.Stages[i].Name)
+	}
+	if names == nil {
+		return usagef("--stage %s: the recipe has no stages", text)
+	}
+	return usagef("--stage %s: there is no stage %q, only %s", text, name, strings.Join(names, ", "))
 }
 
 // goOn resumes a run. The recipe of the run stands, so no flag that would change

@@ -1,0 +1,258 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"gotune/data/chat"
+	"gotune/data/rows"
+)
+
+// EncoderConfig says how rows become tokens.
+type EncoderConfig struct {
+	Tokenizer Tokenizer
+	// Template writes conversations. Without one they go through ChatML.
+	Template *chat.Template
+	// MaxLength is the largest number of tokens of a row, at least 3. A longer
+	// text is cut into pieces, any other row that is longer is dropped.
+	MaxLength int
+	// LearnPrompt makes every token a target, prompts and user turns too.
+	LearnPrompt bool
+	// LastTurn learns only the last assistant turn of a conversation.
+	LastTurn bool
+}
+
+// An Example is one tokenised row, or one piece of a text that was cut. Its
+// slices must not be changed.
+type Example struct {
+	IDs    []int32 // with BOS and EOS where due
+	Target []bool  // Target[i]: token i is to be learned. The first never is: nothing stands before it
+	// Weights are those of the tokens in the loss; nil where each weighs 1.
+	Weights []float32
+	Prompt  int // tokens before the first of the completion or of the first assistant turn; 0 for text
+	Row     int // the row it came from, counted from 0 through all corpora
+	At      rows.Location
+	// Seam is set where prompt and completion are tokenised differently when they
+	// are joined than apart. They are learned apart, as generation meets them.
+	Seam bool
+	// Wording is the row's column of that name, "" where there is none: questions
+	// of the toy world are asked in a wording that is seen or unseen in tuning.
+	Wording string
+}
+
+// Targets returns the number of tokens to be learned.
+func (e Example) Targets() int {
+	n := 0
+	for _, t := range e.Target {
+		if t {
+			n++
+		}
+	}
+	return n
+}
+
+// weight returns the sum of the weights of the targets.
+func (e Example) weight() float64 {
+	if e.Weights == nil {
+		return float64(e.Targets())
+	}
+	sum := 0.0
+	for i, t := range e.Target {
+		if t {
+			sum += float64(e.Weights[i])
+		}
+	}
+	return sum
+}
+
+// Errors about one row; the others can be used.
+var (
+	ErrNothingToLearn = errors.New("nothing to learn: the completion, or every assistant turn, is empty or weighs nothing")
+	ErrTooLong        = errors.New("too long")
+	ErrNoMask         = chat.ErrNoMask
+)
+
+// An Encoder turns rows into examples. It is safe for concurrent use.
+type Encoder struct {
+	EncoderConfig
+	eos []int32 // one id or none
+	pad int32
+}
+
+// NewEncoder checks the configuration.
+func NewEncoder(c EncoderConfig) (*Encoder, error) {
+	switch {
+	case c.Tokenizer == nil:
+		return nil, errors.New("data needs a tokenizer")
+	case c.MaxLength < 3:
+		return nil, fmt.Errorf("a maximum length of %d tokens: at least 3 are needed, for a prompt, an answer and its end", c.MaxLength)
+	}
+	e := &Encoder{EncoderConfig: c}
+	if c.Template == nil {
+		var err error
+		if e.Template, err = chat.Named("chatml", nil); err != nil {
+			return nil, err
+		}
+	}
+	if id, ok := c.Tokenizer.EOS(); ok {
+		e.eos = []int32{id}
+		e.pad = id // where there is no token for padding; padding is never a target
+	}
+	if id, ok := c.Tokenizer.Pad(); ok {
+		e.pad = id
+	}
+	return e, nil
+}
+
+// Encode returns the examples of a row: one, or the pieces of a long text. Errors
+// are ErrNothingToLearn, ErrTooLong and ErrNoMask, with what they are about.
+func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
+	whole := Example{Row: r.Index, At: r.At, Wording: r.Wording}
+	switch r.Form {
+	case rows.Text:
+		e.raw(&whole, "", r.Text)
+	case rows.Completion:
+		whole.Prompt = e.raw(&whole, r.Prompt, r.Completion)
+		whole.Seam = e.seam(r.Prompt, r.Completion)
+	case rows.Messages:
+		if err := e.conversation(&whole, r.Conversation); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("rows of %s are not for this objective", r.Form)
+	}
+	if len(whole.Target) > 0 {
+		whole.Target[0] = false // nothing stands before it
+	}
+	switch {
+	case whole.weight() == 0:
+		return nil, ErrNothingToLearn
+	case len(whole.IDs) <= e.MaxLength:
+		return []Example{whole}, nil
+	case r.Form != rows.Text:
+		return nil, fmt.Errorf("%w: %d tokens, and the maximum is %d (max_length)", ErrTooLong, len(whole.IDs), e.MaxLength)
+	}
+	return e.cut(whole), nil
+}
+
+// raw joins BOS, prompt, completion and EOS, each tokenised by itself, and
+// returns the number of tokens before the completion. A prompt that brings its
+// own BOS gets no second one, a completion that brings its own EOS likewise.
+func (e *Encoder) raw(x *Example, prompt, completion string) int {
+	before, after := e.Tokenizer.Encode(prompt), e.Tokenizer.Encode(completion)
+	first := before
+	if len(first) == 0 {
+		first = after
+	}
+	x.IDs = append(missingBOS(e.Tokenizer, first), before...)
+	start := len(x.IDs)
+	x.IDs = append(x.IDs, after...)
+	learned := len(after)
+	if len(e.eos) > 0 {
+		if learned > 0 && after[learned-1] == e.eos[0] {
+			learned--
+		} else {
+			x.IDs = append(x.IDs, e.eos...)
+		}
+	}
+	from := start
+	if e.LearnPrompt {
+		from = 0
+		learned += len(before)
+	}
+	x.Target = make([]bool, len(x.IDs))
+	for i := range x.IDs {
+		// EOS alone is no target: where there is nothing else, nothing is learned.
+		x.Target[i] = i >= from && learned > 0
+	}
+	return start
+}
+
+// seam reports whether the tokens of prompt and completion, tokenised as one
+// text, do not begin with those of the prompt.
+func (e *Encoder) seam(prompt, completion string) bool {
+	before, joined := e.Tokenizer.Encode(prompt), e.Tokenizer.Encode(prompt+completion)
+	return len(joined) < len(before) || !slices.Equal(joined[:len(before)], before)
+}
+
+// EncodePrompt returns the ids of a raw prompt as training met them: BOS first
+// where the tokenizer's files ask for it and the prompt does not bring it.
+func EncodePrompt(t Tokenizer, prompt string) []int32 {
+	ids := t.Encode(prompt)
+	return append(missingBOS(t, ids), ids...)
+}
+
+// missingBOS returns BOS where it is asked for and ids do not begin with it.
+func missingBOS(t Tokenizer, ids []int32) []int32 {
+	bos, ok := t.BOS()
+	if !ok || !t.AddsBOS() || len(ids) > 0 && ids[0] == bos {
+		return nil
+	}
+	return []int32{bos}
+}
+
+// conversation puts messages through the template. A turn without content
+// teaches nothing.
+func (e *Encoder) conversation(x *Example, c chat.Conversation) error {
+	encoded, err := e.Template.Encode(e.Tokenizer, c)
+	if err != nil {
+		return err
+	}
+	x.IDs, x.Seam = encoded.IDs, len(encoded.Seams) > 0
+	x.Prompt = len(x.IDs)
+	x.Target = make([]bool, len(x.IDs))
+	last := slices.Max(append([]int32{-1}, encoded.Turn...))
+	for i, turn := range encoded.Turn {
+		if turn >= 0 && x.Prompt == len(x.IDs) {
+			x.Prompt = i
+		}
+		x.Target[i] = e.LearnPrompt || turn >= 0 && (!e.LastTurn || turn == last) &&
+			c.Messages[turn].Content+string(c.Messages[turn].ToolCalls) != ""
+		if w := weightOf(c, turn); w != 1 && x.Target[i] && !e.LearnPrompt {
+			x.setWeight(i, w)
+		}
+	}
+	return nil
+}
+
+// weightOf returns the weight of a turn's tokens.
+func weightOf(c chat.Conversation, turn int32) float64 {
+	if turn < 0 || c.Messages[turn].Weight == nil {
+		return 1
+	}
+	return *c.Messages[turn].Weight
+}
+
+// setWeight gives a token a weight; one of 0 is no target.
+func (e *Example) setWeight(i int, w float64) {
+	if w == 0 {
+		e.Target[i] = false
+		return
+	}
+	if e.Weights == nil {
+		e.Weights = make([]float32, len(e.IDs))
+		for j := range e.Weights {
+			e.Weights[j] = 1
+		}
+	}
+	e.Weights[i] = float32(w)
+}
+
+// cut makes pieces of the maximum length. No piece is a single token, from which
+// nothing could be learned: the piece before it gives it one of its own.
+func (e *Encoder) cut(whole Example) []Example {
+	var pieces []Example
+	for from := 0; from < len(whole.IDs); {
+		to := min(from+e.MaxLength, len(whole.IDs))
+		if len(whole.IDs)-to == 1 {
+			to--
+		}
+		p := whole
+		p.IDs, p.Target = whole.IDs[from:to:to], slices.Clone(whole.Target[from:to])
+		p.Target[0] = false
+		pieces = append(pieces, p)
+		from = to
+	}
+	return pieces
+}

@@ -1,0 +1,98 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gotune/internal/disk"
+	"gotune/internal/hf"
+)
+
+// A run of several stages keeps what each leaves for the next under stages/, so
+// that a stage begins from files, whether the run was killed in between or not.
+const stagesName = "stages"
+
+// stage is the folder of what a stage leaves.
+func (f *folder) stage(r Recipe, index int) string {
+	return f.join(stagesName, fmt.Sprintf("%d-%s", index+1, r.Stages[index].Name))
+}
+
+// start returns the model and the adapter that a stage begins with. The adapter is
+// "" where there is none.
+func (f *folder) start(r Recipe, index int) (model, adapter string) {
+	if index == 0 {
+		return r.Model, r.Adapter
+	}
+	model, _ = f.start(r, index-1)
+	dir := f.stage(r, index-1)
+	switch {
+	case r.Stages[index-1].Full, r.merges(index):
+		return filepath.Join(dir, modelName), ""
+	case r.Stages[index].PreviousAdapter == "keep":
+		return model, filepath.Join(dir, adapterName)
+	}
+	return model, ""
+}
+
+// merges reports whether a stage begins with the adapter of the one before
+// written into the weights: where it says so, and where it trains all weights.
+func (r Recipe) merges(index int) bool {
+	s := r.Stages[index]
+	return !r.Stages[index-1].Full && (s.PreviousAdapter == "merge" || s.Full && s.PreviousAdapter == "keep")
+}
+
+func (j *job) lastStage() bool { return j.stage.index == len(j.stages)-1 }
+
+// nextStage keeps what the stage has learned and enters the next.
+func (j *job) nextStage(ctx context.Context) error {
+	next := j.stage.index + 1
+	dir := j.folder.stage(j.recipe, next-1)
+	err := whole(dir, func(dir string) error {
+		if j.adapter == nil {
+			return errors.Join(j.model.Save(filepath.Join(dir, modelName), hf.F32), j.tokenizer.Save(filepath.Join(dir, modelName)))
+		}
+		base, _ := j.folder.start(j.recipe, next-1)
+		if err := j.adapter.Save(filepath.Join(dir, adapterName), base); err != nil || !j.recipe.merges(next) {
+			return err
+		}
+		merged, err := j.adapter.Merge(j.model)
+		if err != nil {
+			return err
+		}
+		return errors.Join(merged.Save(filepath.Join(dir, modelName), hf.F32), j.tokenizer.Save(filepath.Join(dir, modelName)))
+	})
+	if err != nil {
+		return fmt.Errorf("keeping the result of stage %s: %w", j.stage.recipe.Name, err)
+	}
+	begun := j.begun + j.first
+	if err := j.enter(ctx, next); err != nil {
+		return fmt.Errorf("stage %s: %w", j.stages[next].recipe.Name, err)
+	}
+	j.begun = begun
+	return nil
+}
+
+// whole lets fill write a folder aside and renames it, so that a folder that can
+// be seen is whole. An older one is replaced.
+func whole(dir string, fill func(dir string) error) error {
+	aside := filepath.Join(filepath.Dir(dir), unfinished+filepath.Base(dir))
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(aside, 0o755); err != nil {
+		return err
+	}
+	if err := fill(aside); err != nil {
+		return errors.Join(err, os.RemoveAll(aside))
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Rename(aside, dir); err != nil {
+		return err
+	}
+	return disk.SyncDir(filepath.Dir(dir))
+}

@@ -1,0 +1,250 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// staged is a recipe of three stages over the tiny model.
+func staged(t *testing.T, yaml string) Recipe {
+	t.Helper()
+	r := tinyRecipe(t)
+	r.EvalData = r.Data
+	r.EvalSteps, r.SaveSteps = 5, 3
+	if err := r.Parse("stages.yaml", []byte(yaml)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+const threeStages = `
+stages:
+  - {name: cpt, objective: cpt, full: true, max_steps: 6, learning_rate: 0.002}
+  - {name: general, max_steps: 5, packing: true, lora_dropout: 0.1}
+  - {name: domain, max_steps: 4, lora_dropout: 0.1, replay: 0.5}
+`
+
+func TestStagesFollowEachOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		yaml  string
+		files []string // in the run folder
+	}{
+		"full, adapter, adapter kept": {threeStages, []string{"stages/1-cpt/model", "stages/2-general/adapter", "adapter"}},
+		"adapter merged": {`
+stages:
+  - {name: a, max_steps: 3}
+  - {name: b, max_steps: 3, previous_adapter: merge, lora_rank: 2}
+`, []string{"stages/1-a/model", "stages/1-a/adapter", "adapter"}},
+		"adapter, then all weights": {`
+stages:
+  - {name: a, max_steps: 3}
+  - {name: b, max_steps: 3, full: true, last_layers: 1}
+`, []string{"stages/1-a/model", "model"}},
+		"adapter left aside": {`
+stages:
+  - {name: a, max_steps: 3}
+  - {name: b, max_steps: 3, previous_adapter: fresh}
+`, []string{"stages/1-a/adapter", "adapter"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := staged(t, c.yaml)
+			run, s := runRecipe(t, r)
+			for _, f := range c.files {
+				if _, err := os.Stat(filepath.Join(run, filepath.FromSlash(f))); err != nil {
+					t.Error(err)
+				}
+			}
+			steps := 0
+			for i, e := range s.steps {
+				if e.Step != i+1 || e.Stage == "" {
+					t.Errorf("step %d is %d of stage %q", i+1, e.Step, e.Stage)
+				}
+				steps++
+			}
+			want := 0
+			for _, one := range r.plan() {
+				want += one.MaxSteps
+			}
+			if steps != want {
+				t.Errorf("%d steps, want %d", steps, want)
+			}
+			found, err := ReadRun(run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(found.Model); err != nil {
+				t.Error(err)
+			}
+			// The recipe that is kept does the same again.
+			again := DefaultRecipe()
+			if err := again.ReadRecipe(filepath.Join(run, recipeName)); err != nil {
+				t.Fatal(err)
+			}
+			twin, _ := runRecipe(t, again)
+			for _, part := range []string{adapterName, modelName} {
+				if _, err := os.Stat(filepath.Join(run, part)); err == nil {
+					sameTensors(t, "repeated", filepath.Join(run, part), filepath.Join(twin, part))
+				}
+			}
+		})
+	}
+}
+
+// A merged adapter is learned by the next stage's base: what the stage begins
+// with has the loss that the one before ended with.
+func TestMergedStageBeginsWhereTheOtherEnded(t *testing.T) {
+	r := staged(t, `
+learning_rate: 0.02
+stages:
+  - {name: a, max_steps: 5}
+  - {name: b, max_steps: 5, previous_adapter: merge, learning_rate: 0}
+`)
+	_, s := runRecipe(t, r)
+	var ended, last *float64
+	for _, e := range s.evals {
+		if e.Step == 5 {
+			ended = e.Loss
+		}
+		last = e.Loss
+	}
+	if ended == nil || last == nil || *ended-*last > 1e-5 || *last-*ended > 1e-5 {
+		t.Errorf("stage a ended at a loss of %v, stage b stood still at %v", *ended, *last)
+	}
+}
+
+// Interrupted anywhere, a run of stages ends with the same bytes.
+func TestStagesGoOn(t *testing.T) {
+	r := staged(t, threeStages)
+	want, whole := runRecipe(t, r)
+	for step := 1; step < len(whole.steps); step++ {
+		path := stopAt(t, r, step)
+		var s silent
+		if _, err := Resume(context.Background(), path, 2, &s); err != nil {
+			t.Fatalf("after step %d: %v", step, err)
+		}
+		sameTensors(t, "stopped and not", filepath.Join(want, adapterName), filepath.Join(path, adapterName))
+		a, b := losses(t, path), whole.steps
+		if len(a) != len(b) {
+			t.Fatalf("after step %d: metrics.jsonl has %d steps, want %d", step, len(a), len(b))
+		}
+		for i := range a {
+			if a[i].Loss != b[i].Loss || a[i].Stage != b[i].Stage || a[i].LearningRate != b[i].LearningRate {
+				t.Errorf("stopped after step %d, step %d: %+v, want %+v", step, i+1, a[i], b[i])
+			}
+		}
+	}
+}
+
+func TestWrongStages(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"stages: [{max_steps: 3}]":                                       "has no name",
+		"stages: [{name: a}, {name: a}]":                                 `two stages are called "a"`,
+		"stages: [{name: a/b}]":                                          "letters, digits",
+		"stages: [{name: a}, {name: b, lora_rank: 2}]":                   "stages[1] (b) keeps the adapter of a but has other lora_* keys",
+		"stages: [{name: a, replay: 0.1}]":                               "there is none before the first",
+		"stages: [{name: a, epochs: 0, max_steps: 0}]":                   "stages[0] (a): epochs and max_steps are both 0",
+		"stages: [{name: a, warmup_steps: 9, max_steps: 3}]":             "warmup of 9 steps is longer",
+		"stages: [{name: a, data: [{path: x, rows: 1, repeat: 2}]}]":     "x",
+		"stages: [{name: a, data: [{path: \"world:chat\", rws: 1}]}]":    `unknown field "rws"`,
+		"stages: [{name: a, full: true, last_layers: 9}]":                "last_layers is 9",
+		"stages: [{name: a, param_groups: [{pattern: nothing}]}]":        "nothing",
+		"seed: &s 1\nstages: [{name: a}]":                                "anchors and aliases",
+		"stages: [{name: a, streaming: true, max_steps: 0}]":             "give max_steps",
+		"load_best_model_at_end: true\neval: false\nstages: [{name: a}]": "needs eval_data",
+	} {
+		r := tinyRecipe(t)
+		r.EvalData = r.Data
+		err := r.Parse("stages.yaml", []byte(yaml))
+		if err == nil {
+			r.Output = filepath.Join(t.TempDir(), "run")
+			_, err = Run(context.Background(), r, &silent{})
+			if _, there := os.Stat(r.Output); there == nil {
+				t.Errorf("%s: the run folder is there", yaml)
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrInterrupted) {
+			t.Errorf("%s: got %v, want …%s…", yaml, err, want)
+		}
+	}
+}
+
+// Flags change every stage, --stage one.
+func TestOverrideReachesStages(t *testing.T) {
+	r := staged(t, threeStages)
+	flags := DefaultRecipe()
+	flags.LearningRate, flags.Seed = 7, 8
+	r.Override(&flags, func(key string) bool { return key == "learning_rate" || key == "seed" })
+	if err := r.Stages[1].Set("learning_rate", "9"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stages[1].Set("data", "[a.jsonl, {path: b.jsonl, repeat: 2}]"); err != nil {
+		t.Fatal(err)
+	}
+	if r.Seed != 8 || r.Stages[0].LearningRate != 7 || r.Stages[1].LearningRate != 9 || r.Stages[2].LearningRate != 7 {
+		t.Errorf("%+v", r)
+	}
+	if d := r.Stages[1].Data; len(d) != 2 || d[0].Path != "a.jsonl" || d[1].Repeat != 2 {
+		t.Errorf("%+v", d)
+	}
+	if err := r.Stages[1].Set("lerning_rate", "9"); err == nil || !strings.Contains(err.Error(), "unknown field") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The best state is kept, and patience ends a stage.
+func TestBestStateAndEarlyStopping(t *testing.T) {
+	r := tinyRecipe(t)
+	r.EvalData, r.EvalSteps, r.MaxSteps = r.Data, 1, 60
+	r.Data = Paths(tinyRows(t, 2)) // learned by heart: the loss on the others rises
+	r.LearningRate, r.Schedule = 0.05, "constant"
+	r.LoadBestModelAtEnd, r.EarlyStoppingPatience = true, 3
+	run, s := runRecipe(t, r)
+	best, at := 1e9, 0
+	for _, e := range s.evals {
+		if e.When == "during" && *e.Loss < best {
+			best, at = *e.Loss, e.Step
+		}
+	}
+	if len(s.steps) != at+3 {
+		t.Errorf("the best loss came at step %d, and the run went on to step %d", at, len(s.steps))
+	}
+	if after := s.evals[len(s.evals)-1]; after.When != "after" || *after.Loss != best {
+		t.Errorf("the result has a loss of %v, the best was %v", *after.Loss, best)
+	}
+	path := stopAt(t, r, at+1)
+	if _, err := Resume(context.Background(), path, 2, &silent{}); err != nil {
+		t.Fatal(err)
+	}
+	sameTensors(t, "stopped and not", filepath.Join(run, adapterName), filepath.Join(path, adapterName))
+}
+
+// A loss that cannot fall, because nothing that is trained has a gradient, ends
+// the run with an explanation.
+func TestNothingLearned(t *testing.T) {
+	var w watch
+	for i := range 3 {
+		err := w.look(0)
+		if (i == 2) != errors.Is(err, errNothingLearned) {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+}
+
+func TestExplodingNorm(t *testing.T) {
+	var w watch
+	for range 2 * watchWindow {
+		if err := w.look(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, norm := range []float64{500, 500, 1, 500, 500, 500} {
+		err := w.look(norm)
+		if (i == 5) != errors.Is(err, errExplodes) {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+
+	"gotune/data/rows"
+	"gotune/optim"
+	"gotune/schedule"
+)
+
+// A Stage is one training with its own data, objective, optimizer and schedule.
+type Stage struct {
+	Name string `yaml:"name,omitempty"`
+
+	Data        Datasets `yaml:"data" of:"train,pretrain" help:"training data: files or folders, or corpora of the toy world such as world:chat"`
+	Columns     string   `yaml:"columns,omitempty" of:"train,pretrain" help:"which columns of files to read, such as prompt=question,completion=answer"`
+	DataFormat  string   `yaml:"data_format,omitempty" of:"train,pretrain" help:"format of files where it cannot be found out: jsonl, json, csv, text or parquet"`
+	Objective   string   `yaml:"objective" of:"train" help:"sft learns completions and assistant turns, cpt every token" default:"sft"`
+	MaskHistory bool     `yaml:"mask_history" of:"train" help:"learn only the last assistant turn of a conversation"`
+	Replay      float64  `yaml:"replay" of:"train" help:"rows of the stages before that are mixed in, as a share of the stage's own rows" default:"0" range:"0,1000"`
+
+	Full            bool     `yaml:"full" of:"train" help:"train all weights instead of an adapter"`
+	LastLayers      int      `yaml:"last_layers" of:"train" help:"train only the last layers, so many of them; 0 is all" default:"0" range:"0,100000"`
+	PreviousAdapter string   `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
+	LoRARank        int      `yaml:"lora_rank" of:"train" help:"rank of the adapter" default:"8"`
+	LoRAAlpha       float64  `yaml:"lora_alpha" of:"train" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
+	LoRADropout     float64  `yaml:"lora_dropout" of:"train" help:"dropout before the adapter" default:"0"`
+	LoRATargets     []string `yaml:"lora_targets" of:"train" help:"layers that are adapted" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
+
+	Epochs                    float64 `yaml:"epochs" of:"train,pretrain" help:"passes over the data" default:"3" range:"0,1e6"`
+	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`
+	BatchSize                 int     `yaml:"batch_size" of:"train,pretrain" help:"rows of a micro-batch" default:"8" range:"1,1048576"`
+	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" of:"train,pretrain" help:"micro-batches of an optimizer step" default:"1" range:"1,1048576"`
+	MaxLength                 int     `yaml:"max_length" of:"train,pretrain" help:"longest row in tokens; 0 is the model's context, at most 1024" default:"0" range:"0,1048576"`
+	Packing                   bool    `yaml:"packing" of:"train,pretrain" help:"put several rows into one, kept apart"`
+	Shuffle                   bool    `yaml:"shuffle" of:"train,pretrain" help:"draw a new order of rows for each epoch" default:"true"`
+	Streaming                 bool    `yaml:"streaming" of:"train,pretrain" help:"read rows as they are needed, for data that does not fit into memory"`
+	ShuffleBuffer             int     `yaml:"shuffle_buffer" of:"train,pretrain" help:"rows among which streaming draws the next one" default:"10000" range:"1,100000000"`
+
+	LearningRate float64 `yaml:"learning_rate" of:"train,pretrain" help:"peak learning rate" default:"0.0002" range:"0,1000"`
+	Schedule     string  `yaml:"schedule" of:"train,pretrain" help:"curve of the learning rate: constant, linear, cosine, cosine_with_restarts, wsd, inverse_sqrt or polynomial" default:"cosine"`
+	WarmupSteps  int     `yaml:"warmup_steps" of:"train,pretrain" help:"steps from 0 to the peak" default:"0" range:"0,2147483647"`
+	WarmupRatio  float64 `yaml:"warmup_ratio" of:"train,pretrain" help:"the same as a share of all steps, where neither steps nor epochs are given" default:"0.03" range:"0,1"`
+	WarmupEpochs float64 `yaml:"warmup_epochs" of:"train,pretrain" help:"the same in passes over the data" default:"0" range:"0,1e6"`
+	MinLRRatio   float64 `yaml:"min_lr_ratio" of:"train,pretrain" help:"floor of the learning rate as a share of the peak" default:"0.1" range:"0,1"`
+	NumCycles    int     `yaml:"num_cycles" of:"train,pretrain" help:"falls from peak to floor of cosine_with_restarts" default:"1" range:"1,1000000"`
+	DecayRatio   float64 `yaml:"decay_ratio" of:"train,pretrain" help:"share of all steps in which wsd falls" default:"0.1" range:"0,1"`
+	DecaySteps   int     `yaml:"decay_steps" of:"train,pretrain" help:"the same in steps, in place of the ratio" default:"0" range:"0,2147483647"`
+	DecayType    string  `yaml:"decay_type" of:"train,pretrain" help:"shape of the fall of wsd: linear, cosine or sqrt" default:"sqrt"`
+	Timescale    float64 `yaml:"timescale" of:"train,pretrain" help:"steps after the peak in which inverse_sqrt falls to 0.71 of it; 0 is the warmup, or 10000" default:"0" range:"0,1e12"`
+	Power        float64 `yaml:"power" of:"train,pretrain" help:"power of polynomial" default:"1" range:"0,1000"`
+
+	Optimizer         string  `yaml:"optimizer" of:"train,pretrain" help:"update rule: adamw, lion or sgd" default:"adamw"`
+	WeightDecay       float64 `yaml:"weight_decay" of:"train,pretrain" help:"decoupled weight decay of matrices" default:"0" range:"0,1000"`
+	AdamBeta1         float64 `yaml:"adam_beta1" of:"train,pretrain" help:"decay of the first average of AdamW and Lion" default:"0.9" range:"0,0.999999999999"`
+	AdamBeta2         float64 `yaml:"adam_beta2" of:"train,pretrain" help:"decay of the second average of AdamW and Lion" default:"0.999" range:"0,0.999999999999"`
+	AdamEpsilon       float64 `yaml:"adam_epsilon" of:"train,pretrain" help:"added to the root in AdamW" default:"1e-08" range:"0,1"`
+	Momentum          float64 `yaml:"momentum" of:"train,pretrain" help:"decay of the velocity of SGD; 0 keeps none" default:"0" range:"0,0.999999999999"`
+	Nesterov          bool    `yaml:"nesterov" of:"train,pretrain" help:"Nesterov's momentum in SGD"`
+	LoRAPlusLRRatio   float64 `yaml:"loraplus_lr_ratio" of:"train" help:"the B of every adapted layer trains at this times the rate of its A (LoRA+); 0 is off, 16 the paper's" default:"0" range:"0,1e6"`
+	LayerDecay        float64 `yaml:"layer_decay" of:"train,pretrain" help:"each layer trains at this times the rate of the one above it; 0 is off" default:"0" range:"0,1"`
+	ParamGroups       []Group `yaml:"param_groups,omitempty"`
+	MaxGradNorm       float64 `yaml:"max_grad_norm" of:"train,pretrain" help:"largest global norm of the gradients; 0 does not clip" default:"1" range:"0,1e9"`
+	NEFTuneNoiseAlpha float64 `yaml:"neftune_noise_alpha" of:"train" help:"noise on the embeddings while training (NEFTune); 0 is none, 5 is common" default:"0" range:"0,1000"`
+}
+
+// A Group gives parameters a rate and a weight decay of their own.
+type Group struct {
+	Pattern     string   `yaml:"pattern" help:"regular expression that is searched for in the names of parameters; the first group that matches wins"`
+	LRScale     *float64 `yaml:"lr_scale,omitempty" help:"factor of the learning rate"`
+	WeightDecay *float64 `yaml:"weight_decay,omitempty" help:"in place of the stage's"`
+}
+
+// optimizer returns the settings of the stage's optimizer for a model of so many
+// layers.
+func (s Stage) optimizer(layers int) optim.Config {
+	c := optim.Config{
+		Name: s.Optimizer, Beta1: s.AdamBeta1, Beta2: s.AdamBeta2, Epsilon: s.AdamEpsilon,
+		Momentum: s.Momentum, Nesterov: s.Nesterov, WeightDecay: s.WeightDecay, MaxGradNorm: s.MaxGradNorm,
+	}
+	for _, g := range s.ParamGroups {
+		c.Groups = append(c.Groups, optim.Group{Pattern: g.Pattern, RateScale: g.LRScale, WeightDecay: g.WeightDecay})
+	}
+	if s.LoRAPlusLRRatio > 0 {
+		c.Scales = append(c.Scales, optim.LoRAPlus(s.LoRAPlusLRRatio))
+	}
+	if s.LayerDecay > 0 {
+		c.Scales = append(c.Scales, optim.LayerDecay(s.LayerDecay, layers, optim.Layer))
+	}
+	return c
+}
+
+// schedule returns the curve over a number of steps.
+func (s Stage) schedule(steps, epoch int) (*schedule.Schedule, error) {
+	ratio := s.WarmupRatio
+	if s.WarmupSteps > 0 || s.WarmupEpochs > 0 {
+		ratio = 0 // as in transformers, steps win over the ratio
+	}
+	return schedule.New(schedule.Config{
+		Name: s.Schedule, Steps: steps, StepsPerEpoch: epoch,
+		WarmupSteps: s.WarmupSteps, WarmupRatio: ratio, WarmupEpochs: s.WarmupEpochs,
+		Peak: s.LearningRate, MinRatio: s.MinLRRatio,
+		Cycles: s.NumCycles, DecaySteps: s.DecaySteps, DecayRatio: s.DecayRatio, DecayType: s.DecayType,
+		Timescale: s.Timescale, Power: s.Power,
+	})
+}
+
+// validateData checks what is said about the data.
+func (r Recipe) validateData() error {
+	if _, err := rows.ParseColumns(r.Columns); err != nil {
+		return fmt.Errorf("columns: %w", err)
+	}
+	for _, list := range []struct {
+		key  string
+		data Datasets
+	}{{"data", r.Data}, {"eval_data", r.EvalData}, {"retain_data", r.RetainData}} {
+		for _, d := range list.data {
+			if d.Path == "" {
+				return fmt.Errorf("%s: an entry has no path", list.key)
+			}
+			if _, err := rows.ParseColumns(d.Columns); err != nil {
+				return fmt.Errorf("%s: %s: columns: %w", list.key, d.Path, err)
+			}
+			if list.key != "data" && (d.Rows != 0 || d.Repeat != 0 || d.Weight != 0) {
+				return fmt.Errorf("%s: %s: rows, repeat and weight are for training data; what is evaluated is taken whole", list.key, d.Path)
+			}
+			if r.Streaming && list.key == "data" && (d.Rows != 0 || d.Repeat != 0 || d.Weight != 0) {
+				return fmt.Errorf("data: %s: rows, repeat and weight cannot be had with streaming, which does not know how many rows there are", d.Path)
+			}
+		}
+	}
+	if r.Replay > 0 && r.Streaming {
+		return fmt.Errorf("replay cannot be had with streaming")
+	}
+	return nil
+}
+
+// learnsPrompts reports whether every token is a target.
+func (s Stage) learnsPrompts() bool { return objectives[s.Objective].learnPrompt }
+
+// paths lists the paths of the stage's data.
+func (s Stage) paths() []string {
+	var all []string
+	for _, d := range s.Data {
+		all = append(all, d.Path)
+	}
+	return slices.Clip(all)
+}

@@ -1,0 +1,120 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gotune/data"
+	"gotune/internal/kernel"
+)
+
+// A watch looks at the norm of the gradients, step by step.
+type watch struct {
+	norms  []float64 // of the last steps that were no outliers
+	zeros  int       // steps without a gradient, in a row
+	spikes int       // steps with a norm far above the others, in a row
+}
+
+const (
+	watchWindow = 32  // steps whose median is what is usual
+	watchSpike  = 100 // times the median is far above
+	watchInARow = 3
+)
+
+var (
+	errNothingLearned = errors.New("the gradients are 0 for three steps in a row: nothing is learned, because no target reaches what is trained, or because a weight is 0 on every way to it")
+	errExplodes       = errors.New("the norm of the gradients explodes")
+)
+
+// look judges a step by the norm of its gradients before clipping. Clipping makes
+// one spike harmless, so only several in a row stop a run.
+func (w *watch) look(norm float64) error {
+	if norm == 0 {
+		if w.zeros++; w.zeros == watchInARow {
+			return errNothingLearned
+		}
+		return nil
+	}
+	w.zeros = 0
+	if len(w.norms) == watchWindow {
+		sorted := slices.Sorted(slices.Values(w.norms))
+		if median := sorted[watchWindow/2]; norm > watchSpike*median {
+			if w.spikes++; w.spikes == watchInARow {
+				return fmt.Errorf("%w: it is %.3g and was %.3g (the median of %d steps before)", errExplodes, norm, median, watchWindow)
+			}
+			return nil
+		}
+		w.norms = append(w.norms[:0], w.norms[1:]...)
+	}
+	w.spikes = 0
+	w.norms = append(w.norms, norm)
+	return nil
+}
+
+// explain says what went wrong in a step, where, and what to do. A step with a
+// loss or a norm that is no number has changed no value, so the state before it
+// is saved.
+func (j *job) explain(n int, s *data.Step, err error) error {
+	text := fmt.Sprintf("step %d: %v", n+1, err)
+	if place := j.loudest(); place != "" {
+		text += "; " + place
+	}
+	text += "; the step's rows are" + rowsOf(s)
+	switch {
+	case errors.Is(err, errNothingLearned):
+		return errors.New(text + ". Look at the data by gotune data, and at lora_targets and last_layers")
+	case !errors.Is(err, errExplodes):
+		if saved := j.saveCheckpoint(n); saved != nil {
+			return errors.Join(errors.New(text), saved)
+		}
+		text += fmt.Sprintf("; the last good state is %s, before this step", j.folder.checkpoint(n))
+	default:
+		if steps, err := j.folder.checkpoints(); err == nil && len(steps) > 0 {
+			text += fmt.Sprintf("; the last good state is %s", j.folder.checkpoint(steps[len(steps)-1]))
+		}
+	}
+	return errors.New(text + ". Lower learning_rate, raise warmup_steps, or look at these rows")
+}
+
+// loudest names the parameter with the largest gradient, or the first whose
+// gradient is no number.
+func (j *job) loudest() string {
+	name, most := "", 0.0
+	for _, p := range j.stepper.parameters {
+		norm := math.Sqrt(kernel.SumSquares(j.team, p.Grad))
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
+			return fmt.Sprintf("the gradient of %s is no number", p.Name)
+		}
+		if norm > most {
+			name, most = p.Name, norm
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("the largest gradient is that of %s (norm %.3g)", name, most)
+}
+
+// rowsOf names the first rows of a step.
+func rowsOf(s *data.Step) string {
+	var text strings.Builder
+	path, n := "", 0
+	for x := range s.Examples {
+		n++
+		switch {
+		case n > 16:
+		case x.At.Path != path:
+			path = x.At.Path
+			fmt.Fprintf(&text, " %s:%d", path, x.At.Line)
+		default:
+			fmt.Fprintf(&text, ",%d", x.At.Line)
+		}
+	}
+	if n > 16 {
+		fmt.Fprintf(&text, " and %d more", n-16)
+	}
+	return text.String()
+}

@@ -249,22 +249,29 @@ func checkRange(f reflect.StructField, v reflect.Value) error {
 	return nil
 }
 
+// choices lists the values of keys that are names.
+func choices() map[string][]string {
+	return map[string][]string{
+		"objective":              objectiveNames(),
+		"schedule":               schedule.Names(),
+		"decay_type":             schedule.DecayTypes(),
+		"optimizer":              optim.Names(),
+		"base_precision":         {"auto", "fp32"},
+		"precision":              {"fp32"},
+		"gradient_checkpointing": {"none", "blocks"},
+		"schedule_span":          {"stage", "run"},
+		"previous_adapter":       {"keep", "merge", "fresh"},
+		"metric_for_best_model":  {"loss", "exact_match", "generated_match"},
+		"save_dtype":             {"float32", "bfloat16"},
+	}
+}
+
 func (r Recipe) validateNames() error {
-	for _, k := range []struct {
-		key, value string
-		allowed    []string
-	}{
-		{"objective", r.Objective, objectiveNames()}, {"schedule", r.Schedule, schedule.Names()},
-		{"decay_type", r.DecayType, schedule.DecayTypes()}, {"optimizer", r.Optimizer, optim.Names()},
-		{"base_precision", r.BasePrecision, []string{"auto", "fp32"}}, {"precision", r.Precision, []string{"fp32"}},
-		{"gradient_checkpointing", r.GradientCheckpointing, []string{"none", "blocks"}},
-		{"schedule_span", r.ScheduleSpan, []string{"stage", "run"}},
-		{"previous_adapter", r.PreviousAdapter, []string{"keep", "merge", "fresh"}},
-		{"metric_for_best_model", r.MetricForBestModel, []string{"loss", "exact_match", "generated_match"}},
-		{"save_dtype", r.SaveDType, []string{"float32", "bfloat16"}},
-	} {
-		if !slices.Contains(k.allowed, k.value) {
-			return fmt.Errorf("%s is %q, which is not supported (supported: %s)", k.key, k.value, strings.Join(k.allowed, ", "))
+	v, allowed := reflect.ValueOf(r), choices()
+	for _, f := range Keys() {
+		names, ok := allowed[Key(f)]
+		if value := v.FieldByIndex(f.Index).String(); ok && !slices.Contains(names, value) {
+			return fmt.Errorf("%s is %q, which is not supported (supported: %s)", Key(f), value, strings.Join(names, ", "))
 		}
 	}
 	if len(r.Data) == 0 {

@@ -1,0 +1,40 @@
+package train
+
+import (
+	"context"
+
+	"gotune/data"
+)
+
+// A Preview is what a run would do.
+type Preview struct {
+	Steps  int // of the whole run
+	Stages []StagePreview
+}
+
+// A StagePreview is what a stage would do.
+type StagePreview struct {
+	Name    string // "" in a recipe without stages
+	Steps   int
+	Corpora []Exposure
+	Report  data.Report
+	Rates   []float64 // of each step
+}
+
+// Inspect reads and checks everything that a run of the recipe would read, but
+// for weights, and trains nothing.
+func Inspect(ctx context.Context, r Recipe) (Preview, error) {
+	in, err := read(ctx, r)
+	if err != nil {
+		return Preview{}, err
+	}
+	p := Preview{Steps: in.steps}
+	for _, s := range in.stages {
+		stage := StagePreview{Name: s.recipe.Name, Steps: s.steps, Corpora: s.exposures(), Report: s.data.Report()}
+		for n := range s.steps {
+			stage.Rates = append(stage.Rates, s.rate(n))
+		}
+		p.Stages = append(p.Stages, stage)
+	}
+	return p, in.check(r)
+}

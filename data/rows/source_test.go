@@ -188,7 +188,7 @@ func TestStandardInputIsReadOnce(t *testing.T) {
 		}
 	}
 	_, err := rows.Open(t.Context(), rows.Config{Paths: []string{"-", "-"}, Stdin: strings.NewReader(content)})
-	if err == nil || !strings.Contains(err.Error(), "name - once") {
+	if err == nil || !strings.Contains(err.Error(), "standard input can be read only once; name - once") {
 		t.Errorf("- twice: %v", err)
 	}
 }

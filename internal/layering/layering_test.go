@@ -24,6 +24,7 @@ var below = map[string][]string{
 	"internal/op":        {"internal/kernel"},
 	"internal/exec":      {"internal/op", "internal/kernel"},
 	"schedule":           {},
+	"schedule/draw":      {},
 	"optim":              {"internal/kernel"},
 	"tokenizer":          {"internal/disk"},
 	"data/world":         {"internal/rng", "internal/disk"},
@@ -36,7 +37,7 @@ var below = map[string][]string{
 	"train": {"lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"examples": {},
-	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule",
+	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 }
 

@@ -18,12 +18,16 @@ import (
 // A parquetDecoder reads the columns that make up rows, a page of each at a
 // time. Other columns of the file are not read.
 type parquetDecoder struct {
-	groups  []parquet.RowGroup
+	file  *parquet.File
+	at    io.ReaderAt // its bytes
+	size  int64
+	limit int64 // bytes of a row
+
 	columns []*parquet.Column // at the top, those that are read
 	leaves  []*leaf           // below them, in order
+	group   int               // the row group that comes next
 	left    int64             // rows of the row group at hand
 	row     int
-	limit   int64
 }
 
 // openParquet opens a file that can be read at any place. Where there is none,
@@ -54,15 +58,16 @@ func openParquet(file *os.File, r *bufio.Reader, c Columns, limit int64) (*parqu
 
 // open reads the file's footer and chooses the columns.
 func (d *parquetDecoder) open(at io.ReaderAt, n int64, c Columns) error {
-	if n < 12 {
-		return errors.New("not a whole Parquet file: it is cut off")
+	if err := checkFooter(at, n); err != nil {
+		return err
 	}
 	file, err := parquet.OpenFile(at, n, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return err
 	}
 	all := file.Root().Columns()
-	d.groups, d.columns = file.RowGroups(), chosen(all, c)
+	d.file, d.at, d.size = file, at, n
+	d.columns = chosen(all, c)
 	for _, column := range d.columns {
 		d.addLeaves(column)
 	}
@@ -148,15 +153,13 @@ func guard(f func() error) (err error) {
 // fields reads the next row; io.EOF after the last.
 func (d *parquetDecoder) fields() (map[string]json.RawMessage, error) {
 	for d.left == 0 {
-		if len(d.groups) == 0 {
+		if d.group == len(d.file.RowGroups()) {
 			return nil, io.EOF
 		}
-		chunks := d.groups[0].ColumnChunks()
-		for _, l := range d.leaves {
-			l.start(chunks[l.column.Index()].Pages())
+		if err := d.start(d.group); err != nil {
+			return nil, err
 		}
-		d.left = d.groups[0].NumRows()
-		d.groups = d.groups[1:]
+		d.group++
 	}
 	d.left--
 	budget := d.limit
@@ -179,6 +182,23 @@ func (d *parquetDecoder) fields() (map[string]json.RawMessage, error) {
 		values = values[n:]
 	}
 	return fields, nil
+}
+
+// start goes to the first page of each column of a row group.
+func (d *parquetDecoder) start(group int) error {
+	meta, chunks := d.file.Metadata().RowGroups[group], d.file.RowGroups()[group].ColumnChunks()
+	for _, l := range d.leaves {
+		i := l.column.Index()
+		if i >= len(meta.Columns) || i >= len(chunks) {
+			return errors.New("a row group without all columns: the file is damaged")
+		}
+		if err := checkPages(d.at, d.size, meta.Columns[i].MetaData); err != nil {
+			return fmt.Errorf("column %q: %w", l.column.Name(), err)
+		}
+		l.start(chunks[i].Pages())
+	}
+	d.left = meta.NumRows
+	return nil
 }
 
 // Close lets go of the pages at hand.

@@ -90,10 +90,10 @@ func TestParquetRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ name, content, columns, want string }{
-		{"cut off", string(none[:len(none)/2]), "", "a.parquet: invalid magic footer"},
+		{"cut off", string(none[:len(none)/2]), "", "a.parquet: not a whole Parquet file: it does not end in PAR1"},
 		{"only the mark", "PAR1", "", "a.parquet: not a whole Parquet file"},
 		{"no Parquet", "text\n", "", "a.parquet: "},
-		{"a length that is none", string(none[:len(none)-8]) + "\xff\xff\xff\x7fPAR1", "", "a.parquet: "},
+		{"a length that is none", string(none[:len(none)-8]) + "\xff\xff\xff\x7fPAR1", "", "a.parquet: the Parquet file is damaged: a footer of 2147483647 bytes"},
 		{"no such column", string(none), "text=body", `a.parquet: row 1: no column "body": the row has "text"`},
 	}
 	for _, tt := range tests {

@@ -80,11 +80,14 @@ type Setting struct {
 	WeightDecay float64 // 0 for tensors of one dimension
 }
 
-// Settings returns what New would give each parameter, in order of name. Only
-// the names and shapes of the parameters count.
+// Settings returns what New would give each parameter, in order of name. The
+// parameters need no values: names and shapes are enough.
 func Settings(params []Parameter, c Config) ([]Setting, error) {
-	t, err := newTrained(nil, params, c)
-	return t.settings, err
+	params, err := sorted(params)
+	if err != nil {
+		return nil, err
+	}
+	return settle(params, c)
 }
 
 // settle works out the settings of each parameter. A group that has no parameter,

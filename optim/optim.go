@@ -104,26 +104,33 @@ type State struct {
 }
 
 // sorted returns the parameters in order of name, after checking that each has
-// a name of its own and slices of the length of its shape.
+// a name of its own.
 func sorted(params []Parameter) ([]Parameter, error) {
 	if len(params) == 0 {
 		return nil, errors.New("there is no parameter to train")
 	}
 	params = slices.Clone(params)
 	slices.SortFunc(params, func(a, b Parameter) int { return cmp.Compare(a.Name, b.Name) })
-	for i, p := range params {
+	for i, p := range params[1:] {
+		if p.Name == params[i].Name {
+			return nil, fmt.Errorf("two parameters are called %q", p.Name)
+		}
+	}
+	return params, nil
+}
+
+// checkSizes reports a parameter whose slices have not the length of its shape.
+func checkSizes(params []Parameter) error {
+	for _, p := range params {
 		size := 1
 		for _, n := range p.Shape {
 			size *= n
 		}
-		switch {
-		case i > 0 && p.Name == params[i-1].Name:
-			return nil, fmt.Errorf("two parameters are called %q", p.Name)
-		case len(p.Value) != size || len(p.Grad) != size:
-			return nil, fmt.Errorf("parameter %s of shape %v has %d values and %d gradients", p.Name, p.Shape, len(p.Value), len(p.Grad))
+		if len(p.Value) != size || len(p.Grad) != size {
+			return fmt.Errorf("parameter %s of shape %v has %d values and %d gradients", p.Name, p.Shape, len(p.Value), len(p.Grad))
 		}
 	}
-	return params, nil
+	return nil
 }
 
 // GlobalNorm returns the Euclidean norm of all gradients taken as one vector.

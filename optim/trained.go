@@ -30,6 +30,9 @@ func newTrained(team *kernel.Team, params []Parameter, c Config) (trained, error
 	if err != nil {
 		return trained{}, err
 	}
+	if err := checkSizes(params); err != nil {
+		return trained{}, err
+	}
 	settings, err := settle(params, c)
 	if err != nil {
 		return trained{}, err
@@ -81,7 +84,7 @@ func (t *trained) restore(own, saved State) error {
 		want, ok := named[t.Name]
 		switch {
 		case !ok:
-			return fmt.Errorf("optimizer state: tensor %s belongs to no parameter that is trained", t.Name)
+			return fmt.Errorf("optimizer state: tensor %s belongs to no parameter that is trained, or to another optimizer", t.Name)
 		case !slices.Equal(t.Shape, want.Shape) || len(t.Data) != len(want.Data):
 			return fmt.Errorf("optimizer state: tensor %s has shape %v and %d values, not %v and %d",
 				t.Name, t.Shape, len(t.Data), want.Shape, len(want.Data))

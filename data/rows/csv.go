@@ -20,12 +20,15 @@ type csvDecoder struct {
 	line   int // where the last row began
 }
 
-// newCSV reads the header. It returns io.EOF for a table without one.
+// newCSV reads the header. A table without one is empty.
 func newCSV(path string, r *bufio.Reader, limit int64) (*csvDecoder, error) {
 	d := &csvDecoder{budget: &budget{in: r, limit: limit}}
 	d.in = csv.NewReader(d.budget)
 	d.in.Comma = separator(path, r)
 	header, err := d.in.Read()
+	if errors.Is(err, io.EOF) {
+		return d, nil
+	}
 	if err != nil {
 		return d, d.explain(err)
 	}

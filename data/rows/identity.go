@@ -29,8 +29,8 @@ func (s *Source) Identity() (string, error) {
 }
 
 func (s *Source) identify(f File, h io.Writer) error {
-	if f.Path == stdinPath {
-		return errors.New("standard input has no identity: what it gave cannot be compared later")
+	if s.once[f.Path] != nil {
+		return fmt.Errorf("%s has no identity: what it gave cannot be compared later", f.called())
 	}
 	if strings.HasPrefix(f.Path, worldPrefix) {
 		in, err := s.open(context.Background(), f, h)

@@ -32,8 +32,8 @@ func (r record) messages(name string) ([]chat.Message, error) {
 		return nil, err
 	}
 	raw = unwrapped(raw)
-	if kind := kindOf(raw); kind != "list" {
-		return nil, fmt.Errorf("column %q holds a %s where a list of messages is needed", name, kind)
+	if kindOf(raw) != "list" {
+		return nil, fmt.Errorf("column %q holds %s where a list of messages is needed", name, a(raw))
 	}
 	var list []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
@@ -68,6 +68,9 @@ func message(r record) (m chat.Message, err error) {
 		case "role", "content", "from", "value", "name", "tool_call_id", "tool_calls", "weight":
 			continue
 		}
+		if kindOf(raw) == "null" {
+			continue // tables have every key in every message
+		}
 		if m.Extra == nil {
 			m.Extra = map[string]json.RawMessage{}
 		}
@@ -81,8 +84,8 @@ func (r record) said(m *chat.Message) error {
 	if r.has("tool_calls") {
 		raw, _ := r.find("tool_calls")
 		raw = unwrapped(raw)
-		if kind := kindOf(raw); kind != "list" {
-			return fmt.Errorf("tool_calls is a %s; it must be a list", kind)
+		if kindOf(raw) != "list" {
+			return fmt.Errorf("tool_calls is %s; it must be a list", a(raw))
 		}
 		if !bytes.Equal(bytes.Join(bytes.Fields(raw), nil), []byte("[]")) {
 			m.ToolCalls = raw
@@ -160,8 +163,8 @@ func (r record) weigh(m *chat.Message) error {
 	}
 	var w float64
 	raw, _ := r.find("weight")
-	if kind := kindOf(raw); kind != "number" {
-		return fmt.Errorf("the weight is a %s; it must be a number", kind)
+	if kindOf(raw) != "number" {
+		return fmt.Errorf("the weight is %s; it must be a number", a(raw))
 	}
 	if err := json.Unmarshal(raw, &w); err != nil || w < 0 || w > math.MaxFloat32 {
 		return fmt.Errorf("the weight is %s; it must be a number from 0 up", raw)

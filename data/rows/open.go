@@ -74,17 +74,18 @@ type stream struct {
 	file    File
 	closers []io.Closer
 	rest    io.Reader // what is hashed as it is read
+	raw     *os.File
 	decoder decoder
-	first   *Row // of standard input: read already, and given again
+	once    bool // standard input or another pipe, which cannot be opened again
+	first   *Row // of such: read already, and given again
 	place   func(line int) string
 }
 
 // open opens a file for reading. The bytes read go to h too.
 func (s *Source) open(ctx context.Context, f File, h io.Writer) (*stream, error) {
-	if f.Path == stdinPath && s.stdin != nil {
-		in := s.stdin
+	if in := s.once[f.Path]; in != nil {
 		if in.first == nil {
-			return nil, errors.New("standard input has been read; it can be read only once: write it to a file")
+			return nil, fmt.Errorf("%s has been read; it can be read only once: write it to a file", f.called())
 		}
 		if t, ok := in.rest.(*tee); ok {
 			t.join(h)
@@ -143,7 +144,7 @@ func (in *stream) bytes(c Config, h io.Writer) (*tee, error) {
 		if stdin == nil {
 			stdin = os.Stdin
 		}
-		in.file.Bytes = -1
+		in.file.Bytes, in.once = -1, true
 		t := &tee{in: stdin, early: new(bytes.Buffer)}
 		in.rest = t
 		return t, nil
@@ -157,11 +158,12 @@ func (in *stream) bytes(c Config, h io.Writer) (*tee, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.file.Bytes = info.Size()
-	if !info.Mode().IsRegular() {
-		in.file.Bytes = -1
-	}
+	in.raw, in.file.Bytes = file, info.Size()
 	t := &tee{in: file, h: h}
+	if !info.Mode().IsRegular() {
+		in.file.Bytes, in.once = -1, true
+		t.h, t.early = nil, new(bytes.Buffer)
+	}
 	in.rest = t
 	return t, nil
 }
@@ -197,10 +199,17 @@ func (in *stream) decode(r *bufio.Reader, c Config) error {
 			return fmt.Errorf("%s is plain text and has no columns; leave out %q", in.file.Path, in.file.Columns)
 		}
 		in.decoder = &textDecoder{in: r, limit: c.Limits.Row}
-	default:
-		return fmt.Errorf("%s: Parquet cannot be read yet", in.file.Path)
+	case "parquet":
+		in.place = func(line int) string { return fmt.Sprintf("%s: row %d", in.file.Path, line) }
+		at := in.raw
+		if in.file.Gzip || in.once {
+			at = nil
+		}
+		var d *parquetDecoder
+		d, err = openParquet(at, r, in.file.Columns, c.Limits.Row)
+		in.decoder, in.closers = d, append(in.closers, d)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil {
 		return fmt.Errorf("%s: %w", in.file.Path, err)
 	}
 	return nil

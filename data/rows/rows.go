@@ -25,6 +25,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 
 	"gotune/data/chat"
@@ -50,12 +51,22 @@ const (
 	Preference      // Row.Chosen and Row.Rejected as answers to Row.Prompt or to Row.Conversation
 )
 
-func (f Form) String() string {
-	return [...]string{"unknown", "text", "prompt/completion", "messages", "preference"}[f]
-}
+var formNames = [...]string{"unknown", "text", "prompt/completion", "messages", "preference"}
+
+func (f Form) String() string { return formNames[f] }
 
 // MarshalText writes the form's name.
 func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (f *Form) UnmarshalText(text []byte) error {
+	i := slices.Index(formNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown form of rows %q", text)
+	}
+	*f = Form(i)
+	return nil
+}
 
 // A Row is one row of a source.
 type Row struct {

@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"slices"
 
 	"gotune/data/rows"
 	"gotune/optim"
@@ -138,12 +137,3 @@ func (r Recipe) validateData() error {
 
 // learnsPrompts reports whether every token is a target.
 func (s Stage) learnsPrompts() bool { return objectives[s.Objective].learnPrompt }
-
-// paths lists the paths of the stage's data.
-func (s Stage) paths() []string {
-	var all []string
-	for _, d := range s.Data {
-		all = append(all, d.Path)
-	}
-	return slices.Clip(all)
-}

@@ -128,7 +128,7 @@ func (f *folder) sweep() error {
 			return err
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), ".") {
+			if strings.HasPrefix(e.Name(), unfinished) || strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
 				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}

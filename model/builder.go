@@ -28,7 +28,7 @@ type Builder struct {
 
 	model   *Model
 	project ProjectFunc
-	noise   float64 // alpha of NEFTune
+	noise   float64       // alpha of NEFTune
 	caches  []*op.KVCache // by layer, for generation
 	leaves  map[string]*gorgonia.Node
 	blocks  []exec.Block

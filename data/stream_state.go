@@ -92,7 +92,8 @@ func (s *Stream) waiting() func(yield func(held) bool) {
 
 // Restore continues a new stream of the same config and data from a state. It
 // reads the rows of the epoch again up to where the state was, and refuses data
-// whose waiting examples are no longer the same.
+// whose waiting examples are no longer the same. After an error the stream is of
+// no use.
 func (s *Stream) Restore(ctx context.Context, state []byte) error {
 	var from streamState
 	if err := json.Unmarshal(state, &from); err != nil {

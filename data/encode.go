@@ -195,19 +195,22 @@ func missingBOS(t Tokenizer, ids []int32) []int32 {
 // conversation puts messages through the template. A turn without content
 // teaches nothing.
 func (e *Encoder) conversation(x *Example, c chat.Conversation) error {
-	encoded, err := e.Template.Encode(e.Tokenizer, c)
+	which := chat.EveryTurn
+	if e.LastTurn {
+		which = chat.LastTurn
+	}
+	encoded, err := e.Template.Encode(e.Tokenizer, c, which)
 	if err != nil {
 		return err
 	}
 	x.IDs, x.Seam = encoded.IDs, len(encoded.Seams) > 0
 	x.Prompt = len(x.IDs)
 	x.Target = make([]bool, len(x.IDs))
-	last := slices.Max(append([]int32{-1}, encoded.Turn...))
 	for i, turn := range encoded.Turn {
 		if turn >= 0 && x.Prompt == len(x.IDs) {
 			x.Prompt = i
 		}
-		x.Target[i] = e.LearnPrompt || turn >= 0 && (!e.LastTurn || turn == last) &&
+		x.Target[i] = e.LearnPrompt || turn >= 0 &&
 			c.Messages[turn].Content+string(c.Messages[turn].ToolCalls) != ""
 		if w := weightOf(c, turn); w != 1 && x.Target[i] && !e.LearnPrompt {
 			x.setWeight(i, w)

@@ -79,6 +79,9 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
 		return nil, fmt.Errorf("chat_template: %w", err)
 	}
+	if !r.SplitSpecialTokens {
+		in.template = in.template.WithControl()
+	}
 	for i, one := range r.plan() {
 		s := &stage{recipe: one, index: i, planned: in.steps, epoch: -1}
 		if s.length, err = in.length(one); err != nil {

@@ -28,11 +28,12 @@ type Recipe struct {
 	Model   string `yaml:"model" of:"train" help:"folder of the model to tune; base is the embedded one" default:"base"`
 	Adapter string `yaml:"adapter,omitempty" of:"train" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
 
-	Shape         string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
-	Tokenizer     string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
-	SpecialTokens []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
-	SaveDType     string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
-	ChatTemplate  string   `yaml:"chat_template,omitempty" of:"train,pretrain" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
+	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
+	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
+	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
+	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
+	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
+	SplitSpecialTokens bool     `yaml:"split_special_tokens" of:"train,pretrain" help:"the text of a control token inside a message is text; without this it is the control token" default:"true"`
 
 	EvalData   Datasets `yaml:"eval_data,omitempty" of:"train,pretrain" help:"held-out data that is evaluated before, on the way and after"`
 	RetainData Datasets `yaml:"retain_data,omitempty" of:"train" help:"text whose loss before and after shows what was forgotten"`

@@ -416,3 +416,25 @@ func contains(v, item Value) (bool, error) {
 	list, err := items(v)
 	return slices.ContainsFunc(list, func(x Value) bool { return equal(x, item) }), err
 }
+
+// MapTexts returns a value with f applied to every text in it, but not to the keys
+// of dictionaries.
+func MapTexts(v Value, f func(string) string) Value {
+	switch v := v.(type) {
+	case Str:
+		return Str(f(string(v)))
+	case *List:
+		l := &List{Items: make([]Value, len(v.Items)), Tuple: v.Tuple}
+		for i, item := range v.Items {
+			l.Items[i] = MapTexts(item, f)
+		}
+		return l
+	case *Dict:
+		d := NewDict()
+		for _, k := range v.keys {
+			d.Set(k, MapTexts(v.values[k], f))
+		}
+		return d
+	}
+	return v
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"gotune/data"
 	"gotune/data/rows"
 	"gotune/optim"
 	"gotune/schedule"
@@ -129,6 +130,9 @@ func (r Recipe) validateData() error {
 				return fmt.Errorf("data: %s: rows, repeat and weight cannot be had with streaming, which does not know how many rows there are", d.Path)
 			}
 		}
+	}
+	if err := data.CheckNames(r.Allow); err != nil {
+		return fmt.Errorf("allow: %w", err)
 	}
 	if r.Replay > 0 && r.Streaming {
 		return fmt.Errorf("replay cannot be had with streaming")

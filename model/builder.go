@@ -28,6 +28,7 @@ type Builder struct {
 
 	model   *Model
 	project ProjectFunc
+	noise   float64       // alpha of NEFTune
 	caches  []*op.KVCache // by layer, for generation
 	leaves  map[string]*gorgonia.Node
 	blocks  []exec.Block
@@ -36,16 +37,21 @@ type Builder struct {
 	err     error
 }
 
+// noiseStream is the place of the embedding's noise among the random streams of a
+// batch. Dropouts count from 1.
+const noiseStream = 0
+
 // Inputs are the values that a caller writes before each run of a program. N is
 // rows times length; token t of row b has the index b·length + t.
 type Inputs struct {
 	IDs       []int32   // [N] token ids
 	Positions []int32   // [N] place in the segment; a segment starts at 0
 	Targets   []int32   // [N] the id to predict, or −100; nil without a loss
+	Weights   []float32 // [N] of each target in the loss; 1 unless something else is written
 	Scale     []float32 // [1] what the sum of losses is multiplied by
 	Key       []int32   // [2] key of the dropout masks
 
-	ids, positions, targets, scale, key *gorgonia.Node
+	ids, positions, targets, weights, scale, key *gorgonia.Node
 }
 
 func newBuilder(m *Model, rows, length int, project ProjectFunc) *Builder {
@@ -56,10 +62,14 @@ func newBuilder(m *Model, rows, length int, project ProjectFunc) *Builder {
 	n := rows * length
 	in := &Inputs{
 		IDs: make([]int32, n), Positions: make([]int32, n), Targets: make([]int32, n),
-		Scale: make([]float32, 1), Key: make([]int32, 2),
+		Weights: make([]float32, n), Scale: make([]float32, 1), Key: make([]int32, 2),
+	}
+	for i := range in.Weights {
+		in.Weights[i] = 1
 	}
 	in.ids, in.positions, in.targets = b.ints("ids", in.IDs), b.ints("positions", in.Positions), b.ints("targets", in.Targets)
 	in.key = b.ints("key", in.Key)
+	in.weights = b.Leaf("weights", []int{n}, in.Weights)
 	in.scale = b.Leaf("scale", []int{1}, in.Scale)
 	b.inputs = in
 	return b
@@ -125,13 +135,20 @@ func (b *Builder) Dropout(p float64) *op.Dropout {
 	return &op.Dropout{P: p, Key: b.inputs.key, Stream: b.drops}
 }
 
-// Embedding looks the ids up in a table: [N, C].
+// Embedding looks the ids up in a table: [N, C]. While training with noise, each
+// element gets a number added that is uniform in ±alpha/√(T·C), where T is the
+// length of the batch's rows, as transformers does it (Jain et al. 2023, NEFTune,
+// arXiv:2310.05914).
 func (b *Builder) Embedding(name string) *gorgonia.Node {
 	w := b.Weight(name)
 	if !b.ok() {
 		return nil
 	}
-	return b.check(op.Embedding(w, b.inputs.ids))
+	y := b.check(op.Embedding(w, b.inputs.ids))
+	if b.noise == 0 || !b.Training || !b.ok() {
+		return y
+	}
+	return b.check(op.Noise(y, b.inputs.key, b.noise/math.Sqrt(float64(b.Length*w.Shape()[1])), noiseStream))
 }
 
 // RMSNorm normalises x by the root of its mean square and multiplies by the

@@ -18,14 +18,16 @@ type ProgramOptions struct {
 	Parameters []Parameter
 	// Project is an adapter's hook, or nil.
 	Project ProjectFunc
+	// Noise is the alpha of NEFTune; 0 is none. See [Builder.Embedding].
+	Noise float64
 	// Recompute keeps only the inputs of the blocks and computes the rest again
 	// in the backward pass (gradient checkpointing). It changes no bit.
 	Recompute bool
 }
 
 // A Program computes the loss of a batch of a fixed size, and gradients if
-// parameters were given. The loss is scale · Σ nll over the targets that are not
-// −100, where nll is −log softmax(logits)[target].
+// parameters were given. The loss is scale · Σ weight · nll over the targets that are
+// not −100, where nll is −log softmax(logits)[target].
 type Program struct {
 	*Inputs
 	exec           *exec.Program
@@ -65,6 +67,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 	}
 	b := newBuilder(m, o.Rows, o.Length, o.Project)
 	b.Training = len(o.Parameters) > 0
+	b.noise = o.Noise
 	hidden := m.arch.hidden(b, m.Config)
 	head := b.Weight(m.arch.head(m.Config))
 	if b.err != nil {
@@ -72,7 +75,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 	}
 	p := &Program{Inputs: b.inputs}
 	var err error
-	if p.loss, p.nll, p.hit, err = op.CrossEntropy(hidden, head, b.inputs.targets, b.inputs.scale); err != nil {
+	if p.loss, p.nll, p.hit, err = op.CrossEntropy(hidden, head, b.inputs.targets, b.inputs.weights, b.inputs.scale); err != nil {
 		return nil, nil, nil, err
 	}
 	var leaves []*gorgonia.Node

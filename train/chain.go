@@ -52,7 +52,7 @@ func (j *job) nextStage(ctx context.Context) error {
 	dir := j.folder.stage(j.recipe, next-1)
 	err := whole(dir, func(dir string) error {
 		if j.adapter == nil {
-			return errors.Join(j.model.Save(filepath.Join(dir, modelName), hf.F32), j.tokenizer.Save(filepath.Join(dir, modelName)))
+			return errors.Join(j.model.Save(filepath.Join(dir, modelName), hf.F32), j.saveTokenizer(filepath.Join(dir, modelName)))
 		}
 		base, _ := j.folder.start(j.recipe, next-1)
 		if err := j.adapter.Save(filepath.Join(dir, adapterName), base); err != nil || !j.recipe.merges(next) {
@@ -62,7 +62,7 @@ func (j *job) nextStage(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(merged.Save(filepath.Join(dir, modelName), hf.F32), j.tokenizer.Save(filepath.Join(dir, modelName)))
+		return errors.Join(merged.Save(filepath.Join(dir, modelName), hf.F32), j.saveTokenizer(filepath.Join(dir, modelName)))
 	})
 	if err != nil {
 		return fmt.Errorf("keeping the result of stage %s: %w", j.stage.recipe.Name, err)

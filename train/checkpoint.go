@@ -81,7 +81,7 @@ func (j *job) saveWeights(dir string) error {
 	if err := j.model.Save(dir, hf.F32); err != nil {
 		return err
 	}
-	return j.tokenizer.Save(dir)
+	return j.saveTokenizer(dir)
 }
 
 // checkpoints lists the steps of the checkpoints of a run, rising.
@@ -128,7 +128,7 @@ func (f *folder) sweep() error {
 			return err
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), ".") {
+			if strings.HasPrefix(e.Name(), unfinished) || strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
 				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}

@@ -154,13 +154,18 @@ func (j *job) trainable() int {
 }
 
 // checkSpace refuses to begin what the disk cannot hold: the checkpoints that are
-// kept, the one being written, and the result; values and two averages each.
+// kept, the one being written, the best state, the result, values and two averages
+// each, and where stages follow each other the weights that one leaves for the next.
 func (j *job) checkSpace() error {
 	free, err := disk.Free(j.folder.path)
 	if err != nil {
 		return err
 	}
-	need := uint64(j.trainable())*12*uint64(j.recipe.SaveTotalLimit+1) + uint64(j.trainable())*4 + 1<<20
+	trained := uint64(j.trainable())
+	need := trained*12*uint64(j.recipe.SaveTotalLimit+1) + trained*8 + 1<<20
+	if !j.lastStage() {
+		need += uint64(j.model.Count()) * 4
+	}
 	if free < need {
 		return fmt.Errorf("the run needs about %d MiB under %s and %d MiB are free: make room, or lower save_total_limit", need>>20, j.folder.path, free>>20)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
+	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
 )
@@ -89,8 +91,18 @@ func (j *job) saveResult() error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(j.model.Save(dir, d), j.tokenizer.Save(dir))
+		return errors.Join(j.model.Save(dir, d), j.saveTokenizer(dir))
 	})
+}
+
+// saveTokenizer writes the tokenizer's files, and the chat template where it is
+// another than theirs.
+func (in *inputs) saveTokenizer(dir string) error {
+	err := in.tokenizer.Save(dir)
+	if err != nil || in.template.Source() == in.tokenizer.ChatTemplate() {
+		return err
+	}
+	return disk.WriteBytes(filepath.Join(dir, templateName), []byte(in.template.Source()))
 }
 
 // result is the folder of what a run ends with.

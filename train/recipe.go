@@ -126,9 +126,12 @@ func (r Recipe) plan() []Recipe {
 		return []Recipe{r}
 	}
 	var all []Recipe
-	for _, s := range r.Stages {
+	for i, s := range r.Stages {
 		one := r
 		one.Stage, one.Stages = s, nil
+		if i > 0 {
+			one.Adapter = ""
+		}
 		all = append(all, one)
 	}
 	return all
@@ -187,6 +190,9 @@ func (r Recipe) validateChain() error {
 	plan := r.plan()
 	for i := 1; i < len(plan); i++ {
 		before, s := plan[i-1], plan[i]
+		if before.Adapter != "" {
+			return nil // whose values stand for those of the stages that keep it
+		}
 		if s.Full || before.Full || s.PreviousAdapter != "keep" {
 			continue
 		}

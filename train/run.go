@@ -134,20 +134,28 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	return j.work(ctx)
 }
 
-// withAdapter puts the values of an adapter that is continued in place of the
-// first stage's, so that the resolved recipe says what is trained.
+// withAdapter puts the values of an adapter that is continued in place of those of
+// the stages that keep it, so that the resolved recipe says what is trained.
 func (r Recipe) withAdapter() (Recipe, error) {
 	if r.Adapter == "" {
 		return r, nil
 	}
 	c, err := lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter)
-	s := &r.Stage
-	if len(r.Stages) > 0 {
-		r.Stages = slices.Clone(r.Stages)
-		s = &r.Stages[0]
+	if err != nil {
+		return r, err
 	}
-	s.LoRARank, s.LoRAAlpha, s.LoRADropout, s.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
-	return r, err
+	put := func(s *Stage) {
+		s.LoRARank, s.LoRAAlpha, s.LoRADropout, s.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
+	}
+	put(&r.Stage)
+	r.Stages = slices.Clone(r.Stages)
+	for i := range r.Stages {
+		if i > 0 && (r.Stages[i].PreviousAdapter != "keep" || r.Stages[i].Full) {
+			break
+		}
+		put(&r.Stages[i])
+	}
+	return r, nil
 }
 
 const (

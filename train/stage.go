@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"slices"
 
 	"gotune/data"
 	"gotune/data/rows"
@@ -12,7 +11,7 @@ import (
 
 // A Stage is one training with its own data, objective, optimizer and schedule.
 type Stage struct {
-	Name string `yaml:"name,omitempty"`
+	Name string `yaml:"name,omitempty" help:"name of the stage"`
 
 	Data        Datasets `yaml:"data" of:"train,pretrain" help:"training data: files or folders, or corpora of the toy world such as world:chat"`
 	Columns     string   `yaml:"columns,omitempty" of:"train,pretrain" help:"which columns of files to read, such as prompt=question,completion=answer"`
@@ -142,12 +141,3 @@ func (r Recipe) validateData() error {
 
 // learnsPrompts reports whether every token is a target.
 func (s Stage) learnsPrompts() bool { return objectives[s.Objective].learnPrompt }
-
-// paths lists the paths of the stage's data.
-func (s Stage) paths() []string {
-	var all []string
-	for _, d := range s.Data {
-		all = append(all, d.Path)
-	}
-	return slices.Clip(all)
-}

@@ -132,13 +132,20 @@ func (o *textObserver) Evaluated(e train.EvalEvent) {
 		_ = o.bar.Clear()
 	}
 	fmt.Fprintf(o.talk, "  after step %d: held-out loss %.4f%s\n", e.Step, *e.Loss, exact(e.Scores))
+	for _, a := range e.Answers {
+		fmt.Fprintf(o.talk, "    %s → %s  (%s)\n", clip(a.Question, 60), clip(a.Got, 40), clip(a.Want, 40))
+	}
 }
 
 func exact(s train.Scores) string {
 	if s.ExactMatch == nil {
 		return ""
 	}
-	return fmt.Sprintf(", exact match %.1f %%", 100**s.ExactMatch)
+	text := fmt.Sprintf(", exact match %.1f %%", 100**s.ExactMatch)
+	if s.GeneratedMatch != nil {
+		text += fmt.Sprintf(", generated %.1f %%", 100**s.GeneratedMatch)
+	}
+	return text
 }
 
 func (o *textObserver) Done(e train.DoneEvent) {

@@ -102,6 +102,12 @@ func (c Columns) String() string {
 // MarshalText writes String.
 func (c Columns) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (c *Columns) UnmarshalText(text []byte) (err error) {
+	*c, err = ParseColumns(string(text))
+	return err
+}
+
 // Form returns the form of the rows that the named columns make up, Unknown
 // where none is named. Columns that make up none are an error.
 func (c Columns) Form() (Form, error) {

@@ -2,7 +2,6 @@ package rows
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -33,7 +32,7 @@ func (s *Source) identify(f File, h io.Writer) error {
 		return fmt.Errorf("%s has no identity: what it gave cannot be compared later", f.called())
 	}
 	if strings.HasPrefix(f.Path, worldPrefix) {
-		in, err := s.open(context.Background(), f, h)
+		in, err := s.open(f, h)
 		if err != nil {
 			return err
 		}

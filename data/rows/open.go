@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -82,7 +81,7 @@ type stream struct {
 }
 
 // open opens a file for reading. The bytes read go to h too.
-func (s *Source) open(ctx context.Context, f File, h io.Writer) (*stream, error) {
+func (s *Source) open(f File, h io.Writer) (*stream, error) {
 	if in := s.once[f.Path]; in != nil {
 		if in.first == nil {
 			return nil, fmt.Errorf("%s has been read; it can be read only once: write it to a file", f.called())
@@ -97,7 +96,7 @@ func (s *Source) open(ctx context.Context, f File, h io.Writer) (*stream, error)
 	if in.file.Columns == (Columns{}) {
 		in.file.Columns = s.config.Columns
 	}
-	if err := in.start(ctx, s.config, h); err != nil {
+	if err := in.start(s.config, h); err != nil {
 		in.close()
 		return nil, err
 	}
@@ -105,10 +104,10 @@ func (s *Source) open(ctx context.Context, f File, h io.Writer) (*stream, error)
 }
 
 // start opens the file's bytes, finds the format and makes the decoder.
-func (in *stream) start(ctx context.Context, c Config, h io.Writer) error {
+func (in *stream) start(c Config, h io.Writer) error {
 	path := in.file.Path
 	if name, ok := strings.CutPrefix(path, worldPrefix); ok {
-		return in.startWorld(ctx, name, h)
+		return in.startWorld(name, c, h)
 	}
 	raw, err := in.bytes(c, h)
 	if err != nil {
@@ -336,6 +335,11 @@ func skipByteOrderMark(r *bufio.Reader) {
 	}
 }
 
+// packedOtherwise are the beginnings of packed files that are not read.
+var packedOtherwise = []struct{ name, mark string }{
+	{"zip", "PK\x03\x04"}, {"zstd", "\x28\xb5\x2f\xfd"}, {"xz", "\xfd7zXZ\x00"}, {"bzip2", "BZh91AY&SY"},
+}
+
 // findFormat finds a format by a file's beginning and the ending of its name.
 func findFormat(path, set string, head []byte) (string, error) {
 	if set != "" && set != "auto" {
@@ -343,6 +347,11 @@ func findFormat(path, set string, head []byte) (string, error) {
 	}
 	if bytes.HasPrefix(head, []byte("PAR1")) {
 		return "parquet", nil
+	}
+	for _, packed := range packedOtherwise {
+		if strings.HasPrefix(string(head), packed.mark) {
+			return "", fmt.Errorf("this is packed by %s; unpack it, or pack it by gzip", packed.name)
+		}
 	}
 	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
 		return "", errors.New("this is UTF-16; save it as UTF-8")

@@ -192,7 +192,7 @@ func (d *parquetDecoder) start(group int) error {
 		if i >= len(meta.Columns) || i >= len(chunks) {
 			return errors.New("a row group without all columns: the file is damaged")
 		}
-		if err := checkPages(d.at, d.size, meta.Columns[i].MetaData); err != nil {
+		if err := checkPages(d.at, d.size, l.column, meta.Columns[i].MetaData); err != nil {
 			return fmt.Errorf("column %q: %w", l.column.Name(), err)
 		}
 		l.start(chunks[i].Pages())

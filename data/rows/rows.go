@@ -25,6 +25,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 
 	"gotune/data/chat"
@@ -50,12 +51,22 @@ const (
 	Preference      // Row.Chosen and Row.Rejected as answers to Row.Prompt or to Row.Conversation
 )
 
-func (f Form) String() string {
-	return [...]string{"unknown", "text", "prompt/completion", "messages", "preference"}[f]
-}
+var formNames = [...]string{"unknown", "text", "prompt/completion", "messages", "preference"}
+
+func (f Form) String() string { return formNames[f] }
 
 // MarshalText writes the form's name.
 func (f Form) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (f *Form) UnmarshalText(text []byte) error {
+	i := slices.Index(formNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unknown form of rows %q", text)
+	}
+	*f = Form(i)
+	return nil
+}
 
 // A Row is one row of a source.
 type Row struct {
@@ -189,7 +200,7 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 		}
 		s.passed = append(s.passed, passed...)
 		for _, f := range files {
-			if err := s.look(ctx, f); err != nil {
+			if err := s.look(f); err != nil {
 				return nil, err
 			}
 		}
@@ -201,11 +212,11 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 }
 
 // look reads a file's first row and keeps what it shows about the file.
-func (s *Source) look(ctx context.Context, f File) error {
+func (s *Source) look(f File) error {
 	if s.once[f.Path] != nil {
 		return fmt.Errorf("%s can be read only once; name %s once", f.called(), f.Path)
 	}
-	in, err := s.open(ctx, f, io.Discard)
+	in, err := s.open(f, io.Discard)
 	if err != nil {
 		return err
 	}
@@ -263,7 +274,7 @@ func (s *Source) All(ctx context.Context) iter.Seq2[*Row, error] {
 
 // read gives the rows of one file and returns whether the caller wants more.
 func (s *Source) read(ctx context.Context, f File, h hash.Hash, index *int, yield func(*Row, error) bool) (more bool, err error) {
-	in, err := s.open(ctx, f, h)
+	in, err := s.open(f, h)
 	if err != nil {
 		return false, err
 	}

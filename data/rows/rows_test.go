@@ -311,6 +311,8 @@ func TestRefuses(t *testing.T) {
 		{"NUL in JSON", "a.jsonl", "{\"text\":\"a\x00b\"}", "", "a.jsonl:1: invalid JSON at byte"},
 		{"only NUL", "a.json", "\x00\x00\x00", "", "a.json:1: invalid JSON"},
 		{"columns of a text file", "a.txt", "text", "text=t", `a.txt is plain text and has no columns; leave out "text=t"`},
+		{"zip", "a.jsonl.zip", "PK\x03\x04", "", "a.jsonl.zip: this is packed by zip"},
+		{"zstd", "a.jsonl.zst", "\x28\xb5\x2f\xfd", "", "a.jsonl.zst: this is packed by zstd"},
 		{"another format", "a.bin", "\x01\x02", "", "a.bin: the format cannot be told"},
 		{"no format at all", "a", "text", "", "a: the format cannot be told"},
 		{"gzip cut off", "a.jsonl.gz", packed(t, strings.Repeat(good, 50))[:40], "", "a.jsonl.gz: the gzip file is damaged or cut off"},

@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,6 +83,52 @@ func TestFolder(t *testing.T) {
 	_, all, err = read(t, rows.Config{Paths: []string{folder(t, map[string]string{"b.md": "b", "a.txt": "a"})}})
 	if d := cmp.Diff([]string{"a", "b"}, texts(all)); d != "" || err != nil {
 		t.Error(d, err)
+	}
+}
+
+// What is said about a file can be kept in JSON.
+func TestFileInJSON(t *testing.T) {
+	s, err := rows.Open(t.Context(), rows.Config{Paths: []string{write(t, "a.csv.gz", packed(t, "question,answer\nq,a\n"))}, Columns: rows.Columns{Prompt: "question", Completion: "answer"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(s.Files()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f rows.File
+	if err := json.Unmarshal(b, &f); err != nil || f.String() != s.Files()[0].String() {
+		t.Errorf("%s reads back as %s, %v", b, f, err)
+	}
+	if !strings.Contains(string(b), `"form":"prompt/completion","columns":"prompt=question,completion=answer"`) {
+		t.Errorf("%s", b)
+	}
+	if err := json.Unmarshal([]byte(`{"form":"prose"}`), &f); err == nil {
+		t.Error("an unknown form is read")
+	}
+}
+
+// A named pipe, such as the shell's <(zcat file), is opened once.
+func TestPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer r.Close()
+	path := "/dev/fd/" + strconv.Itoa(int(r.Fd()))
+	if _, err := os.Stat(path); err != nil {
+		t.Skip(err)
+	}
+	go func() {
+		io.WriteString(w, "{\"text\":\"1\"}\n{\"text\":\"2\"}\n") // the test fails if this does
+		w.Close()
+	}()
+	_, all, err := read(t, rows.Config{Paths: []string{path}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"1", "2"}, texts(all)); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -2,7 +2,6 @@ package rows
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,10 +22,10 @@ type worldDecoder struct {
 }
 
 // startWorld makes the decoder of the corpus called name.
-func (in *stream) startWorld(_ context.Context, name string, h io.Writer) error {
+func (in *stream) startWorld(name string, c Config, h io.Writer) error {
 	path := in.file.Path
-	if in.file.Format == "" && in.file.Columns != (Columns{}) {
-		return fmt.Errorf("%s: the columns of the toy world have their own names; leave out %q", path, in.file.Columns)
+	if c.Columns != (Columns{}) {
+		return fmt.Errorf("%s: the columns of the toy world have their own names; leave out %q", path, c.Columns)
 	}
 	rows, err := world.Generate(world.Config{Seed: world.DefaultSeed}).Rows(name)
 	if err != nil {

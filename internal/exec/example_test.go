@@ -21,9 +21,11 @@ func Example() {
 	head := floats("head", 2, 2, 1, 0, 1, 0) // two tokens with equal logits
 	targets := gorgonia.NewTensor(g, tensor.Int32, 1, gorgonia.WithShape(1), gorgonia.WithName("targets"),
 		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]int32{1}))))
-	scale := gorgonia.NewTensor(g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName("scale"),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{1}))))
-	loss, _, _, err := op.CrossEntropy(hidden, head, targets, scale)
+	one := func(name string) *gorgonia.Node {
+		return gorgonia.NewTensor(g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName(name),
+			gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{1}))))
+	}
+	loss, _, _, err := op.CrossEntropy(hidden, head, targets, one("weights"), one("scale"))
 	if err != nil {
 		panic(err)
 	}

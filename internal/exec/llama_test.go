@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -70,7 +71,7 @@ func build(s shape, empty bool) *llama {
 	if !s.tied {
 		head = m.weight("head", s.v, s.c)
 	}
-	m.loss, m.nll, m.hit, _ = op.CrossEntropy(hidden, head, m.ints("targets", targets), scale)
+	m.loss, m.nll, m.hit, _ = op.CrossEntropy(hidden, head, m.ints("targets", targets), m.floats("weights", slices.Repeat([]float32{1}, n), n), scale)
 	m.grads = must(op.Grad(m.loss, m.trained...))
 	return m
 }

@@ -49,7 +49,7 @@ func randomGraph(seed uint64) *llama {
 	last := values[len(values)-1]
 	targets := []int32{3, -100, 0, 1, 2}
 	m.loss, m.nll, m.hit, _ = op.CrossEntropy(must(op.RMSNorm(last, m.leaf("norm", true, c), 1e-2)),
-		m.leaf("head", true, 6, c), m.ints("targets", targets), m.floats("scale", []float32{0.25}, 1))
+		m.leaf("head", true, 6, c), m.ints("targets", targets), m.floats("weights", []float32{1, 1, 0.5, 1, 2}, 5), m.floats("scale", []float32{0.25}, 1))
 	// Leaves that the loss does not depend on cannot be asked for.
 	m.trained = reached(m.loss, m.trained)
 	m.grads = must(op.Grad(m.loss, m.trained...))

@@ -16,7 +16,10 @@ const (
 	dropoutMul2 = 0x846ca68b
 )
 
-func (d *dropoutConstants) dropped(i uint32) bool {
+func (d *dropoutConstants) dropped(i uint32) bool { return int32(d.bits(i)>>8) < d.threshold }
+
+// bits are the random bits of an element.
+func (d *dropoutConstants) bits(i uint32) uint32 {
 	x := i*dropoutStep + d.k0
 	for range 2 {
 		x ^= x >> 16
@@ -25,7 +28,7 @@ func (d *dropoutConstants) dropped(i uint32) bool {
 		x *= dropoutMul2
 		x ^= x>>16 ^ d.k1
 	}
-	return int32(x>>8) < d.threshold
+	return x
 }
 
 type dropoutJob struct {

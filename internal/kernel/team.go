@@ -288,6 +288,7 @@ type jobs struct {
 	sgd           sgdJob
 	lion          lionJob
 	dropout       dropoutJob
+	noise         noiseJob
 	peak          peakJob
 }
 

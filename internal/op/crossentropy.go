@@ -27,7 +27,7 @@ type crossEntropy struct{ n, c, v int }
 // logits = hidden·weightᵀ for hidden [N, C] and weight [V, C]:
 //
 //	nll[n] = −log softmax(logits[n])[targets[n]]
-//	loss   = scale·Σ nll
+//	loss   = scale·Σ weights[n]·nll[n]
 //
 // over the tokens whose target is not −100. scale is a leaf of one element. hit
 // [N] is 1 where the target has the largest logit. nll and hit are 0 where there
@@ -36,17 +36,18 @@ type crossEntropy struct{ n, c, v int }
 // Only rows with a target are computed, a chunk at a time, so that no [N, V]
 // matrix exists. The gradients of hidden and weight are made in the same pass
 // over the logits, if somebody wants them, and kept until the backward pass.
-func CrossEntropy(hidden, weight, targets, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
+func CrossEntropy(hidden, weight, targets, weights, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
 	s := shapes{op: "cross entropy"}
 	n, c := s.matrix("hidden", hidden)
 	v, c2 := s.matrix("weight", weight)
 	s.equal("columns of weight", c2, c)
 	s.ints("targets", targets, n)
+	s.vector("weights", weights, n)
 	s.vector("scale", scale, 1)
 	if s.err != nil {
 		return nil, nil, nil, s.err
 	}
-	a, err := apply(crossEntropy{n: n, c: c, v: v}, hidden, weight, targets, scale)
+	a, err := apply(crossEntropy{n: n, c: c, v: v}, hidden, weight, targets, weights, scale)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -106,7 +107,7 @@ func (k crossEntropy) Run(c *Call) error {
 		}
 	}
 	if c.Out[0] != nil {
-		c.Out[0][0] = float32(sum * float64(c.In[3].F[0]))
+		c.Out[0][0] = float32(sum * float64(c.In[4].F[0]))
 	}
 	return nil
 }
@@ -126,9 +127,14 @@ func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
 	}
 	weight, l := matrix(c.In[1].F, k.v, k.c), matrix(logits, m, k.v)
 	kernel.MatMulNT(c.Team, l, matrix(hidden, m, k.c), weight, false)
-	kernel.SoftmaxNLL(c.Team, logits, nll, hit, targets, m, k.v, c.In[3].F[0])
+	kernel.SoftmaxNLL(c.Team, logits, nll, hit, targets, m, k.v, c.In[4].F[0])
 	for i, r := range rows {
-		sum += float64(nll[i])
+		w := c.In[3].F[r]
+		if w != 1 {
+			row := logits[i*k.v : (i+1)*k.v]
+			kernel.Scale(c.Team, row, row, w, false)
+		}
+		sum += float64(w) * float64(nll[i])
 		if c.Out[1] != nil {
 			c.Out[1][r] = nll[i]
 		}
@@ -154,12 +160,12 @@ func asInts(f []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(f))), len(f))
 }
 
-func (crossEntropy) inputs() []bool { return []bool{true, true, false, false} }
+func (crossEntropy) inputs() []bool { return []bool{true, true, false, false, false} }
 
 // gradient hands out what the forward pass made. Differentiation starts from the
 // constant 1; any other gradient of the loss multiplies it.
 func (k crossEntropy) gradient(a *applied, dloss *gorgonia.Node) ([]*gorgonia.Node, error) {
-	grads := []*gorgonia.Node{a.out[3], a.out[4], nil, nil}
+	grads := []*gorgonia.Node{a.out[3], a.out[4], nil, nil, nil}
 	if one, ok := Constant(dloss); ok && one == 1 {
 		return grads, nil
 	}

@@ -80,12 +80,13 @@ func (k loraLinear) Scratch(alive []bool) int {
 // dropped is the size of drop(x), which exists only with dropout.
 func (k loraLinear) dropped() int { return k.n * k.in * count(k.p > 0) }
 
-// key mixes the micro-batch's key with the place in the model (the finaliser is
-// that of SplitMix64).
-func (k loraLinear) key(c *Call) uint64 {
-	key := c.In[len(c.In)-1].I
+func (k loraLinear) key(c *Call) uint64 { return streamKey(c.In[len(c.In)-1].I, k.stream) }
+
+// streamKey mixes the micro-batch's key with the place in the model (the finaliser
+// is that of SplitMix64).
+func streamKey(key []int32, stream uint32) uint64 {
 	x := uint64(uint32(key[0])) | uint64(uint32(key[1]))<<32
-	x += (uint64(k.stream) + 1) * 0x9e3779b97f4a7c15
+	x += (uint64(stream) + 1) * 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31

@@ -3,6 +3,7 @@ package op_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -47,9 +48,11 @@ func (b *bench) ints(name string, values ...int32) *gorgonia.Node {
 		gorgonia.WithValue(tensor.New(tensor.WithShape(len(values)), tensor.WithBacking(values))))
 }
 
-func (b *bench) scalar(name string, v float32) *gorgonia.Node {
-	return gorgonia.NewTensor(b.g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName(name),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{v}))))
+func (b *bench) scalar(name string, v float32) *gorgonia.Node { return b.vector(name, v) }
+
+func (b *bench) vector(name string, v ...float32) *gorgonia.Node {
+	return gorgonia.NewTensor(b.g, tensor.Float32, 1, gorgonia.WithShape(len(v)), gorgonia.WithName(name),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(len(v)), tensor.WithBacking(v))))
 }
 
 func must[T any](v T, err error) T {
@@ -306,18 +309,19 @@ func TestCrossEntropy(t *testing.T) {
 		c, v := 8, 50
 		h, hw := b.floats("hidden", n, c)
 		w, ww := b.floats("weight", v, c)
-		targets := make([]int32, n)
+		targets, weights := make([]int32, n), make([]float32, n)
 		for i := range targets {
 			targets[i] = int32(b.rand.IntN(v))
+			weights[i] = []float32{1, 1, 0.25, 3}[i%4]
 			if i%3 == 0 && i < 500 {
 				targets[i] = -100
 			}
 		}
-		loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.scalar("scale", 0.125))
+		loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.vector("weights", weights...), b.scalar("scale", 0.125))
 		if err != nil {
 			t.Fatal(err)
 		}
-		lossWant, nllWant, hitWant, dh, dw := ref.CrossEntropy64(hw, ww, targets, 0.125, c)
+		lossWant, nllWant, hitWant, dh, dw := ref.CrossEntropy64(hw, ww, targets, weights, 0.125, c)
 		b.check(loss, []*gorgonia.Node{loss, nll, hit}, [][]float64{{lossWant}, nllWant, hitWant},
 			[]*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
 	}
@@ -327,7 +331,7 @@ func TestCrossEntropyWithoutTargets(t *testing.T) {
 	b := newBench(t)
 	h, _ := b.floats("hidden", 3, 4)
 	w, _ := b.floats("weight", 5, 4)
-	loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", -100, -100, -100), b.scalar("scale", 1))
+	loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", -100, -100, -100), b.vector("weights", 1, 1, 1), b.scalar("scale", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,11 +346,11 @@ func TestCrossEntropyScaled(t *testing.T) {
 	h, hw := b.floats("hidden", 4, 3)
 	w, ww := b.floats("weight", 6, 3)
 	targets := []int32{5, -100, 0, 2}
-	loss, _, _, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.scalar("scale", 0.5))
+	loss, _, _, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.vector("weights", 1, 1, 2, 1), b.scalar("scale", 0.5))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, _, dh, dw := ref.CrossEntropy64(hw, ww, targets, 1.5, 3)
+	_, _, _, dh, dw := ref.CrossEntropy64(hw, ww, targets, []float32{1, 1, 2, 1}, 1.5, 3)
 	b.check(must(op.Triple(loss)), nil, nil, []*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
 }
 
@@ -359,4 +363,51 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, "rows", p.Value(y), xw[6:12])
+}
+
+// The noise is uniform, follows from the key alone, and lets gradients through.
+func TestNoise(t *testing.T) {
+	values := func(key ...int32) []float32 {
+		b := newBench(t)
+		x, _ := b.floats("x", 40, 50)
+		y := must(op.Noise(x, b.ints("key", key...), 0.5, 3))
+		p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		noise := slices.Clone(p.Value(y))
+		for i, v := range x.Value().Data().([]float32) {
+			noise[i] -= v
+		}
+		return noise
+	}
+	a := values(1, 2)
+	sum, squares := 0.0, 0.0
+	for _, u := range a {
+		if u < -0.5001 || u > 0.5001 {
+			t.Fatalf("noise %v is outside ±0.5", u)
+		}
+		sum += float64(u)
+		squares += float64(u) * float64(u)
+	}
+	// 2,000 numbers of variance 1/12: four standard errors of mean and variance.
+	if mean, variance := sum/2000, squares/2000; math.Abs(mean) > 0.026 || math.Abs(variance-1./12) > 0.0067 {
+		t.Errorf("mean %v and variance %v, want 0 and 1/12", mean, variance)
+	}
+	if !slices.Equal(a, values(1, 2)) || slices.Equal(a, values(1, 3)) {
+		t.Error("the noise does not follow from the key")
+	}
+	b := newBench(t)
+	x, _ := b.floats("x", 3, 4)
+	y := must(op.Noise(x, b.ints("key", 1, 2), 0.5, 3))
+	r, rw := b.floats("r", 3, 4)
+	noisy := make([]float64, 12)
+	p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))
+	if err := p.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range p.Value(y) {
+		noisy[i] = float64(v)
+	}
+	b.gradients(y, noisy, r, want{x, rw})
 }

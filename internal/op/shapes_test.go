@@ -21,6 +21,7 @@ func TestShapeErrors(t *testing.T) {
 	m24, _ := b.floats("m24", 2, 4)
 	m52, _ := b.floats("m52", 5, 2)
 	v4, _ := b.floats("v4", 4)
+	v3, _ := b.floats("v3", 3)
 	v5, _ := b.floats("v5", 5)
 	i3 := b.ints("i3", 0, 1, 2)
 	i2 := b.ints("i2", 0, 1)
@@ -64,9 +65,10 @@ func TestShapeErrors(t *testing.T) {
 		{"swiglu", "columns of up is 5, want 4", first(op.SwiGLU(m34, m35))},
 		{"add", "rows of y is 5, want 3", first(op.Add(m34, m54))},
 		{"rows", "2…3 of a matrix of 3 rows", first(op.Rows(m34, 2, 4))},
-		{"targets", "targets is 2, want 3", ce(op.CrossEntropy(m34, m54, i2, one))},
-		{"scale", "scale is 4, want 1", ce(op.CrossEntropy(m34, m54, i3, v4))},
-		{"head", "columns of weight is 5, want 4", ce(op.CrossEntropy(m34, m35, i3, one))},
+		{"targets", "targets is 2, want 3", ce(op.CrossEntropy(m34, m54, i2, v3, one))},
+		{"weights", "weights is 4, want 3", ce(op.CrossEntropy(m34, m54, i3, v4, one))},
+		{"scale", "scale is 4, want 1", ce(op.CrossEntropy(m34, m54, i3, v3, v4))},
+		{"head", "columns of weight is 5, want 4", ce(op.CrossEntropy(m34, m35, i3, v3, one))},
 	}
 	for _, test := range tests {
 		if test.err == nil || !strings.Contains(test.err.Error(), test.culprit) {

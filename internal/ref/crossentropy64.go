@@ -7,9 +7,9 @@ import (
 
 // CrossEntropy64 computes logits = hidden·weightᵀ for hidden [n, c] and weight
 // [v, c], and for every row with a target ≥ 0 nll = −log softmax(logits)[target]
-// and whether the target is the first with the largest logit. The loss is scale·Σ nll; dhidden
+// and whether the target is the first with the largest logit. The loss is scale·Σ weights·nll; dhidden
 // and dweight are its gradients.
-func CrossEntropy64(hidden, weight []float64, targets []int32, scale float64, c int) (loss float64, nll, hit, dhidden, dweight []float64) {
+func CrossEntropy64(hidden, weight []float64, targets []int32, weights []float32, scale float64, c int) (loss float64, nll, hit, dhidden, dweight []float64) {
 	n, v := len(targets), len(weight)/c
 	nll, hit = make([]float64, n), make([]float64, n)
 	dhidden, dweight = make([]float64, n*c), make([]float64, v*c)
@@ -30,6 +30,7 @@ func CrossEntropy64(hidden, weight []float64, targets []int32, scale float64, c 
 		if slices.Index(row, largest) == int(target) {
 			hit[i] = 1
 		}
+		scale := scale * float64(weights[i])
 		loss += scale * nll[i]
 		for j, l := range row {
 			g := math.Exp(l-largest) / sum

@@ -106,11 +106,12 @@ func TestBackwardIsDerivative(t *testing.T) {
 	})
 	t.Run("CrossEntropy64", func(t *testing.T) {
 		hidden, weight, targets := random(r, 4*3), random(r, 6*3), []int32{5, -100, 0, 2}
+		weights := []float32{1, 1, 0.5, 3}
 		f := func() float64 {
-			loss, _, _, _, _ := CrossEntropy64(hidden, weight, targets, 0.25, 3)
+			loss, _, _, _, _ := CrossEntropy64(hidden, weight, targets, weights, 0.25, 3)
 			return loss
 		}
-		_, _, _, dh, dw := CrossEntropy64(hidden, weight, targets, 0.25, 3)
+		_, _, _, dh, dw := CrossEntropy64(hidden, weight, targets, weights, 0.25, 3)
 		checkGradient(t, "dhidden", f, hidden, dh)
 		checkGradient(t, "dweight", f, weight, dw)
 	})

@@ -1,0 +1,387 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"gotune/data/rows"
+	"gotune/internal/rng"
+)
+
+// StreamConfig says what a Stream reads and how it lays it out.
+type StreamConfig struct {
+	// Corpora are read one after the other, each whole: Rows, Repeat, Weight and
+	// Replay are not for streams, which do not know how many rows there are.
+	Corpora []Corpus
+	EncoderConfig
+	// BatchConfig lays out steps. Packing puts each example into the first of a
+	// few open rows that has space for it.
+	BatchConfig
+	// Buffer is the number of examples among which Shuffle draws the next one.
+	Buffer int
+	// Epochs is how often the corpora are read; 0 is without end.
+	Epochs int
+}
+
+// openRows is the number of packed rows that wait for examples that fit. The
+// oldest is closed when an example fits in none.
+const openRows = 16
+
+// enoughToJudge is the number of rows from which the share of rows that cannot
+// be used may stop a stream before the end of the epoch.
+const enoughToJudge = 1000
+
+// A Stream is [Dataset], [Batches] and [Plan] for data that does not fit into
+// memory: rows are read again in each epoch and tokenised as they are needed,
+// and shuffled in a buffer. In an epoch each row comes exactly once, and no step
+// has rows of two epochs. The order depends on the data, the config and nothing
+// else. It is used by one goroutine at a time.
+type Stream struct {
+	config   StreamConfig
+	encoders []*Encoder // of each corpus
+	sources  []*rows.Source
+
+	epoch  int
+	rows   int // read in this epoch
+	random *rng.Stream
+	report Report // of the first epoch
+
+	corpus int // the one that is being read
+	next   func() (*rows.Row, error, bool)
+	stop   func()
+
+	queue  []held   // pieces of the row read last
+	buffer []held   // to draw from
+	open   [][]held // packed rows that may take more
+	done   [][]held // rows for the next step
+	step   Step
+}
+
+// held is an example that waits, and which piece of its row it is.
+type held struct {
+	Example
+	piece int
+}
+
+// NewStream opens the corpora and checks that their first rows can be read. The
+// caller closes the stream.
+func NewStream(ctx context.Context, c StreamConfig) (*Stream, error) {
+	if len(c.Corpora) == 0 {
+		return nil, errors.New("no data: name at least one file")
+	}
+	if err := c.BatchConfig.check(); err != nil {
+		return nil, err
+	}
+	if c.Shuffle && c.Buffer < 1 {
+		return nil, fmt.Errorf("a shuffle buffer of %d rows: there must be at least one", c.Buffer)
+	}
+	s := &Stream{config: c, random: rng.New(c.Seed, "stream")}
+	for _, corpus := range c.Corpora {
+		if count(corpus.Rows != 0, corpus.Repeat != 0, corpus.Weight != 0, corpus.Replay != 0) > 0 {
+			return nil, fmt.Errorf("%s: rows, repeat, weight and replay cannot be had with streaming, which does not know how many rows there are", corpus.Path)
+		}
+		ec := c.EncoderConfig
+		ec.LearnPrompt = ec.LearnPrompt || corpus.LearnPrompt
+		e, err := NewEncoder(ec)
+		if err != nil {
+			return nil, err
+		}
+		source, err := corpus.open(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading data: %w", err)
+		}
+		s.encoders, s.sources = append(s.encoders, e), append(s.sources, source)
+		s.report.Files = append(s.report.Files, source.Files()...)
+		s.report.Corpora = append(s.report.Corpora, CorpusReport{Path: corpus.Path})
+	}
+	return s, nil
+}
+
+// Close closes the file that is being read. The stream can go on afterwards
+// only by Restore.
+func (s *Stream) Close() {
+	if s.stop != nil {
+		s.stop()
+	}
+	s.next, s.stop = nil, nil
+}
+
+// Epoch returns the number of the epoch of the last step, from 0.
+func (s *Stream) Epoch() int { return s.epoch }
+
+// Report returns what became of the rows of the first epoch, as far as it has
+// been read. The lengths are not known.
+func (s *Stream) Report() Report { return s.report }
+
+// Identity tells data apart without reading it all; see rows.Source.
+func (s *Stream) Identity() (string, error) {
+	var all string
+	for _, source := range s.sources {
+		id, err := source.Identity()
+		if err != nil {
+			return "", err
+		}
+		all += id
+	}
+	return all, nil
+}
+
+// Next returns the next step, which is valid until the next call, and io.EOF
+// after the last epoch. Only the last step of an epoch may be short. Other
+// errors name the file and line. It is an error if no row of an epoch is left,
+// or if more than a tenth has nothing to learn or cannot be told apart into
+// prompt and answer.
+func (s *Stream) Next(ctx context.Context) (*Step, error) {
+	size := s.config.BatchSize * s.config.AccumulationSteps
+	for {
+		if s.config.Epochs > 0 && s.epoch >= s.config.Epochs {
+			return nil, io.EOF
+		}
+		err := s.fill(ctx, size)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if len(s.done) > 0 {
+			return s.take(min(size, len(s.done))), nil
+		}
+		if err := s.endEpoch(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fill lays out rows until there are enough for a step; io.EOF at the end of the
+// epoch, with all its rows laid out.
+func (s *Stream) fill(ctx context.Context, size int) error {
+	for len(s.done) < size {
+		x, err := s.draw(ctx)
+		if errors.Is(err, io.EOF) {
+			s.done = append(s.done, s.open...)
+			s.open = nil
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		s.place(x)
+	}
+	return nil
+}
+
+// take makes a step of the first n rows that are laid out.
+func (s *Stream) take(n int) *Step {
+	e := s.encoders[0]
+	s.step.reset(s.config.BatchSize, e.MaxLength, e.pad)
+	for _, row := range s.done[:n] {
+		s.step.begin()
+		for _, x := range row {
+			s.step.add(-1, x.Example)
+		}
+	}
+	s.done = append(s.done[:0:0], s.done[n:]...)
+	return &s.step
+}
+
+// endEpoch goes back to the first row.
+func (s *Stream) endEpoch() error {
+	if err := s.judge(); err != nil {
+		return err
+	}
+	if s.report.Kept == 0 {
+		return fmt.Errorf("no row is left to learn from: of %d, %d have nothing to learn and %d are longer than %d tokens",
+			s.report.Rows, s.report.Empty, s.report.Dropped, s.config.MaxLength)
+	}
+	s.Close()
+	s.corpus, s.rows = 0, 0
+	s.epoch++
+	return nil
+}
+
+// place puts an example into a row.
+func (s *Stream) place(x held) {
+	if !s.config.Packing {
+		s.done = append(s.done, []held{x})
+		return
+	}
+	for i, row := range s.open {
+		space := s.config.MaxLength - length(row)
+		if len(x.IDs) > space {
+			continue
+		}
+		s.open[i] = append(row, x)
+		if len(x.IDs) == space {
+			s.close(i)
+		}
+		return
+	}
+	if len(s.open) == openRows {
+		s.close(0)
+	}
+	s.open = append(s.open, []held{x})
+	if len(x.IDs) == s.config.MaxLength {
+		s.close(len(s.open) - 1)
+	}
+}
+
+// close takes a packed row as it is.
+func (s *Stream) close(i int) {
+	s.done = append(s.done, s.open[i])
+	s.open = append(s.open[:i], s.open[i+1:]...)
+}
+
+func length(row []held) int {
+	n := 0
+	for _, x := range row {
+		n += len(x.IDs)
+	}
+	return n
+}
+
+// draw returns the next example: in order, or a random one of the buffer, which
+// is refilled first. io.EOF ends the epoch.
+func (s *Stream) draw(ctx context.Context) (held, error) {
+	if !s.config.Shuffle {
+		return s.example(ctx)
+	}
+	for len(s.buffer) < s.config.Buffer {
+		x, err := s.example(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return held{}, err
+		}
+		s.buffer = append(s.buffer, x)
+	}
+	last := len(s.buffer) - 1
+	if last < 0 {
+		return held{}, io.EOF
+	}
+	i := s.random.IntN(last + 1)
+	x := s.buffer[i]
+	s.buffer[i], s.buffer[last] = s.buffer[last], held{}
+	s.buffer = s.buffer[:last]
+	return x, nil
+}
+
+// example returns the next example in order; io.EOF at the end of the epoch.
+func (s *Stream) example(ctx context.Context) (held, error) {
+	for len(s.queue) == 0 {
+		if err := ctx.Err(); err != nil {
+			return held{}, err
+		}
+		row, err := s.read()
+		if err != nil {
+			return held{}, err
+		}
+		if s.queue, err = s.encode(row, true); err != nil {
+			return held{}, err
+		}
+	}
+	x := s.queue[0]
+	s.queue = s.queue[1:]
+	return x, nil
+}
+
+// read returns the next row of the epoch; io.EOF after the last.
+func (s *Stream) read() (*rows.Row, error) {
+	for s.corpus < len(s.sources) {
+		if s.next == nil {
+			// The context of the caller is looked at between two rows.
+			s.next, s.stop = iter.Pull2(s.sources[s.corpus].All(context.Background()))
+		}
+		row, err, more := s.next()
+		if err != nil {
+			return nil, fmt.Errorf("reading data: %w", err)
+		}
+		if more {
+			row.Index = s.rows
+			s.rows++
+			return row, nil
+		}
+		s.Close()
+		s.corpus++
+	}
+	return nil, io.EOF
+}
+
+// encode tokenises a row that was just read. A row that cannot be used has no
+// examples and is counted, if it is met for the first time.
+func (s *Stream) encode(row *rows.Row, first bool) ([]held, error) {
+	examples, err := s.encoders[s.corpus].Encode(row)
+	if first && s.epoch == 0 {
+		s.countRow(row, examples, err)
+		if s.report.Rows >= enoughToJudge {
+			if err := s.judge(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if errors.Is(err, ErrNothingToLearn) || errors.Is(err, ErrTooLong) || errors.Is(err, ErrNoMask) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading data: %s: %w", row.At, err)
+	}
+	pieces := make([]held, len(examples))
+	for i, x := range examples {
+		pieces[i] = held{x, i}
+	}
+	return pieces, nil
+}
+
+// countRow enters a row and what became of it in the report.
+func (s *Stream) countRow(row *rows.Row, examples []Example, err error) {
+	r, c := &s.report, &s.report.Corpora[s.corpus]
+	r.Rows++
+	c.Rows++
+	switch {
+	case errors.Is(err, ErrNothingToLearn):
+		r.Empty++
+		note(&r.FirstEmpty, row.At)
+	case errors.Is(err, ErrTooLong):
+		r.Dropped++
+		note(&r.FirstDropped, row.At)
+	case errors.Is(err, ErrNoMask):
+		r.Refused++
+		note(&r.FirstRefused, row.At)
+		if r.WhyRefused == "" {
+			r.WhyRefused = err.Error()
+		}
+	case err == nil:
+		r.Kept++
+		c.Kept++
+		c.Taken++
+		if len(examples) > 1 {
+			r.Cut++
+		}
+	}
+	for _, x := range examples {
+		c.Examples++
+		c.Tokens += len(x.IDs)
+		r.Examples++
+		r.Tokens += len(x.IDs)
+		r.TargetTokens += x.Targets()
+		if x.Seam {
+			r.Seams++
+			note(&r.FirstSeams, x.At)
+		}
+	}
+}
+
+// judge stops a stream of which too much cannot be used.
+func (s *Stream) judge() error {
+	r := &s.report
+	if 10*r.Empty > r.Rows {
+		return fmt.Errorf("%d of the first %d rows (%.1f %%) have an empty completion and would be skipped, more than a tenth: %s",
+			r.Empty, r.Rows, percent(r.Empty, r.Rows), places(r.FirstEmpty, r.Empty))
+	}
+	if 10*r.Refused > r.Rows {
+		return fmt.Errorf("of %d of the first %d rows (%.1f %%) it cannot be told what the assistant wrote, more than a tenth: %s: %s",
+			r.Refused, r.Rows, percent(r.Refused, r.Rows), places(r.FirstRefused, r.Refused), r.WhyRefused)
+	}
+	return nil
+}

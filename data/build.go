@@ -14,8 +14,7 @@ type builder struct {
 	encoder *Encoder
 	corpus  CorpusReport
 	ends    []int // examples after each corpus
-	sawRaw  bool
-	sawMsg  bool
+	census  census
 }
 
 func newBuilder(d *Dataset) *builder { return &builder{data: d, report: &d.report} }
@@ -31,16 +30,16 @@ func (b *builder) add(r *rows.Row) error {
 	r.Index = b.report.Rows
 	b.report.Rows++
 	b.corpus.Rows++
-	b.sawRaw = b.sawRaw || r.Form != rows.Messages
-	b.sawMsg = b.sawMsg || r.Form == rows.Messages
 	examples, err := b.encoder.Encode(r)
+	var long tooLong
 	switch {
 	case errors.Is(err, ErrNothingToLearn):
 		b.report.Empty++
 		note(&b.report.FirstEmpty, r.At)
 		return nil
-	case errors.Is(err, ErrTooLong):
+	case errors.As(err, &long):
 		b.report.Dropped++
+		b.report.DroppedTokens += long.tokens
 		note(&b.report.FirstDropped, r.At)
 		return nil
 	case errors.Is(err, ErrNoMask):
@@ -61,6 +60,7 @@ func (b *builder) add(r *rows.Row) error {
 	for _, x := range examples {
 		b.keep(x)
 	}
+	b.census.count(r, b.encoder, examples)
 	return nil
 }
 
@@ -102,37 +102,17 @@ func note(list *[]rows.Location, at rows.Location) {
 	}
 }
 
-// finish completes the report and refuses data from which nothing sensible can
-// be learned.
-func (b *builder) finish() error {
+// finish completes the report. Findings that stop are errors, but for those that
+// are allowed by name.
+func (b *builder) finish(heldOut bool, allow []string) error {
 	r := b.report
 	r.Examples, r.Tokens, r.Lengths = len(b.data.spans), len(b.data.ids), lengthsOf(b.data.spans)
 	if r.Kept == 0 {
 		return b.nothingLeft()
 	}
-	if 10*r.Empty > r.Rows {
-		return fmt.Errorf("%d of %d rows (%.1f %%) have an empty completion and would be skipped, more than a tenth: %s",
-			r.Empty, r.Rows, percent(r.Empty, r.Rows), places(r.FirstEmpty, r.Empty))
-	}
-	if 10*r.Refused > r.Rows {
-		return fmt.Errorf("of %d of %d rows (%.1f %%) it cannot be told what the assistant wrote, more than a tenth: %s: %s",
-			r.Refused, r.Rows, percent(r.Refused, r.Rows), places(r.FirstRefused, r.Refused), r.WhyRefused)
-	}
-	if r.Refused > 0 {
-		b.warn("%d of %d rows are left out because it cannot be told what the assistant wrote: %s: %s",
-			r.Refused, r.Rows, places(r.FirstRefused, r.Refused), r.WhyRefused)
-	}
-	if 10*r.Dropped > r.Rows {
-		b.warn("%d of %d rows (%.1f %%) are longer than %d tokens and are left out: %s",
-			r.Dropped, r.Rows, percent(r.Dropped, r.Rows), b.encoder.MaxLength, places(r.FirstDropped, r.Dropped))
-	}
-	if b.sawRaw && len(b.encoder.eos) == 0 {
-		b.warn("the tokenizer's files name no EOS token: what is learned has no end, and generation will not stop by itself")
-	}
-	if b.sawMsg && len(b.encoder.Template.Stops(b.encoder.Tokenizer)) == 0 {
-		b.warn("no single token of the tokenizer ends an assistant turn of the chat template %s: generation will not stop by itself", b.encoder.Template.Name())
-	}
-	return nil
+	b.data.duplicates(r)
+	r.Findings = b.census.findings(r, b.encoder.MaxLength, heldOut)
+	return Refuse(r.Findings, allow)
 }
 
 func (b *builder) nothingLeft() error {
@@ -149,10 +129,6 @@ func (b *builder) nothingLeft() error {
 		why += fmt.Sprintf(", and of %d it cannot be told what the assistant wrote (%s: %s)", r.Refused, places(r.FirstRefused, r.Refused), r.WhyRefused)
 	}
 	return errors.New(why)
-}
-
-func (b *builder) warn(format string, args ...any) {
-	b.report.Warnings = append(b.report.Warnings, fmt.Sprintf(format, args...))
 }
 
 func percent(part, whole int) float64 { return 100 * float64(part) / float64(whole) }

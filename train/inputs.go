@@ -49,6 +49,7 @@ type inputs struct {
 	eval      *data.Dataset // nil without
 	retain    *data.Dataset // nil without
 	steps     int           // of the whole run
+	overlaps  []data.Finding
 }
 
 // A stage is what a stage of the recipe trains on.
@@ -145,7 +146,7 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 	encoder := in.encoder(s.length)
 	encoder.LastTurn = r.MaskHistory
 	seed := s.seed()
-	if s.data, err = data.Open(ctx, data.Config{Corpora: corpora, Seed: seed, EncoderConfig: encoder}); err != nil {
+	if s.data, err = data.Open(ctx, data.Config{Corpora: corpora, Seed: seed, Allow: r.Allow, EncoderConfig: encoder}); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	if s.batches, err = s.data.Batches(data.BatchConfig{
@@ -210,7 +211,7 @@ func (in *inputs) openHeldOut(ctx context.Context, r Recipe) error {
 		if err != nil {
 			return nil, err
 		}
-		d, err := data.Open(ctx, data.Config{Corpora: corpora, EncoderConfig: in.encoder(length)})
+		d, err := data.Open(ctx, data.Config{Corpora: corpora, HeldOut: true, Allow: r.Allow, EncoderConfig: in.encoder(length)})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}

@@ -133,7 +133,7 @@ func (j *job) announce() error {
 		Data: r.Data.String(), Corpora: s.exposures(), Rows: report.Kept, Skipped: report.Empty, Dropped: report.Dropped, Refused: report.Refused,
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
-		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: report.Warnings, CPULevel: kernel.Active().String(), Threads: r.threads(),
+		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
 	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"gotune/data"
 	"gotune/data/rows"
 	"gotune/optim"
 	"gotune/schedule"
@@ -128,6 +129,9 @@ func (r Recipe) validateData() error {
 				return fmt.Errorf("data: %s: rows, repeat and weight cannot be had with streaming, which does not know how many rows there are", d.Path)
 			}
 		}
+	}
+	if err := data.CheckNames(r.Allow); err != nil {
+		return fmt.Errorf("allow: %w", err)
 	}
 	if r.Replay > 0 && r.Streaming {
 		return fmt.Errorf("replay cannot be had with streaming")

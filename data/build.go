@@ -1,7 +1,6 @@
 package data
 
 import (
-	"errors"
 	"fmt"
 
 	"gotune/data/rows"
@@ -10,14 +9,11 @@ import (
 // A builder puts the rows of corpora into a dataset.
 type builder struct {
 	data    *Dataset
-	report  *Report
+	tally   tally
 	encoder *Encoder
 	corpus  CorpusReport
 	ends    []int // examples after each corpus
-	census  census
 }
-
-func newBuilder(d *Dataset) *builder { return &builder{data: d, report: &d.report} }
 
 // begin starts a corpus.
 func (b *builder) begin(c Corpus, e *Encoder) {
@@ -27,40 +23,15 @@ func (b *builder) begin(c Corpus, e *Encoder) {
 
 // add tokenises a row and keeps, cuts, skips or drops it.
 func (b *builder) add(r *rows.Row) error {
-	r.Index = b.report.Rows
-	b.report.Rows++
-	b.corpus.Rows++
+	r.Index = b.tally.Report.Rows
 	examples, err := b.encoder.Encode(r)
-	var long tooLong
-	switch {
-	case errors.Is(err, ErrNothingToLearn):
-		b.report.Empty++
-		note(&b.report.FirstEmpty, r.At)
-		return nil
-	case errors.As(err, &long):
-		b.report.Dropped++
-		b.report.DroppedTokens += long.tokens
-		note(&b.report.FirstDropped, r.At)
-		return nil
-	case errors.Is(err, ErrNoMask):
-		b.report.Refused++
-		note(&b.report.FirstRefused, r.At)
-		if b.report.WhyRefused == "" {
-			b.report.WhyRefused = err.Error()
-		}
-		return nil
-	case err != nil:
+	if err != nil && !unusable(err) {
 		return fmt.Errorf("reading data: %s: %w", r.At, err)
 	}
-	b.report.Kept++
-	b.corpus.Kept++
-	if len(examples) > 1 {
-		b.report.Cut++
-	}
+	b.tally.count(r, &b.corpus, b.encoder, examples, err)
 	for _, x := range examples {
 		b.keep(x)
 	}
-	b.census.count(r, b.encoder, examples)
 	return nil
 }
 
@@ -75,13 +46,6 @@ func (b *builder) keep(x Example) {
 		d.weights[int32(len(d.spans))] = x.Weights
 	}
 	d.spans = append(d.spans, s)
-	if x.Seam {
-		b.report.Seams++
-		note(&b.report.FirstSeams, x.At)
-	}
-	b.report.TargetTokens += s.targets
-	b.corpus.Examples++
-	b.corpus.Tokens += len(x.IDs)
 }
 
 // end closes a corpus.
@@ -89,46 +53,19 @@ func (b *builder) end(files []rows.File) error {
 	if b.corpus.Rows == 0 {
 		return fmt.Errorf("%s has no rows: it is empty", b.corpus.Path)
 	}
-	b.report.Files = append(b.report.Files, files...)
-	b.report.Corpora = append(b.report.Corpora, b.corpus)
+	r := &b.tally.Report
+	r.Files = append(r.Files, files...)
+	r.Corpora = append(r.Corpora, b.corpus)
 	b.ends = append(b.ends, len(b.data.spans))
 	return nil
 }
 
-// note keeps the first few places.
-func note(list *[]rows.Location, at rows.Location) {
-	if len(*list) < named {
-		*list = append(*list, at)
-	}
-}
-
-// finish completes the report. Findings that stop are errors, but for those that
-// are allowed by name.
+// finish completes the report of the dataset.
 func (b *builder) finish(heldOut bool, allow []string) error {
-	r := b.report
-	r.Examples, r.Tokens, r.Lengths = len(b.data.spans), len(b.data.ids), lengthsOf(b.data.spans)
-	if r.Kept == 0 {
-		return b.nothingLeft()
-	}
+	r := &b.tally.Report
+	r.Lengths = lengthsOf(b.data.spans)
 	b.data.duplicates(r)
-	r.Findings = b.census.findings(r, b.encoder.MaxLength, heldOut)
-	return Refuse(r.Findings, allow)
+	err := b.tally.judge(b.encoder.MaxLength, heldOut, allow)
+	b.data.report = *r
+	return err
 }
-
-func (b *builder) nothingLeft() error {
-	r := b.report
-	why := fmt.Sprintf("no row is left to learn from: of %d, %d have an empty completion", r.Rows, r.Empty)
-	if r.Empty > 0 {
-		why += " (" + places(r.FirstEmpty, r.Empty) + ")"
-	}
-	why += fmt.Sprintf(" and %d are longer than %d tokens", r.Dropped, b.encoder.MaxLength)
-	if r.Dropped > 0 {
-		why += " (" + places(r.FirstDropped, r.Dropped) + ")"
-	}
-	if r.Refused > 0 {
-		why += fmt.Sprintf(", and of %d it cannot be told what the assistant wrote (%s: %s)", r.Refused, places(r.FirstRefused, r.Refused), r.WhyRefused)
-	}
-	return errors.New(why)
-}
-
-func percent(part, whole int) float64 { return 100 * float64(part) / float64(whole) }

@@ -150,7 +150,7 @@ func Open(ctx context.Context, c Config) (*Dataset, error) {
 		return nil, fmt.Errorf("allow: %w", err)
 	}
 	d := &Dataset{maxLength: c.MaxLength, weights: make(map[int32][]float32)}
-	b := newBuilder(d)
+	b := &builder{data: d}
 	h := sha256.New()
 	for _, corpus := range c.Corpora {
 		ec := c.EncoderConfig

@@ -79,29 +79,29 @@ func Refuse(findings []Finding, allow []string) error {
 }
 
 // An ending counts the rows of a kind, and those of which the end is learned.
-type ending struct{ rows, learned int }
+type ending struct{ Rows, Learned int }
 
 // A census is what findings are made of besides the report.
 type census struct {
-	raw, messages ending
-	noEOS         bool   // a corpus of raw text was met by a tokenizer without EOS
-	noStop        string // the chat template of which no token ends a turn
+	Raw, Messages ending
+	NoEOS         bool   // a corpus of raw text was met by a tokenizer without EOS
+	NoStop        string // the chat template of which no token ends a turn
 
-	pads     int // targets that are the padding token
-	firstPad []rows.Location
-	texts    int // rows of the form text
+	Pads     int // targets that are the padding token
+	FirstPad []rows.Location
+	Texts    int // rows of the form text
 }
 
 // count looks at the examples of a row.
 func (c *census) count(r *rows.Row, e *Encoder, examples []Example) {
-	kind, ends := &c.raw, e.eos
+	kind, ends := &c.Raw, e.eos
 	if r.Form == rows.Messages {
-		kind, ends = &c.messages, e.stops
+		kind, ends = &c.Messages, e.stops
 	}
 	if r.Form == rows.Text {
-		c.texts++
+		c.Texts++
 	}
-	kind.rows++
+	kind.Rows++
 	learned, pads := false, 0
 	for _, x := range examples {
 		for i, target := range x.Target {
@@ -114,16 +114,16 @@ func (c *census) count(r *rows.Row, e *Encoder, examples []Example) {
 		}
 	}
 	if learned {
-		kind.learned++
+		kind.Learned++
 	}
 	if pads > 0 {
-		c.pads += pads
-		note(&c.firstPad, r.At)
+		c.Pads += pads
+		note(&c.FirstPad, r.At)
 	}
 	if r.Form == rows.Messages && len(ends) == 0 {
-		c.noStop = e.Template.Name()
+		c.NoStop = e.Template.Name()
 	}
-	c.noEOS = c.noEOS || r.Form != rows.Messages && len(ends) == 0
+	c.NoEOS = c.NoEOS || r.Form != rows.Messages && len(ends) == 0
 }
 
 // findings judges a report. In held-out data, from which nothing is learned, what
@@ -135,16 +135,16 @@ func (c *census) findings(r *Report, maxLength int, heldOut bool) []Finding {
 	}
 	learning := !heldOut
 	switch {
-	case c.noEOS && c.raw.learned == 0:
+	case c.NoEOS && c.Raw.Learned == 0:
 		add(NoEOS, learning, "the tokenizer's files name no EOS token: what is learned has no end, and generation will not stop by itself")
-	case c.noStop != "" && c.messages.learned == 0:
-		add(NoEOS, learning, "no single token of the tokenizer ends an assistant turn of the chat template %s: generation will not stop by itself", c.noStop)
-	case c.raw.rows > 0 && c.raw.learned == 0 || c.messages.rows > 0 && c.messages.learned == 0:
-		add(NoEOS, learning, "the token that ends an answer is learned in none of %d rows: generation will not stop by itself", max(c.raw.rows, c.messages.rows))
+	case c.NoStop != "" && c.Messages.Learned == 0:
+		add(NoEOS, learning, "no single token of the tokenizer ends an assistant turn of the chat template %s: generation will not stop by itself", c.NoStop)
+	case c.Raw.Rows > 0 && c.Raw.Learned == 0 || c.Messages.Rows > 0 && c.Messages.Learned == 0:
+		add(NoEOS, learning, "the token that ends an answer is learned in none of %d rows: generation will not stop by itself", max(c.Raw.Rows, c.Messages.Rows))
 	}
-	if c.pads > 0 {
-		add(PadIsTarget, learning && 10*c.pads > r.TargetTokens, "the padding token stands in the text and is learned, %d times in %d targets: %s",
-			c.pads, r.TargetTokens, places(c.firstPad, c.pads))
+	if c.Pads > 0 {
+		add(PadIsTarget, learning && 10*c.Pads > r.TargetTokens, "the padding token stands in the text and is learned, %d times in %d targets: %s",
+			c.Pads, r.TargetTokens, places(c.FirstPad, c.Pads))
 	}
 	if 10*r.Empty > r.Rows {
 		add(Empty, true, "%d of %d rows (%.1f %%) have an empty completion and would be skipped, more than a tenth: %s",
@@ -166,8 +166,8 @@ func (c *census) findings(r *Report, maxLength int, heldOut bool) []Finding {
 		add(Dropped, false, "%d of %d rows (%.1f %%) are longer than %d tokens and are left out: %s",
 			r.Dropped, r.Rows, percent(r.Dropped, r.Rows), maxLength, places(r.FirstDropped, r.Dropped))
 	}
-	if 2*r.Cut > c.texts {
-		add(Cut, false, "%d of %d texts are longer than %d tokens and are cut into pieces, each learned without what stands before it", r.Cut, c.texts, maxLength)
+	if 2*r.Cut > c.Texts {
+		add(Cut, false, "%d of %d texts are longer than %d tokens and are cut into pieces, each learned without what stands before it", r.Cut, c.Texts, maxLength)
 	}
 	if r.Seams > 0 {
 		add(Seam, false, "in %d of %d rows prompt and completion tokenise differently joined than apart; they are learned apart, as generation meets them: %s",

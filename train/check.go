@@ -11,7 +11,9 @@ func (in *inputs) check(r Recipe) error {
 	}
 	var training []*data.Dataset
 	for _, s := range in.stages {
-		training = append(training, s.data)
+		if f, ok := s.feed.(*inMemory); ok { // a stream is not read to its end
+			training = append(training, f.data)
+		}
 	}
 	in.overlaps = data.Overlaps(in.eval, training...)
 	return data.Refuse(in.overlaps, r.Allow)
@@ -26,7 +28,7 @@ func (in *inputs) notes(s *stage) []string {
 			notes = append(notes, before+f.Text)
 		}
 	}
-	add("", s.data.Report().Findings)
+	add("", s.feed.report().Findings)
 	if s.index == 0 {
 		if in.eval != nil {
 			add("held-out data: ", in.eval.Report().Findings)

@@ -31,8 +31,8 @@ func TestFindingsStopARun(t *testing.T) {
 	base := tinyRecipe(t)
 	base.MaxSteps, base.Data = 1, Paths(good)
 	tests := map[string]func(*Recipe){
-		"data":        func(r *Recipe) { r.Data = Paths(bad) },
-		"eval_data":   func(r *Recipe) { r.EvalData = Paths(bad) },
+		"data":      func(r *Recipe) { r.Data = Paths(bad) },
+		"eval_data": func(r *Recipe) { r.EvalData = Paths(bad) },
 		"a later stage": func(r *Recipe) {
 			one, two := r.Stage, r.Stage
 			one.Name, two.Name, two.Data = "one", "two", Paths(bad)

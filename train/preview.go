@@ -30,7 +30,7 @@ func Inspect(ctx context.Context, r Recipe) (Preview, error) {
 	}
 	p := Preview{Steps: in.steps}
 	for _, s := range in.stages {
-		stage := StagePreview{Name: s.recipe.Name, Steps: s.steps, Corpora: s.exposures(), Report: s.data.Report()}
+		stage := StagePreview{Name: s.recipe.Name, Steps: s.steps, Corpora: s.exposures(), Report: s.feed.report()}
 		for n := range s.steps {
 			stage.Rates = append(stage.Rates, s.rate(n))
 		}

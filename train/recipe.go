@@ -220,8 +220,6 @@ func (r Recipe) validate() error {
 		return fmt.Errorf("max_length is %d; a row needs at least 3 tokens", r.MaxLength)
 	case r.Epochs == 0 && r.MaxSteps == 0:
 		return fmt.Errorf("epochs and max_steps are both 0: there is nothing to do")
-	case r.Streaming && r.MaxSteps == 0:
-		return fmt.Errorf("streaming does not know how many rows there are: give max_steps in place of epochs")
 	case r.LoadBestModelAtEnd && (len(r.EvalData) == 0 || !r.Eval):
 		return fmt.Errorf("load_best_model_at_end needs eval_data, and eval")
 	case r.EarlyStoppingPatience > 0 && (len(r.EvalData) == 0 || !r.Eval):

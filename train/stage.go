@@ -133,8 +133,26 @@ func (r Recipe) validateData() error {
 	if err := data.CheckNames(r.Allow); err != nil {
 		return fmt.Errorf("allow: %w", err)
 	}
-	if r.Replay > 0 && r.Streaming {
-		return fmt.Errorf("replay cannot be had with streaming")
+	return r.validateStreaming()
+}
+
+// validateStreaming refuses what needs to know all rows beforehand, or to read
+// them again.
+func (r Recipe) validateStreaming() error {
+	switch {
+	case !r.Streaming:
+		return nil
+	case r.MaxSteps == 0:
+		return fmt.Errorf("streaming does not know how many rows there are: say by max_steps how long to train")
+	case r.WarmupEpochs > 0:
+		return fmt.Errorf("streaming does not know how long an epoch is: give the warmup by warmup_steps or warmup_ratio in place of warmup_epochs")
+	case r.Replay > 0:
+		return fmt.Errorf("replay cannot be had with streaming, which does not know how many rows there are")
+	}
+	for _, d := range r.Data {
+		if d.Path == "-" {
+			return fmt.Errorf("streaming reads the data again in each epoch and after a stop, and standard input can be read once; without streaming it is kept in memory")
+		}
 	}
 	return nil
 }

@@ -38,3 +38,17 @@ func Inspect(ctx context.Context, r Recipe) (Preview, error) {
 	}
 	return p, in.check(r)
 }
+
+// Rates returns the learning rate of each of so many steps of the stage, without a
+// look at data. The steps of an epoch are asked for where the warmup is in epochs.
+func (s Stage) Rates(steps, epoch int) ([]float64, error) {
+	curve, err := s.schedule(steps, epoch)
+	if err != nil {
+		return nil, err
+	}
+	rates := make([]float64, steps)
+	for i := range rates {
+		rates[i] = curve.Rate(i)
+	}
+	return rates, nil
+}

@@ -47,7 +47,7 @@ type Recipe struct {
 	BasePrecision         string `yaml:"base_precision" of:"train" help:"how frozen weights are held: auto or fp32" default:"auto"`
 	Precision             string `yaml:"precision" of:"train,pretrain" help:"arithmetic of the products: fp32" default:"fp32"`
 	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
-	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
+	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
 	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
 	EvalSteps              int     `yaml:"eval_steps" of:"train,pretrain" help:"steps between evaluations on the way; 0 for five in the run" default:"0" range:"0,2147483647"`

@@ -2,26 +2,37 @@ package tokenizer
 
 import (
 	"container/heap"
-	"sync"
+	"strings"
 )
 
 // bpe holds vocabulary and merges. Words are given as raw bytes.
 type bpe struct {
 	tokens       []string         // by id; "" where an id is not used
+	lengths      []int            // by id: the bytes a token stands for
 	ids          map[string]int32 // by token
 	bytes        [256]int32       // id of each byte, -1 if the vocabulary lacks it
 	merges       map[pair]merge
 	ignoreMerges bool
-
-	mu    sync.RWMutex
-	cache map[string][]int32
 }
 
-// The cache holds at most cacheWords words of at most cacheLength bytes.
+// A scratch belongs to one call at a time. It keeps the ids of words, so that
+// calls wait for each other nowhere.
+type scratch struct{ words map[string][]int32 }
+
+// A scratch holds at most cacheWords words of at most cacheLength bytes.
 const (
-	cacheWords  = 1 << 16
+	cacheWords  = 1 << 15
 	cacheLength = 64
 )
+
+func (t *Tokenizer) scratch() *scratch {
+	if s, ok := t.pool.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{words: make(map[string][]int32)}
+}
+
+func (t *Tokenizer) release(s *scratch) { t.pool.Put(s) }
 
 type pair struct{ a, b int32 }
 
@@ -32,20 +43,17 @@ type merge struct {
 }
 
 // appendWord appends the ids of one word of the pre-tokenizer.
-func (m *bpe) appendWord(ids []int32, word string) []int32 {
+func (s *scratch) appendWord(ids []int32, m *bpe, word string) []int32 {
 	if len(word) > cacheLength {
 		return append(ids, m.word(word)...)
 	}
-	m.mu.RLock()
-	known, ok := m.cache[word]
-	m.mu.RUnlock()
+	known, ok := s.words[word]
 	if !ok {
 		known = m.word(word)
-		m.mu.Lock()
-		if len(m.cache) < cacheWords {
-			m.cache[word] = known
+		if len(s.words) == cacheWords {
+			clear(s.words) // what came once may not come again
 		}
-		m.mu.Unlock()
+		s.words[strings.Clone(word)] = known
 	}
 	return append(ids, known...)
 }

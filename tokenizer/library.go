@@ -51,7 +51,7 @@ type libraryModel struct{ t *Tokenizer }
 func (m libraryModel) Tokenize(word string) ([]library.Token, error) {
 	var tokens []library.Token
 	at := 0
-	for _, id := range m.t.bpe.appendWord(nil, fromByteLevel(word)) {
+	for _, id := range m.t.bpe.word(fromByteLevel(word)) {
 		value := m.t.bpe.tokens[id]
 		tokens = append(tokens, library.Token{Id: int(id), Value: value, Offsets: []int{at, at + len(value)}})
 		at += len(value)
@@ -109,21 +109,12 @@ func (w libraryWords) PreTokenize(s *library.PreTokenizedString) (*library.PreTo
 	}), nil
 }
 
-// words yields added tokens with their ids, and words with −1.
+// words yields added tokens with their ids, and words with −1. The text is already
+// normalised.
 func (w libraryWords) words(text string, yield func(part string, id int32)) {
-	w.t.added.raw.cut(text, true, func(part string, id int32) {
-		if id >= 0 {
-			yield(part, id)
-			return
-		}
-		w.t.added.normalized.cut(part, true, func(part string, id int32) {
-			if id >= 0 {
-				yield(part, id)
-				return
-			}
-			w.t.split(part, func(word string) { yield(word, -1) })
-		})
-	})
+	w.t.walk(text, func(*addedToken, Span) bool { return true },
+		func(p piece) { yield(text[p.Start:p.End], p.id) },
+		func(word string, _ Span, _ *original) { yield(word, -1) })
 }
 
 // byteLevelPiece writes the bytes of a word as characters and keeps which byte
@@ -154,16 +145,16 @@ func (d libraryDecoder) DecodeChain(tokens []string) []string { return []string{
 // libraryPost puts the post-processor's tokens around a text.
 type libraryPost struct{ t *Tokenizer }
 
-func (p libraryPost) AddedTokens(bool) int { return len(p.t.prefix) + len(p.t.suffix) }
+func (p libraryPost) AddedTokens(bool) int { return len(p.t.before) + len(p.t.after) }
 
 func (p libraryPost) Process(encoding, second *library.Encoding, special bool) *library.Encoding {
 	out := library.DefaultProcess(encoding, second, special)
 	if !special || p.AddedTokens(second != nil) == 0 {
 		return out
 	}
-	whole := p.tokens(p.t.prefix)
+	whole := p.tokens(p.t.before)
 	whole = whole.MergeWith(out, false)
-	return whole.MergeWith(p.tokens(p.t.suffix), false)
+	return whole.MergeWith(p.tokens(p.t.after), false)
 }
 
 func (p libraryPost) tokens(ids []int32) *library.Encoding {

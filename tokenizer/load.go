@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // The files of a tokenizer. Only the first is needed.
@@ -83,6 +83,11 @@ func parse(files map[string][]byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(files[tokenizerFile], &j); err != nil {
 		return nil, fmt.Errorf("%s: %w", tokenizerFile, err)
 	}
+	more, err := configTokens(files[configFile], j.AddedTokens)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", configFile, err)
+	}
+	j.AddedTokens = append(j.AddedTokens, more...)
 	t := &Tokenizer{files: files}
 	if err := t.build(j); err != nil {
 		return nil, fmt.Errorf("%s: %w", tokenizerFile, err)
@@ -94,6 +99,33 @@ func parse(files map[string][]byte) (*Tokenizer, error) {
 	return t, nil
 }
 
+// configTokens lists the tokens that tokenizer_config.json adds to those of
+// tokenizer.json, by their ids.
+func configTokens(raw []byte, known []addedToken) ([]addedToken, error) {
+	var c struct {
+		Tokens map[string]addedToken `json:"added_tokens_decoder"`
+	}
+	if raw == nil {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return nil, err
+	}
+	var more []addedToken
+	for text, t := range c.Tokens {
+		id, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("added_tokens_decoder: %q is no id", text)
+		}
+		t.ID = int32(id)
+		if !slices.ContainsFunc(known, func(k addedToken) bool { return k.Content == t.Content }) {
+			more = append(more, t)
+		}
+	}
+	slices.SortFunc(more, func(a, b addedToken) int { return int(a.ID) - int(b.ID) })
+	return more, nil
+}
+
 func (t *Tokenizer) build(j tokenizerJSON) (err error) {
 	if t.normalize, err = newNormalizer(j.Normalizer); err != nil {
 		return err
@@ -101,7 +133,7 @@ func (t *Tokenizer) build(j tokenizerJSON) (err error) {
 	if absent(j.PreTokenizer) {
 		return errors.New("pre_tokenizer: there is none; only byte-level tokenizers are supported")
 	}
-	if t.split, err = newSplitter(j.PreTokenizer); err != nil {
+	if t.split, t.prefix, err = newSplitter(j.PreTokenizer); err != nil {
 		return err
 	}
 	if t.bpe, err = newBPE(j.Model, j.AddedTokens); err != nil {
@@ -142,7 +174,7 @@ func newNormalizer(raw json.RawMessage) (func(string) string, error) {
 	}
 	switch n.Type {
 	case "NFC":
-		return norm.NFC.String, nil
+		return nfc, nil
 	case "Sequence":
 		var all []func(string) string
 		for _, inner := range n.Normalizers {
@@ -205,7 +237,7 @@ func newBPE(raw json.RawMessage, added []addedToken) (*bpe, error) {
 	}
 	m := &bpe{
 		ids: j.Vocab, merges: make(map[pair]merge, len(j.Merges)),
-		ignoreMerges: j.IgnoreMerges, cache: make(map[string][]int32),
+		ignoreMerges: j.IgnoreMerges,
 	}
 	if m.ids == nil {
 		return nil, errors.New("model: vocab is missing")
@@ -268,6 +300,10 @@ func (m *bpe) fillTokens() error {
 		}
 		m.tokens[id] = token
 	}
+	m.lengths = make([]int, len(m.tokens))
+	for id, token := range m.tokens {
+		m.lengths[id] = len(fromByteLevel(token))
+	}
 	return nil
 }
 
@@ -295,10 +331,10 @@ func (t *Tokenizer) postProcessor(raw json.RawMessage) error {
 		}
 		return nil
 	case "TemplateProcessing":
-		into := &t.prefix
+		into := &t.before
 		for _, piece := range p.Single {
 			if piece["Sequence"] != nil {
-				into = &t.suffix
+				into = &t.after
 				continue
 			}
 			var s struct {

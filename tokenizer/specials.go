@@ -58,14 +58,30 @@ func (t *Tokenizer) readSpecials() error {
 			}
 		}
 		if file == configFile {
-			_ = json.Unmarshal(keys["add_bos_token"], &t.special.addBOS)       // absent is false
-			_ = json.Unmarshal(keys["chat_template"], &t.special.chatTemplate) // a list of templates is not one
+			_ = json.Unmarshal(keys["add_bos_token"], &t.special.addBOS) // absent is false
+			t.special.chatTemplate = configTemplate(keys["chat_template"])
 		}
 	}
 	if raw := t.files[templateFile]; raw != nil {
 		t.special.chatTemplate = string(raw)
 	}
 	return nil
+}
+
+// configTemplate reads a chat template, or of a list of them the one called default.
+func configTemplate(raw json.RawMessage) string {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return one
+	}
+	var list []struct{ Name, Template string }
+	_ = json.Unmarshal(raw, &list) // anything else is no template
+	for _, t := range list {
+		if t.Name == "default" {
+			return t.Template
+		}
+	}
+	return ""
 }
 
 func (t *Tokenizer) byName(raw json.RawMessage, into *int32) error {

@@ -4,18 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/dlclark/regexp2"
 )
 
 // A splitter cuts a text into words and calls yield for each in order.
 type splitter func(text string, yield func(word string))
-
-// gpt2Pattern is the split of GPT-2 (Radford et al. 2019), which splitGPT2 does
-// by hand.
-const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
 // preTokenizer is an entry "pre_tokenizer" of tokenizer.json.
 type preTokenizer struct {
@@ -31,38 +23,44 @@ type preTokenizer struct {
 }
 
 // newSplitter builds the splitter of a pre-tokenizer. The last part has to be
-// ByteLevel, since words are looked up as bytes.
-func newSplitter(raw json.RawMessage) (splitter, error) {
+// ByteLevel, since words are looked up as bytes. With prefix a space is put before
+// a text that has none.
+func newSplitter(raw json.RawMessage) (split splitter, prefix bool, err error) {
 	parts, err := flatten(raw)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(parts) == 0 || parts[len(parts)-1].Type != "ByteLevel" {
-		return nil, fmt.Errorf("pre_tokenizer: it must end in ByteLevel; others are not supported")
+		return nil, false, fmt.Errorf("pre_tokenizer: it must end in ByteLevel; others are not supported")
 	}
-	split := splitter(func(text string, yield func(string)) {
-		if text != "" {
-			yield(text)
-		}
-	})
 	for i, p := range parts {
+		if p.Type == "ByteLevel" && i != len(parts)-1 {
+			return nil, false, fmt.Errorf("pre_tokenizer: ByteLevel before another part is not supported")
+		}
+		if p.Type == "ByteLevel" && p.AddPrefixSpace {
+			if i > 0 {
+				return nil, false, fmt.Errorf("pre_tokenizer: add_prefix_space behind another part is not supported")
+			}
+			prefix = true
+		}
 		next, err := p.splitter()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if p.Type == "ByteLevel" && i != len(parts)-1 {
-			return nil, fmt.Errorf("pre_tokenizer: ByteLevel before another part is not supported")
-		}
-		if i == 0 {
+		switch before := split; {
+		case next == nil:
+		case before == nil:
 			split = next
-			continue
-		}
-		before := split
-		split = func(text string, yield func(string)) {
-			before(text, func(word string) { next(word, yield) })
+		default:
+			split = func(text string, yield func(string)) {
+				before(text, func(word string) { next(word, yield) })
+			}
 		}
 	}
-	return split, nil
+	if split == nil {
+		split = func(text string, yield func(string)) { yield(text) }
+	}
+	return split, prefix, nil
 }
 
 // flatten lists the parts of nested sequences.
@@ -85,19 +83,14 @@ func flatten(raw json.RawMessage) ([]preTokenizer, error) {
 	return parts, nil
 }
 
+// splitter returns nil for a part that leaves a text whole.
 func (p preTokenizer) splitter() (splitter, error) {
 	switch p.Type {
 	case "ByteLevel":
-		cut := splitGPT2
 		if p.UseRegex != nil && !*p.UseRegex {
-			cut = func(text string, yield func(string)) { yield(text) }
+			return nil, nil
 		}
-		return func(text string, yield func(string)) {
-			if p.AddPrefixSpace && !strings.HasPrefix(text, " ") {
-				text = " " + text
-			}
-			cut(text, yield)
-		}, nil
+		return eachWord(wordGPT2), nil
 	case "Digits":
 		return func(text string, yield func(string)) { splitDigits(text, p.Individual, yield) }, nil
 	case "Split":
@@ -108,97 +101,72 @@ func (p preTokenizer) splitter() (splitter, error) {
 		if !ok {
 			return nil, fmt.Errorf("pre_tokenizer Split: only a pattern of the kind \"Regex\" is supported")
 		}
-		if pattern == gpt2Pattern {
-			return splitGPT2, nil
+		if next, ok := patterns[pattern]; ok {
+			return eachWord(next), nil
 		}
-		re, err := regexp2.Compile(pattern, regexp2.Unicode)
+		next, err := compilePattern(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("pre_tokenizer Split: pattern %q: %w", pattern, err)
 		}
-		return func(text string, yield func(string)) { splitRegexp(re, text, yield) }, nil
+		return eachWord(next), nil
 	}
 	return nil, fmt.Errorf("pre_tokenizer %q is not supported (supported: ByteLevel, Digits, Split, Sequence)", p.Type)
 }
 
-// splitRegexp yields matches and what stands between them.
-func splitRegexp(re *regexp2.Regexp, text string, yield func(string)) {
-	runes := []rune(text)
-	at := 0
-	for m, err := re.FindRunesMatch(runes); m != nil && err == nil; m, err = re.FindNextMatch(m) {
-		if m.Index > at {
-			yield(string(runes[at:m.Index]))
+// A matcher returns the length of the word at the start of a text that is not
+// empty: at least one character.
+type matcher func(text string) int
+
+// eachWord yields one match after the other.
+func eachWord(next matcher) splitter {
+	return func(text string, yield func(string)) {
+		for len(text) > 0 {
+			n := next(text)
+			yield(text[:n])
+			text = text[n:]
 		}
-		if m.Length > 0 {
-			yield(m.String())
-		}
-		at = m.Index + m.Length
-	}
-	if at < len(runes) {
-		yield(string(runes[at:]))
 	}
 }
+
+// The patterns that are matched by hand, each in one pass:
+//
+//   - of GPT-2 (Radford et al. 2019), SmolLM2 and GPT-NeoX;
+//   - of Qwen2, Qwen2.5 and Qwen3;
+//   - of Llama 3, with numbers of up to three digits.
+//
+// TestPatterns holds them against the patterns themselves.
+var patterns = map[string]matcher{
+	gpt2Pattern:                             wordGPT2,
+	fmt.Sprintf(qwen2Pattern, `\p{N}`):      func(text string) int { return wordQwen2(text, 1) },
+	fmt.Sprintf(qwen2Pattern, `\p{N}{1,3}`): func(text string) int { return wordQwen2(text, 3) },
+}
+
+const (
+	gpt2Pattern  = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+	qwen2Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+)
 
 // splitDigits cuts runs of numeric characters out of a text, or each of them.
 func splitDigits(text string, individual bool, yield func(string)) {
 	start, numeric := 0, false
-	for i, r := range text {
-		n := unicode.IsNumber(r)
+	for i := 0; i < len(text); {
+		c, size := classAt(text[i:])
+		n := c&digit != 0
 		if i > start && (n != numeric || n && individual) {
 			yield(text[start:i])
 			start = i
 		}
 		numeric = n
+		i += size
 	}
 	if start < len(text) {
 		yield(text[start:])
 	}
 }
 
-type class int
-
-const (
-	other class = iota
-	letter
-	number
-	space
-)
-
-func classOf(text string) (class, int) {
-	if c := text[0]; c < utf8.RuneSelf {
-		switch {
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			return letter, 1
-		case c >= '0' && c <= '9':
-			return number, 1
-		case c == ' ' || c >= '\t' && c <= '\r':
-			return space, 1
-		}
-		return other, 1
-	}
-	r, n := utf8.DecodeRuneInString(text)
-	switch {
-	case unicode.IsLetter(r):
-		return letter, n
-	case unicode.IsNumber(r):
-		return number, n
-	case unicode.IsSpace(r):
-		return space, n
-	}
-	return other, n
-}
-
 var contractions = []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 
-// splitGPT2 yields the matches of gpt2Pattern, in one pass.
-func splitGPT2(text string, yield func(string)) {
-	for len(text) > 0 {
-		n := wordGPT2(text)
-		yield(text[:n])
-		text = text[n:]
-	}
-}
-
-// wordGPT2 returns the length of the match at the start of a text.
+// wordGPT2 matches gpt2Pattern.
 func wordGPT2(text string) int {
 	if text[0] == '\'' {
 		for _, c := range contractions {
@@ -211,15 +179,98 @@ func wordGPT2(text string) int {
 	if text[0] == ' ' && len(text) > 1 {
 		first = 1
 	}
-	c, n := classOf(text[first:])
-	if c != space {
-		return first + n + run(text[first+n:], c)
+	c, n := classAt(text[first:])
+	if c&space == 0 {
+		return first + n + run(text[first+n:], c&kind)
 	}
-	// White space, without its last character if a word follows.
+	return spaces(text)
+}
+
+// wordQwen2 matches qwen2Pattern with numbers of up to so many digits.
+func wordQwen2(text string, digits int) int {
+	if text[0] == '\'' {
+		if n := contraction(text[1:]); n > 0 {
+			return 1 + n
+		}
+	}
+	c, n := classAt(text)
+	if c&letter != 0 {
+		return n + run(text[n:], letter)
+	}
+	if c&number == 0 && text[0] != '\n' && text[0] != '\r' && n < len(text) {
+		if after, m := classAt(text[n:]); after&letter != 0 {
+			return n + m + run(text[n+m:], letter)
+		}
+	}
+	switch {
+	case c&number != 0:
+		for range digits - 1 {
+			if n == len(text) {
+				break
+			}
+			d, m := classAt(text[n:])
+			if d&number == 0 {
+				break
+			}
+			n += m
+		}
+		return n
+	case c&space == 0:
+		return signs(text, n)
+	}
+	if text[0] == ' ' && len(text) > 1 {
+		if after, m := classAt(text[1:]); after&kind == other {
+			return signs(text, 1+m)
+		}
+	}
+	// White space up to its last line break, else as in GPT-2.
+	end := run(text, space)
+	if last := strings.LastIndexAny(text[:end], "\r\n"); last >= 0 {
+		return last + 1
+	}
+	return spaces(text)
+}
+
+// signs goes on with a word of signs, and the line breaks behind them.
+func signs(text string, n int) int {
+	n += run(text[n:], other)
+	for n < len(text) && (text[n] == '\r' || text[n] == '\n') {
+		n++
+	}
+	return n
+}
+
+// contraction returns the length of s, t, re, ve, m, ll or d in any case at the
+// start of a text; the long ſ is an s.
+func contraction(text string) int {
+	if strings.HasPrefix(text, "ſ") {
+		return len("ſ")
+	}
+	if text == "" {
+		return 0
+	}
+	switch text[0] | 0x20 {
+	case 's', 't', 'm', 'd':
+		return 1
+	case 'r', 'v':
+		if len(text) > 1 && text[1]|0x20 == 'e' {
+			return 2
+		}
+	case 'l':
+		if len(text) > 1 && text[1]|0x20 == 'l' {
+			return 2
+		}
+	}
+	return 0
+}
+
+// spaces matches \s+(?!\S)|\s+: white space, without its last character if a word
+// follows.
+func spaces(text string) int {
 	end, last := 0, 0
 	for end < len(text) {
-		c, n := classOf(text[end:])
-		if c != space {
+		c, n := classAt(text[end:])
+		if c&space == 0 {
 			break
 		}
 		last = n
@@ -231,12 +282,12 @@ func wordGPT2(text string) int {
 	return end
 }
 
-// run returns the length of the longest beginning of one class.
+// run returns the length of the longest beginning of one kind.
 func run(text string, want class) int {
 	at := 0
 	for at < len(text) {
-		c, n := classOf(text[at:])
-		if c != want {
+		c, n := classAt(text[at:])
+		if c&kind != want {
 			break
 		}
 		at += n

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func TestSplitGPT2(t *testing.T) {
 		" 's":              {" '", "s"},
 	} {
 		var got []string
-		splitGPT2(text, func(w string) { got = append(got, w) })
+		eachWord(wordGPT2)(text, func(w string) { got = append(got, w) })
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
@@ -150,6 +151,10 @@ func TestSaveThenLoad(t *testing.T) {
 func TestUnknownPartsAreRefusedByName(t *testing.T) {
 	const bytes = `"pre_tokenizer":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"}`
 	const model = `"model":{"type":"BPE","vocab":{"a":0},"merges":[]}`
+	split := func(pattern string) string {
+		return `{"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","behavior":"Isolated","pattern":{"Regex":"` + pattern +
+			`"}},{"type":"ByteLevel","use_regex":false}]},` + model + `}`
+	}
 	for name, c := range map[string]struct{ file, want string }{
 		"broken":       {`{`, "tokenizer.json: unexpected end"},
 		"model":        {`{` + bytes + `,"model":{"type":"Unigram"}}`, `model "Unigram" is not supported`},
@@ -160,7 +165,15 @@ func TestUnknownPartsAreRefusedByName(t *testing.T) {
 		"merge":        {`{` + bytes + `,"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}}`, `merge 0: "a" and "b"`},
 		"huge id":      {`{` + bytes + `,"model":{"type":"BPE","vocab":{"a":2000000000},"merges":[]}}`, "outside 0"},
 		"shared id":    {`{` + bytes + `,"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}}`, "share the id 0"},
-		"strip":        {`{` + bytes + `,` + model + `,"added_tokens":[{"id":1,"content":"<m>","lstrip":true}]}`, `added token "<m>"`},
+		"added":        {`{` + bytes + `,` + model + `,"added_tokens":[{"id":1,"content":""}]}`, "added token 1 has no content"},
+		"added twice":  {`{` + bytes + `,` + model + `,"added_tokens":[{"id":1,"content":"a"}]}`, `added token "a" has id 1 but vocab has it as 0`},
+		"look-behind":  {split(`(?<=a)b`), "cannot be matched in linear time"},
+		"look-ahead":   {split(`a(?!b)`), "cannot be matched in linear time"},
+		"possessive":   {split(`a++`), "cannot be matched in linear time"},
+		"reference":    {split(`(a)\\1`), `the escape "\\1" is not supported`},
+		"class":        {split(`\\p{Han}+`), `is not supported`},
+		"anchor":       {split(`^a`), `'^' at 0 is not supported`},
+		"prefix space": {`{"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"ByteLevel","add_prefix_space":true}]},` + model + `}`, "add_prefix_space behind another part"},
 		"processor":    {`{` + bytes + `,` + model + `,"post_processor":{"type":"BertProcessing"}}`, `post_processor "BertProcessing"`},
 		"bad lookback": {`{"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","behavior":"Isolated","pattern":{"Regex":"("}},{"type":"ByteLevel"}]},` + model + `}`, `pattern "("`},
 	} {
@@ -197,4 +210,190 @@ func FuzzLoad(f *testing.F) {
 			tok.Decode(tok.EncodeSpecial("ab 'll 12"), true)
 		}
 	})
+}
+
+// The patterns done by hand cut as the patterns themselves, which another matcher
+// reads.
+func TestPatterns(t *testing.T) {
+	for pattern, next := range patterns {
+		compiled, err := compilePattern(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for number := range 3000 {
+			text := strings.ToValidUTF8(goldenText(number), "?")
+			if got, want := cuts(next, text), cuts(compiled, text); !slices.Equal(got, want) {
+				t.Fatalf("%s\n%+q: %+q, want %+q", pattern, text, got, want)
+			}
+		}
+	}
+}
+
+func cuts(next matcher, text string) []string {
+	var all []string
+	eachWord(next)(text, func(w string) { all = append(all, w) })
+	return all
+}
+
+func FuzzPatterns(f *testing.F) {
+	f.Add("it'S 1234\r\n\n x?!\n a\u00a0b 'ſ")
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return
+		}
+		for pattern, next := range patterns {
+			compiled, err := compilePattern(pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := cuts(next, text), cuts(compiled, text); !slices.Equal(got, want) {
+				t.Fatalf("%s\n%+q: %+q, want %+q", pattern, text, got, want)
+			}
+		}
+	})
+}
+
+// Each switch of an added token, worked out by hand; TestTwentyThousandTexts holds
+// them all against Hugging Face's tokenizers.
+func TestAddedTokens(t *testing.T) {
+	file := func(switches string) string {
+		return `{"pre_tokenizer":{"type":"ByteLevel","use_regex":false},"decoder":{"type":"ByteLevel"},"normalizer":{"type":"NFC"},
+			"model":{"type":"BPE","vocab":{"a":0,"Ġ":1,"Ã":2,"©":3},"merges":[]},"added_tokens":[{"id":9,"content":"<m>"` + switches + `}]}`
+	}
+	const a, gap, m = 0, 1, 9
+	for _, c := range []struct {
+		switches, text string
+		want           []int32
+	}{
+		{``, "a <m> a", []int32{a, gap, m, gap, a}},
+		{`,"lstrip":true`, "a  <m> a", []int32{a, m, gap, a}},
+		{`,"rstrip":true`, "a <m>  a", []int32{a, gap, m, a}},
+		{`,"lstrip":true,"rstrip":true`, "a <m> <m> a", []int32{a, m, m, a}},
+		{`,"single_word":true`, "a<m> <m>a <m>", []int32{a, gap, a, gap, m}},
+		{`,"content":"é","normalized":true`, "ae\u0301", []int32{a, m}},
+		{`,"content":"é","normalized":false`, "ae\u0301a\u00e9", []int32{a, 2, 3, a, m}},
+		{`,"content":"e\u0301","normalized":true`, "a\u00e9", []int32{a, m}},
+	} {
+		tok, err := Load(fstest.MapFS{"tokenizer.json": {Data: []byte(file(c.switches))}}, "here")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tok.Encode(c.text); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+q: %v, want %v", c.switches, c.text, got, c.want)
+		}
+	}
+}
+
+// tokenizer_config.json may name added tokens that tokenizer.json lacks.
+func TestAddedTokensOfTheConfig(t *testing.T) {
+	files := fstest.MapFS{
+		"tokenizer.json": {Data: []byte(`{"pre_tokenizer":{"type":"ByteLevel"},"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0,"Ġ":1},"merges":[]}}`)},
+		"tokenizer_config.json": {Data: []byte(`{"added_tokens_decoder":{"5":{"content":"<m>","special":true,"lstrip":true}},"eos_token":"<m>",
+			"chat_template":[{"name":"tool_use","template":"T"},{"name":"default","template":"D"}]}`)},
+	}
+	tok, err := Load(files, "here")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tok.Encode("a <m>"); !slices.Equal(got, []int32{0, 5}) || !tok.IsSpecial(5) {
+		t.Errorf("%v", got)
+	}
+	if id, ok := tok.EOS(); !ok || id != 5 || tok.ChatTemplate() != "D" {
+		t.Errorf("EOS %d, %t, template %q", id, ok, tok.ChatTemplate())
+	}
+	files["tokenizer_config.json"] = &fstest.MapFile{Data: []byte(`{"added_tokens_decoder":{"x":{"content":"<m>"}}}`)}
+	if _, err := Load(files, "here"); err == nil || !strings.Contains(err.Error(), `added_tokens_decoder: "x" is no id`) {
+		t.Error(err)
+	}
+}
+
+// Spans lie side by side and hold what their tokens say.
+func TestSpans(t *testing.T) {
+	for _, kind := range []string{"gpt2", "smollm2", "qwen2", "llama3", "added", "prefix"} {
+		tok, err := LoadFile("testdata/" + kind + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for number := range 2000 {
+			text := goldenText(number)
+			ids, spans := tok.EncodeSpans(text, nil)
+			if !slices.Equal(ids, tok.Encode(text)) || len(spans) != len(ids) {
+				t.Fatalf("%s: %+q: %v and %v", kind, text, ids, tok.Encode(text))
+			}
+			at := 0
+			for i, s := range spans {
+				if s.Start != at || s.End < s.Start || s.End > len(text) {
+					t.Fatalf("%s: %+q: spans %v", kind, text, spans)
+				}
+				at = s.End
+				if exact := text[s.Start:s.End]; kind == "gpt2" && utf8.ValidString(text) && exact != tok.bytesOf(ids[i], false) {
+					t.Fatalf("%+q: token %d is %+q and its span %+q", text, i, tok.bytesOf(ids[i], false), exact)
+				}
+			}
+			if at != len(text) {
+				t.Fatalf("%s: %+q: spans end at %d", kind, text, at)
+			}
+		}
+	}
+}
+
+func TestPlainSpans(t *testing.T) {
+	tok := small(t)
+	end, _ := tok.ID("<|im_end|>")
+	text := "<|im_end|>the<|im_end|>"
+	for _, c := range []struct {
+		plain []Span
+		want  int
+	}{{nil, 2}, {[]Span{{0, 1}}, 1}, {[]Span{{9, 10}}, 1}, {[]Span{{10, 13}}, 2}, {[]Span{{5, 20}}, 0}} {
+		ids, spans := tok.EncodeSpans(text, c.plain)
+		n := 0
+		for i, id := range ids {
+			if id == end {
+				n++
+				if got := text[spans[i].Start:spans[i].End]; got != "<|im_end|>" {
+					t.Errorf("%q", got)
+				}
+			}
+		}
+		if n != c.want {
+			t.Errorf("plain %v: %d control tokens, want %d", c.plain, n, c.want)
+		}
+	}
+}
+
+// A text of one long word, of one character or of marks alone takes time in
+// proportion to its length; a quadratic way would take minutes here.
+func TestLongTexts(t *testing.T) {
+	for _, kind := range []string{"gpt2", "qwen2", "llama3", "added"} {
+		tok, err := LoadFile("testdata/" + kind + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range []string{"a", " ", "\n", "1", "the ", "a\u0301", "\u0301", "<", "<|im_", "\xff", "-", "'"} {
+			text := strings.Repeat(unit, 1<<18/len(unit))
+			if n := len(tok.Encode(text)); n == 0 {
+				t.Errorf("%s: %q: no token", kind, unit)
+			}
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	raw, err := os.ReadFile("testdata/train.txt")
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := strings.Repeat(string(raw), 20)
+	for _, kind := range []string{"gpt2", "smollm2", "qwen2", "llama3"} {
+		tok, err := LoadFile("testdata/" + kind + ".json")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(kind, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				tok.Encode(text)
+			}
+		})
+	}
 }

@@ -1,6 +1,7 @@
 // Package lora adapts a model by low-rank updates of its linear layers (Hu et al.
-// 2021, arXiv:2106.09685): y = x·Wᵀ + (alpha/rank)·(dropout(x)·Aᵀ)·Bᵀ, where W is
-// frozen, A is [rank, in] and B is [out, rank]. Files are those of PEFT.
+// 2021, arXiv:2106.09685): y = x·Wᵀ + s·(dropout(x)·Aᵀ)·Bᵀ, where W is frozen, A is
+// [rank, in], B is [out, rank] and s is alpha/rank, or alpha/√rank for rsLoRA
+// (Kalajdzievski 2023, arXiv:2312.03732). Files are those of PEFT.
 package lora
 
 import (
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -29,6 +31,12 @@ type Config struct {
 	// Targets are module names; a layer is adapted if its name is one of them
 	// or ends in a dot and one of them, as in PEFT.
 	Targets []string
+	// RSLoRA multiplies the update by alpha/√rank in place of alpha/rank, which
+	// keeps its size as the rank grows.
+	RSLoRA bool
+	// Layers are the indices of the blocks that are adapted, from 0; nil is all.
+	// As in PEFT, a target that is the whole name of a layer is adapted anyway.
+	Layers []int
 }
 
 // Validate checks what can be checked without a model.
@@ -43,10 +51,44 @@ func (c Config) Validate() error {
 	case len(c.Targets) == 0:
 		return fmt.Errorf("no lora targets; the default is %s", strings.Join(DefaultTargets, ","))
 	}
+	for _, layer := range c.Layers {
+		if layer < 0 {
+			return fmt.Errorf("lora layer %d: layers count from 0", layer)
+		}
+	}
 	return nil
 }
 
-func (c Config) scale() float64 { return c.Alpha / float64(c.Rank) }
+// scale is what the update is multiplied by.
+func (c Config) scale() float64 {
+	if c.RSLoRA {
+		return c.Alpha / math.Sqrt(float64(c.Rank))
+	}
+	return c.Alpha / float64(c.Rank)
+}
+
+// adapts reports whether a module of the model is adapted.
+func (c Config) adapts(module string) bool {
+	if slices.Contains(c.Targets, module) {
+		return true
+	}
+	if !slices.ContainsFunc(c.Targets, func(target string) bool { return matches(module, target) }) {
+		return false
+	}
+	layer, ok := layerOf(module)
+	return len(c.Layers) == 0 || ok && slices.Contains(c.Layers, layer)
+}
+
+// layerOf finds the index of the block in a module's name: the first part between
+// dots that is a number.
+func layerOf(module string) (layer int, ok bool) {
+	for part := range strings.SplitSeq(module, ".") {
+		if n, err := strconv.Atoi(part); err == nil && n >= 0 {
+			return n, true
+		}
+	}
+	return 0, false
+}
 
 // An Adapter is a pair of matrices for each adapted layer of a model.
 type Adapter struct {
@@ -85,8 +127,13 @@ func empty(c Config, m *model.Model) (*Adapter, error) {
 			return nil, fmt.Errorf("lora target %q matches no layer of the model (there are: %s)", target, strings.Join(targetNames(m), ", "))
 		}
 	}
+	for _, layer := range c.Layers {
+		if layer >= m.Config.Layers {
+			return nil, fmt.Errorf("lora layer %d is not in the model, whose layers are 0…%d", layer, m.Config.Layers-1)
+		}
+	}
 	for _, module := range m.Projections() {
-		if !slices.ContainsFunc(c.Targets, func(target string) bool { return matches(module, target) }) {
+		if !c.adapts(module) {
 			continue
 		}
 		shape := m.Weights[module+".weight"].Shape
@@ -97,6 +144,9 @@ func empty(c Config, m *model.Model) (*Adapter, error) {
 		ad.modules = append(ad.modules, module)
 		ad.a[module] = parameter(module+".lora_A.weight", c.Rank, in)
 		ad.b[module] = parameter(module+".lora_B.weight", out, c.Rank)
+	}
+	if len(ad.modules) == 0 {
+		return nil, fmt.Errorf("none of the lora targets %s is in the layers %v", strings.Join(c.Targets, ", "), c.Layers)
 	}
 	return ad, nil
 }
@@ -152,8 +202,8 @@ func (ad *Adapter) Project(b *model.Builder, module string, x *gorgonia.Node) *g
 	return y
 }
 
-// Merge returns a model whose adapted weights are W + (alpha/rank)·B·A, summed in
-// float64 and rounded once. Other weights are shared with m.
+// Merge returns a model whose adapted weights are W + s·B·A, with s as in the
+// package comment, summed in float64 and rounded once. Other weights are shared with m.
 func (ad *Adapter) Merge(m *model.Model) (*model.Model, error) {
 	merged := *m
 	merged.Weights = maps.Clone(m.Weights)

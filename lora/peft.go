@@ -30,6 +30,7 @@ type peftConfig struct {
 	FanInFanOut   bool     `json:"fan_in_fan_out"`
 	InferenceMode bool     `json:"inference_mode"`
 	InitWeights   bool     `json:"init_lora_weights"`
+	Layers        []int    `json:"layers_to_transform"`
 	Alpha         float64  `json:"lora_alpha"`
 	Dropout       float64  `json:"lora_dropout"`
 	PEFTType      string   `json:"peft_type"`
@@ -55,6 +56,7 @@ func (ad *Adapter) Save(dir, base string) error {
 		BaseModel: base, Bias: "none", InferenceMode: true, InitWeights: true, Alpha: ad.Config.Alpha,
 		Dropout: ad.Config.Dropout, PEFTType: "LORA", Rank: ad.Config.Rank,
 		Targets: slices.Sorted(slices.Values(ad.Config.Targets)), TaskType: "CAUSAL_LM",
+		UseRSLoRA: ad.Config.RSLoRA, Layers: ad.Config.Layers,
 	}
 	raw, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -120,8 +122,12 @@ var inert = map[string]bool{
 	"base_model_name_or_path": true, "inference_mode": true, "task_type": true, "revision": true, "auto_mapping": true,
 	"peft_version": true, "runtime_config": true, "loftq_config": true, "eva_config": true,
 	"corda_config": true, "lora_ga_config": true, "ensure_weight_tying": true, "qalora_group_size": true,
-	"megatron_core": true, "layers_pattern": true,
+	"megatron_core": true,
 }
+
+// listNames are the names that the families give to the list of their blocks.
+// Without layers_pattern PEFT takes the first number in a module's name.
+var listNames = []string{"null", `""`, "[]", `"layers"`, `["layers"]`, `"h"`, `["h"]`}
 
 // plainInits are the ways to initialise an adapter that leave the base as it is.
 // The others (PiSSA, OLoRA, CorDA, LoftQ, …) move a part of the base's weights
@@ -171,6 +177,14 @@ func parseConfig(src fs.FS) (Config, error) {
 			if json.Unmarshal(keys[key], &c.Targets) != nil {
 				err = fmt.Errorf("it is %s, which is not supported (supported: a list of names)", value)
 			}
+		case "use_rslora":
+			err = json.Unmarshal(keys[key], &c.RSLoRA)
+		case "layers_to_transform":
+			c.Layers, err = layerList(keys[key])
+		case "layers_pattern":
+			if !slices.Contains(listNames, strings.Join(strings.Fields(value), "")) {
+				err = fmt.Errorf("it is %s, which is not supported (supported: %s)", value, strings.Join(listNames, ", "))
+			}
 		case "init_lora_weights":
 			if !slices.Contains(plainInits, value) {
 				err = fmt.Errorf("it is %s, which changes the base's own weights and is not supported (supported: %s)", value, strings.Join(plainInits, ", "))
@@ -200,6 +214,27 @@ func parseConfig(src fs.FS) (Config, error) {
 	}
 	slices.Sort(c.Targets)
 	return c, nil
+}
+
+// layerList reads layers_to_transform: null, a number or a list of numbers. An
+// empty list is all layers, as in PEFT.
+func layerList(raw json.RawMessage) ([]int, error) {
+	var one *int
+	if json.Unmarshal(raw, &one) == nil {
+		if one == nil {
+			return nil, nil
+		}
+		return []int{*one}, nil
+	}
+	var list []int
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("it is %s; it must be a number or a list of numbers", raw)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }
 
 // off reports values that switch an option off.

@@ -56,7 +56,7 @@ func (ad *Adapter) Save(dir, base string) error {
 		BaseModel: base, Bias: "none", InferenceMode: true, InitWeights: true, Alpha: ad.Config.Alpha,
 		Dropout: ad.Config.Dropout, PEFTType: "LORA", Rank: ad.Config.Rank,
 		Targets: slices.Sorted(slices.Values(ad.Config.Targets)), TaskType: "CAUSAL_LM",
-		UseRSLoRA: ad.Config.RSLoRA, Layers: ad.Config.Layers,
+		UseRSLoRA: ad.Config.RSLoRA, Layers: ad.Config.Layers, FanInFanOut: ad.conv1D(),
 	}
 	raw, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -82,14 +82,22 @@ func Load(src fs.FS, name string, m *model.Model) (*Adapter, error) {
 	return ad, nil
 }
 
+// conv1D reports whether the adapted weights are stored as [in, out], which PEFT
+// calls fan_in_fan_out.
+func (ad *Adapter) conv1D() bool { return ad.layers[ad.modules[0]].Conv1D }
+
 func load(src fs.FS, m *model.Model) (*Adapter, error) {
-	c, err := readConfig(src)
+	c, fanInFanOut, err := parseConfig(src)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
 	ad, err := empty(c, m)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not fit the model: %w", configFile, err)
+	}
+	// For Conv1D PEFT sets it itself; where it is false in a file it was not said.
+	if fanInFanOut && !ad.conv1D() {
+		return nil, fmt.Errorf("%s: key \"fan_in_fan_out\" is true, but the model's weights are stored as [out, in]", configFile)
 	}
 	if _, err := fs.Stat(src, weightsFile); err != nil {
 		return nil, fmt.Errorf("the folder has no %s: %w", weightsFile, err)
@@ -137,31 +145,23 @@ var plainInits = []string{"true", "false", "null", `"gaussian"`, `"eva"`, `"orth
 // ReadConfig reads what Load makes an adapter from, without its weights. The name
 // is for messages.
 func ReadConfig(src fs.FS, name string) (Config, error) {
-	c, err := readConfig(src)
+	c, _, err := parseConfig(src)
 	if err != nil {
-		return c, fmt.Errorf("adapter %s: %w", name, err)
+		return c, fmt.Errorf("adapter %s: %s: %w", name, configFile, err)
 	}
 	return c, nil
 }
 
-func readConfig(src fs.FS) (Config, error) {
-	c, err := parseConfig(src)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", configFile, err)
-	}
-	return c, nil
-}
-
-// parseConfig reads adapter_config.json.
-func parseConfig(src fs.FS) (Config, error) {
-	var c Config
+// parseConfig reads adapter_config.json. fanInFanOut says that the base's weights
+// are stored as [in, out].
+func parseConfig(src fs.FS) (c Config, fanInFanOut bool, err error) {
 	raw, err := fs.ReadFile(src, configFile)
 	if err != nil {
-		return c, err
+		return c, false, err
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
-		return c, fmt.Errorf("not a JSON object: %w", err)
+		return c, false, fmt.Errorf("not a JSON object: %w", err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		value := strings.TrimSpace(string(keys[key]))
@@ -177,6 +177,8 @@ func parseConfig(src fs.FS) (Config, error) {
 			if json.Unmarshal(keys[key], &c.Targets) != nil {
 				err = fmt.Errorf("it is %s, which is not supported (supported: a list of names)", value)
 			}
+		case "fan_in_fan_out":
+			err = json.Unmarshal(keys[key], &fanInFanOut)
 		case "use_rslora":
 			err = json.Unmarshal(keys[key], &c.RSLoRA)
 		case "layers_to_transform":
@@ -203,17 +205,17 @@ func parseConfig(src fs.FS) (Config, error) {
 			}
 		}
 		if err != nil {
-			return c, fmt.Errorf("key %q: %w", key, err)
+			return c, false, fmt.Errorf("key %q: %w", key, err)
 		}
 	}
 	if keys["r"] == nil || c.Targets == nil {
-		return c, errors.New(`the keys "r" and "target_modules" are needed`)
+		return c, false, errors.New(`the keys "r" and "target_modules" are needed`)
 	}
 	if keys["lora_alpha"] == nil {
 		c.Alpha = 8 // PEFT's default
 	}
 	slices.Sort(c.Targets)
-	return c, nil
+	return c, fanInFanOut, nil
 }
 
 // layerList reads layers_to_transform: null, a number or a list of numbers. An

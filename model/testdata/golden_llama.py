@@ -125,10 +125,10 @@ def greedy(model):
     return texts
 
 
-def make_folder(folder, seed, **more):
+def make_folder(folder, seed, make=make_model, targets=TARGETS, **more):
     folder.mkdir(parents=True, exist_ok=True)
     batches = make_batches()
-    model = make_model(seed, **more)
+    model = make(seed, **more)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     golden = {"batches": [{"ids": i.tolist(), "labels": l.tolist(), "mask": m.tolist()} for i, m, l in batches]}
@@ -137,8 +137,8 @@ def make_folder(folder, seed, **more):
     save_file(tensors(model, lambda p: p), folder / "final.safetensors", metadata={"format": "pt"})
 
     # save_pretrained records where the base was loaded from; here it is made anew.
-    model = get_peft_model(make_model(seed, **more), LoraConfig(
-        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"))
+    model = get_peft_model(make(seed, **more), LoraConfig(
+        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=targets, bias="none", task_type="CAUSAL_LM"))
     model.eval()
     torch.manual_seed(seed + 1)
     with torch.no_grad():

@@ -146,13 +146,20 @@ func (r Recipe) lora() lora.Config {
 // family.
 func (r Recipe) loraFor(m *model.Model) lora.Config {
 	c := r.lora()
-	if slices.Equal(c.Targets, lora.DefaultTargets) {
-		c.Targets = lora.TargetsFor(m.Config.ModelType)
-	}
+	c.Targets = r.targets(m.Config.ModelType)
 	for layer := m.Config.Layers - r.LastLayers; r.LastLayers > 0 && layer < m.Config.Layers; layer++ {
 		c.Layers = append(c.Layers, layer)
 	}
 	return c
+}
+
+// targets are the layers that a stage adapts in a family of models, which has its
+// own where the stage has the defaults.
+func (s Stage) targets(modelType string) []string {
+	if slices.Equal(s.LoRATargets, lora.DefaultTargets) {
+		return lora.TargetsFor(modelType)
+	}
+	return s.LoRATargets
 }
 
 func (r Recipe) threads() int {

@@ -38,6 +38,7 @@ type Run struct {
 	Greedy []struct {
 		Prompt, IDs []int32
 		Penalty     float64
+		Logits      []float32 // after the prompt
 	}
 	Loss       float64     // of the first batch
 	NLL        [][]float64 // of each label but a row's first

@@ -8,7 +8,7 @@
 # than hidden/heads):
 #
 #   OUT/<model>/config.json, model.safetensors   as transformers 5 saves them
-#   OUT/<model>/golden.json                      batches, losses, nll, norms, ids of greedy texts
+#   OUT/<model>/golden.json                      batches, losses, nll, norms, ids of greedy texts, logits after their prompts
 #   OUT/<model>/grads.safetensors                gradient of the first batch, by name
 #   OUT/<model>/final.safetensors                weights after ten steps of AdamW
 #   OUT/<model>/adapter/                         as PEFT saves it, B not zero
@@ -121,7 +121,8 @@ def greedy(model):
         prompt = torch.randint(1, VOCAB, (1, n), generator=g)
         out = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
                              max_new_tokens=new, repetition_penalty=penalty)
-        texts.append({"prompt": prompt[0].tolist(), "penalty": penalty, "ids": out[0, n:].tolist()})
+        logits = model(input_ids=prompt).logits[0, -1]
+        texts.append({"prompt": prompt[0].tolist(), "penalty": penalty, "ids": out[0, n:].tolist(), "logits": logits.tolist()})
     return texts
 
 

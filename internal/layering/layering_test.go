@@ -29,8 +29,10 @@ var below = map[string][]string{
 	"tokenizer":          {"internal/disk"},
 	"data/world":         {"internal/rng", "internal/disk"},
 	"data/rows":          {"data/chat", "data/world"},
-	"data/chat":          {"tokenizer"},
+	"data/chat/jinja":    {},
+	"data/chat":          {"data/chat/jinja", "tokenizer"},
 	"data":               {"data/chat", "data/rows", "data/world", "tokenizer", "internal/rng", "internal/disk"},
+	"data/inspect":       {"data", "data/chat", "data/rows"},
 	"model":              {"internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"model/base":         {},
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
@@ -38,7 +40,7 @@ var below = map[string][]string{
 	"train": {"lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"examples": {},
-	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
+	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 }
 

@@ -1,6 +1,7 @@
 // Package lora adapts a model by low-rank updates of its linear layers (Hu et al.
-// 2021, arXiv:2106.09685): y = x·Wᵀ + (alpha/rank)·(dropout(x)·Aᵀ)·Bᵀ, where W is
-// frozen, A is [rank, in] and B is [out, rank]. Files are those of PEFT.
+// 2021, arXiv:2106.09685): y = x·Wᵀ + s·(dropout(x)·Aᵀ)·Bᵀ, where W is frozen, A is
+// [rank, in], B is [out, rank] and s is alpha/rank, or alpha/√rank for rsLoRA
+// (Kalajdzievski 2023, arXiv:2312.03732). Files are those of PEFT.
 package lora
 
 import (
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -18,9 +20,6 @@ import (
 	"gotune/model"
 )
 
-// DefaultTargets are the projections that are adapted unless told otherwise.
-var DefaultTargets = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
-
 // Config says which layers are adapted, and how.
 type Config struct {
 	Rank    int
@@ -29,6 +28,12 @@ type Config struct {
 	// Targets are module names; a layer is adapted if its name is one of them
 	// or ends in a dot and one of them, as in PEFT.
 	Targets []string
+	// RSLoRA multiplies the update by alpha/√rank in place of alpha/rank, which
+	// keeps its size as the rank grows.
+	RSLoRA bool
+	// Layers are the indices of the blocks that are adapted, from 0; nil is all.
+	// As in PEFT, a target that is the whole name of a layer is adapted anyway.
+	Layers []int
 }
 
 // Validate checks what can be checked without a model.
@@ -43,15 +48,50 @@ func (c Config) Validate() error {
 	case len(c.Targets) == 0:
 		return fmt.Errorf("no lora targets; the default is %s", strings.Join(DefaultTargets, ","))
 	}
+	for _, layer := range c.Layers {
+		if layer < 0 {
+			return fmt.Errorf("lora layer %d: layers count from 0", layer)
+		}
+	}
 	return nil
 }
 
-func (c Config) scale() float64 { return c.Alpha / float64(c.Rank) }
+// scale is what the update is multiplied by.
+func (c Config) scale() float64 {
+	if c.RSLoRA {
+		return c.Alpha / math.Sqrt(float64(c.Rank))
+	}
+	return c.Alpha / float64(c.Rank)
+}
+
+// adapts reports whether a module of the model is adapted.
+func (c Config) adapts(module string) bool {
+	if slices.Contains(c.Targets, module) {
+		return true
+	}
+	if !slices.ContainsFunc(c.Targets, func(target string) bool { return matches(module, target) }) {
+		return false
+	}
+	layer, ok := layerOf(module)
+	return len(c.Layers) == 0 || ok && slices.Contains(c.Layers, layer)
+}
+
+// layerOf finds the index of the block in a module's name: the first part between
+// dots that is a number.
+func layerOf(module string) (layer int, ok bool) {
+	for part := range strings.SplitSeq(module, ".") {
+		if n, err := strconv.Atoi(part); err == nil && n >= 0 {
+			return n, true
+		}
+	}
+	return 0, false
+}
 
 // An Adapter is a pair of matrices for each adapted layer of a model.
 type Adapter struct {
 	Config  Config
 	modules []string // in the model's order
+	layers  map[string]model.Projection
 	a, b    map[string]model.Parameter
 }
 
@@ -79,24 +119,32 @@ func empty(c Config, m *model.Model) (*Adapter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	ad := &Adapter{Config: c, a: make(map[string]model.Parameter), b: make(map[string]model.Parameter)}
+	ad := &Adapter{Config: c, layers: make(map[string]model.Projection), a: make(map[string]model.Parameter), b: make(map[string]model.Parameter)}
 	for _, target := range c.Targets {
 		if !slices.ContainsFunc(m.Projections(), func(module string) bool { return matches(module, target) }) {
 			return nil, fmt.Errorf("lora target %q matches no layer of the model (there are: %s)", target, strings.Join(targetNames(m), ", "))
 		}
 	}
+	for _, layer := range c.Layers {
+		if layer >= m.Config.Layers {
+			return nil, fmt.Errorf("lora layer %d is not in the model, whose layers are 0…%d", layer, m.Config.Layers-1)
+		}
+	}
 	for _, module := range m.Projections() {
-		if !slices.ContainsFunc(c.Targets, func(target string) bool { return matches(module, target) }) {
+		if !c.adapts(module) {
 			continue
 		}
-		shape := m.Weights[module+".weight"].Shape
-		out, in := shape[0], shape[1]
-		if c.Rank > min(out, in) {
-			return nil, fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", c.Rank, module, out, in)
+		layer := m.Projection(module)
+		if c.Rank > min(layer.Out, layer.In) {
+			return nil, fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", c.Rank, module, layer.Out, layer.In)
 		}
 		ad.modules = append(ad.modules, module)
-		ad.a[module] = parameter(module+".lora_A.weight", c.Rank, in)
-		ad.b[module] = parameter(module+".lora_B.weight", out, c.Rank)
+		ad.layers[module] = layer
+		ad.a[module] = parameter(module+".lora_A.weight", c.Rank, layer.In)
+		ad.b[module] = parameter(module+".lora_B.weight", layer.Out, c.Rank)
+	}
+	if len(ad.modules) == 0 {
+		return nil, fmt.Errorf("none of the lora targets %s is in the layers %v", strings.Join(c.Targets, ", "), c.Layers)
 	}
 	return ad, nil
 }
@@ -145,41 +193,58 @@ func (ad *Adapter) Project(b *model.Builder, module string, x *gorgonia.Node) *g
 	pb := ad.b[module]
 	w, bias := b.Weight(module+".weight"), b.Bias(module)
 	na, nb := b.Leaf(pa.Name, pa.Shape, pa.Value), b.Leaf(pb.Name, pb.Shape, pb.Value)
-	y, err := op.LoRALinear(x, w, bias, na, nb, ad.Config.scale(), b.Dropout(ad.Config.Dropout))
+	layer := op.LoRALinear
+	if ad.layers[module].Conv1D {
+		layer = op.LoRAConv1D
+	}
+	y, err := layer(x, w, bias, na, nb, ad.Config.scale(), b.Dropout(ad.Config.Dropout))
 	if err != nil {
 		b.Fail(fmt.Errorf("%s: %w", module, err))
 	}
 	return y
 }
 
-// Merge returns a model whose adapted weights are W + (alpha/rank)·B·A, summed in
-// float64 and rounded once. Other weights are shared with m.
+// Merge returns a model whose adapted weights are W + s·B·A, with s as in the
+// package comment, summed in float64 and rounded once. Other weights are shared
+// with m.
 func (ad *Adapter) Merge(m *model.Model) (*model.Model, error) {
 	merged := *m
 	merged.Weights = maps.Clone(m.Weights)
 	for _, module := range ad.modules {
-		name := module + ".weight"
+		name, layer := module+".weight", ad.layers[module]
 		w, ok := m.Weights[name]
-		a, b := ad.a[module], ad.b[module]
-		if !ok || !slices.Equal(w.Shape, []int{b.Shape[0], a.Shape[1]}) {
-			return nil, fmt.Errorf("merging: the adapter's %s is for a weight of %d×%d, the model has %v", module, b.Shape[0], a.Shape[1], w.Shape)
+		if !ok || m.Projection(module) != layer {
+			return nil, fmt.Errorf("merging: the adapter's %s is for a weight of %d×%d, the model has %v", module, layer.Out, layer.In, w.Shape)
 		}
-		out, in, rank := b.Shape[0], a.Shape[1], a.Shape[0]
 		t := hf.Tensor{Shape: w.Shape, Data: make([]float32, len(w.Data))}
-		sum := make([]float64, in)
-		for i := range out {
-			clear(sum)
-			for r := range rank {
-				bir := float64(b.Value[i*rank+r])
-				for j, v := range a.Value[r*in : (r+1)*in] {
-					sum[j] += bir * float64(v)
-				}
-			}
-			for j, v := range w.Data[i*in : (i+1)*in] {
-				t.Data[i*in+j] = float32(float64(v) + ad.Config.scale()*sum[j])
-			}
+		row, column := layer.In, 1 // between neighbours in t.Data
+		if layer.Conv1D {
+			row, column = 1, layer.Out
 		}
+		ad.updates(module, func(i int, update []float64) {
+			for j, u := range update {
+				at := i*row + j*column
+				t.Data[at] = float32(float64(w.Data[at]) + ad.Config.scale()*u)
+			}
+		})
 		merged.Weights[name] = t
 	}
 	return &merged, nil
+}
+
+// updates calls use with each row of B·A, whose index is that of an output.
+func (ad *Adapter) updates(module string, use func(i int, row []float64)) {
+	a, b, layer := ad.a[module], ad.b[module], ad.layers[module]
+	rank, in := ad.Config.Rank, layer.In
+	sum := make([]float64, in)
+	for i := range layer.Out {
+		clear(sum)
+		for r := range rank {
+			bir := float64(b.Value[i*rank+r])
+			for j, v := range a.Value[r*in : (r+1)*in] {
+				sum[j] += bir * float64(v)
+			}
+		}
+		use(i, sum)
+	}
 }

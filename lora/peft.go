@@ -30,6 +30,7 @@ type peftConfig struct {
 	FanInFanOut   bool     `json:"fan_in_fan_out"`
 	InferenceMode bool     `json:"inference_mode"`
 	InitWeights   bool     `json:"init_lora_weights"`
+	Layers        []int    `json:"layers_to_transform"`
 	Alpha         float64  `json:"lora_alpha"`
 	Dropout       float64  `json:"lora_dropout"`
 	PEFTType      string   `json:"peft_type"`
@@ -55,6 +56,7 @@ func (ad *Adapter) Save(dir, base string) error {
 		BaseModel: base, Bias: "none", InferenceMode: true, InitWeights: true, Alpha: ad.Config.Alpha,
 		Dropout: ad.Config.Dropout, PEFTType: "LORA", Rank: ad.Config.Rank,
 		Targets: slices.Sorted(slices.Values(ad.Config.Targets)), TaskType: "CAUSAL_LM",
+		UseRSLoRA: ad.Config.RSLoRA, Layers: ad.Config.Layers, FanInFanOut: ad.conv1D(),
 	}
 	raw, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -80,14 +82,22 @@ func Load(src fs.FS, name string, m *model.Model) (*Adapter, error) {
 	return ad, nil
 }
 
+// conv1D reports whether the adapted weights are stored as [in, out], which PEFT
+// calls fan_in_fan_out.
+func (ad *Adapter) conv1D() bool { return ad.layers[ad.modules[0]].Conv1D }
+
 func load(src fs.FS, m *model.Model) (*Adapter, error) {
-	c, err := readConfig(src)
+	c, fanInFanOut, err := parseConfig(src)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
 	ad, err := empty(c, m)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not fit the model: %w", configFile, err)
+	}
+	// For Conv1D PEFT sets it itself; where it is false in a file it was not said.
+	if fanInFanOut && !ad.conv1D() {
+		return nil, fmt.Errorf("%s: key \"fan_in_fan_out\" is true, but the model's weights are stored as [out, in]", configFile)
 	}
 	if _, err := fs.Stat(src, weightsFile); err != nil {
 		return nil, fmt.Errorf("the folder has no %s: %w", weightsFile, err)
@@ -120,8 +130,12 @@ var inert = map[string]bool{
 	"base_model_name_or_path": true, "inference_mode": true, "task_type": true, "revision": true, "auto_mapping": true,
 	"peft_version": true, "runtime_config": true, "loftq_config": true, "eva_config": true,
 	"corda_config": true, "lora_ga_config": true, "ensure_weight_tying": true, "qalora_group_size": true,
-	"megatron_core": true, "layers_pattern": true,
+	"megatron_core": true,
 }
+
+// listNames are the names that the families give to the list of their blocks.
+// Without layers_pattern PEFT takes the first number in a module's name.
+var listNames = []string{"null", `""`, "[]", `"layers"`, `["layers"]`, `"h"`, `["h"]`}
 
 // plainInits are the ways to initialise an adapter that leave the base as it is.
 // The others (PiSSA, OLoRA, CorDA, LoftQ, …) move a part of the base's weights
@@ -131,31 +145,23 @@ var plainInits = []string{"true", "false", "null", `"gaussian"`, `"eva"`, `"orth
 // ReadConfig reads what Load makes an adapter from, without its weights. The name
 // is for messages.
 func ReadConfig(src fs.FS, name string) (Config, error) {
-	c, err := readConfig(src)
+	c, _, err := parseConfig(src)
 	if err != nil {
-		return c, fmt.Errorf("adapter %s: %w", name, err)
+		return c, fmt.Errorf("adapter %s: %s: %w", name, configFile, err)
 	}
 	return c, nil
 }
 
-func readConfig(src fs.FS) (Config, error) {
-	c, err := parseConfig(src)
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", configFile, err)
-	}
-	return c, nil
-}
-
-// parseConfig reads adapter_config.json.
-func parseConfig(src fs.FS) (Config, error) {
-	var c Config
+// parseConfig reads adapter_config.json. fanInFanOut says that the base's weights
+// are stored as [in, out].
+func parseConfig(src fs.FS) (c Config, fanInFanOut bool, err error) {
 	raw, err := fs.ReadFile(src, configFile)
 	if err != nil {
-		return c, err
+		return c, false, err
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
-		return c, fmt.Errorf("not a JSON object: %w", err)
+		return c, false, fmt.Errorf("not a JSON object: %w", err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		value := strings.TrimSpace(string(keys[key]))
@@ -170,6 +176,16 @@ func parseConfig(src fs.FS) (Config, error) {
 		case "target_modules":
 			if json.Unmarshal(keys[key], &c.Targets) != nil {
 				err = fmt.Errorf("it is %s, which is not supported (supported: a list of names)", value)
+			}
+		case "fan_in_fan_out":
+			err = json.Unmarshal(keys[key], &fanInFanOut)
+		case "use_rslora":
+			err = json.Unmarshal(keys[key], &c.RSLoRA)
+		case "layers_to_transform":
+			c.Layers, err = layerList(keys[key])
+		case "layers_pattern":
+			if !slices.Contains(listNames, strings.Join(strings.Fields(value), "")) {
+				err = fmt.Errorf("it is %s, which is not supported (supported: %s)", value, strings.Join(listNames, ", "))
 			}
 		case "init_lora_weights":
 			if !slices.Contains(plainInits, value) {
@@ -189,17 +205,38 @@ func parseConfig(src fs.FS) (Config, error) {
 			}
 		}
 		if err != nil {
-			return c, fmt.Errorf("key %q: %w", key, err)
+			return c, false, fmt.Errorf("key %q: %w", key, err)
 		}
 	}
 	if keys["r"] == nil || c.Targets == nil {
-		return c, errors.New(`the keys "r" and "target_modules" are needed`)
+		return c, false, errors.New(`the keys "r" and "target_modules" are needed`)
 	}
 	if keys["lora_alpha"] == nil {
 		c.Alpha = 8 // PEFT's default
 	}
 	slices.Sort(c.Targets)
-	return c, nil
+	return c, fanInFanOut, nil
+}
+
+// layerList reads layers_to_transform: null, a number or a list of numbers. An
+// empty list is all layers, as in PEFT.
+func layerList(raw json.RawMessage) ([]int, error) {
+	var one *int
+	if json.Unmarshal(raw, &one) == nil {
+		if one == nil {
+			return nil, nil
+		}
+		return []int{*one}, nil
+	}
+	var list []int
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("it is %s; it must be a number or a list of numbers", raw)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }
 
 // off reports values that switch an option off.

@@ -44,6 +44,7 @@ func TestLoadHarmless(t *testing.T) {
 	for key, value := range map[string]any{
 		"init_lora_weights": "gaussian", "peft_version": "0.7.0", "base_model_name_or_path": "elsewhere", "inference_mode": false,
 		"modules_to_save": []string{}, "use_rslora": nil, "rank_pattern": nil, "task_type": nil, "lora_dropout": 0.25,
+		"layers_to_transform": []int{1, 0, 1}, "layers_pattern": []string{"layers"},
 	} {
 		if _, err := lora.Load(files(t, map[string]any{key: value}), "adapter", tiny(t)); err != nil {
 			t.Errorf("%s = %v: %v", key, value, err)
@@ -70,14 +71,18 @@ func TestLoadWrongConfig(t *testing.T) {
 		parts []string
 	}{
 		{"use_dora", true, []string{`"use_dora"`, "true", "not supported"}},
-		{"use_rslora", true, []string{`"use_rslora"`}},
+		{"use_rslora", 3, []string{`"use_rslora"`}},
 		{"fan_in_fan_out", true, []string{`"fan_in_fan_out"`}},
 		{"lora_bias", true, []string{`"lora_bias"`}},
 		{"sparkle", 3, []string{`"sparkle"`, "3"}},
 		{"rank_pattern", map[string]int{"q_proj": 8}, []string{`"rank_pattern"`, "q_proj"}},
 		{"alpha_pattern", map[string]int{"q_proj": 8}, []string{`"alpha_pattern"`}},
 		{"modules_to_save", []string{"lm_head"}, []string{`"modules_to_save"`, "lm_head"}},
-		{"layers_to_transform", []int{0}, []string{`"layers_to_transform"`}},
+		{"layers_to_transform", []int{0, 2}, []string{"layer 2", "0…1"}},
+		{"layers_to_transform", -1, []string{"layer -1", "from 0"}},
+		{"layers_to_transform", "all", []string{`"layers_to_transform"`, "a number or a list"}},
+		{"layers_to_transform", []int{0}, []string{"match nothing", "layers.1"}}, // the file has both
+		{"layers_pattern", "blocks", []string{`"layers_pattern"`, "blocks", `"layers"`}},
 		{"init_lora_weights", "pissa", []string{`"init_lora_weights"`, "pissa", "base's own weights"}},
 		{"init_lora_weights", "olora", []string{`"init_lora_weights"`, "olora"}},
 		{"bias", "all", []string{`"bias"`, `"all"`, `"none"`}},

@@ -1,5 +1,22 @@
 package lora
 
-// TargetsFor returns the layers that are adapted in a family of models unless told
-// otherwise.
-func TargetsFor(modelType string) []string { return DefaultTargets }
+// DefaultTargets are the layers of a Llama that are adapted unless told otherwise.
+var DefaultTargets = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
+
+// targets lists the layers of the other families that are adapted unless told
+// otherwise. In GPT-2 c_attn makes queries, keys and values at once, c_fc is what
+// up_proj is in a Llama, and c_proj is two layers by one name, the ends of attention
+// and of feed-forward, so that these three names are all linear layers of a block.
+// PEFT itself, told nothing, takes c_attn alone.
+var targets = map[string][]string{
+	"gpt2": {"c_attn", "c_fc", "c_proj"},
+}
+
+// TargetsFor returns the layers that are adapted in a family of models, named by
+// its model_type, unless told otherwise.
+func TargetsFor(modelType string) []string {
+	if names, ok := targets[modelType]; ok {
+		return names
+	}
+	return DefaultTargets
+}

@@ -161,8 +161,43 @@ func (b *Builder) RMSNorm(module string, x *gorgonia.Node, eps float64) *gorgoni
 	return b.check(op.RMSNorm(x, w, eps))
 }
 
-// Projection is the linear layer of a module, x·Wᵀ + bias, or what an adapter
-// puts in its place.
+// LayerNorm normalises x by mean and variance, multiplies by the weight of the
+// module and adds its bias.
+func (b *Builder) LayerNorm(module string, x *gorgonia.Node, eps float64) *gorgonia.Node {
+	w, bias := b.Weight(module+".weight"), b.Weight(module+".bias")
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.LayerNorm(x, w, bias, eps))
+}
+
+// PositionEmbedding looks the positions up in a table: [N, C].
+func (b *Builder) PositionEmbedding(name string) *gorgonia.Node {
+	w := b.Weight(name)
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.PositionEmbedding(w, b.inputs.positions))
+}
+
+// GELU is the tanh form of the Gaussian error linear unit.
+func (b *Builder) GELU(x *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.GELU(x))
+}
+
+// Columns takes columns from … to−1 of a matrix.
+func (b *Builder) Columns(x *gorgonia.Node, from, to int) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.Columns(x, from, to))
+}
+
+// Projection is the linear layer of a module, x·Wᵀ + bias or, where the family
+// stores the transpose, x·W + bias; or what an adapter puts in its place.
 func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 	if !b.ok() {
 		return nil
@@ -176,6 +211,9 @@ func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
+	if b.model.linear[module] == inOut {
+		return b.check(op.Conv1D(x, w, bias))
+	}
 	return b.check(op.Linear(x, w, bias))
 }
 
@@ -187,15 +225,14 @@ func (b *Builder) RoPE(x *gorgonia.Node, table *op.RoPETable) *gorgonia.Node {
 	return b.check(op.RoPE(x, b.inputs.positions, table))
 }
 
-// Attention is causal attention inside each segment; while generating it attends
-// to the cache of the layer too.
-func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, heads, kvHeads, headDim int) *gorgonia.Node {
+// Attention is causal attention inside each segment, with scores multiplied by
+// scale; while generating it attends to the cache of the layer too.
+func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config, scale float64) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
 	s := kernel.AttentionShape{
-		B: b.Rows, T: b.Length, Heads: heads, KVHeads: kvHeads, HeadDim: headDim,
-		Scale: float32(1 / math.Sqrt(float64(headDim))),
+		B: b.Rows, T: b.Length, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(scale),
 	}
 	if b.caches != nil {
 		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
 
-// Config is a model's config.json in the keys of transformers. Sizes are counts
-// of elements; RMSNormEps is added to the mean square.
+// Config is a model's config.json. The names are those of transformers' Llama;
+// other families have keys of their own on disk, and fields that a family does not
+// have are zero. Sizes are counts of elements; RMSNormEps is added to the mean
+// square, LayerNormEps to the variance.
 type Config struct {
 	ModelType         string   `json:"model_type"`
 	Architectures     []string `json:"architectures,omitempty"`
@@ -34,7 +37,16 @@ type Config struct {
 	EOS               tokenIDs `json:"eos_token_id"`
 	Pad               *int     `json:"pad_token_id,omitempty"`
 	TorchDType        string   `json:"torch_dtype,omitempty"`
+
+	LayerNormEps      float64  `json:"-"`
+	UnscaledAttention bool     `json:"-"` // scores are not divided by the root of HeadDim
+	Dropouts          Dropouts `json:"-"`
 }
+
+// Dropouts are the probabilities that a family's config.json gives to other
+// trainers. They are kept and written again; gotune trains without dropout in the
+// base, whatever they are.
+type Dropouts struct{ Residual, Embedding, Attention float64 }
 
 // tokenIDs is an id or a list of ids, as config.json has either.
 type tokenIDs []int
@@ -64,68 +76,80 @@ func (t tokenIDs) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]int(t))
 }
 
+// ParseConfig reads a config.json. A key that would change the model and is not
+// understood is an error that names it. The spellings of transformers 4
+// (rope_theta, torch_dtype) and 5 (rope_parameters, dtype) are both read.
+func ParseConfig(raw []byte) (Config, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return Config{}, fmt.Errorf("not a JSON object: %w", err)
+	}
+	var family struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(raw, &family); err != nil {
+		return Config{}, err
+	}
+	arch, err := find(family.ModelType)
+	if err != nil {
+		return Config{ModelType: family.ModelType}, err
+	}
+	c, err := arch.parse(raw, keys)
+	if err != nil {
+		return c, err
+	}
+	if keys["dtype"] != nil && c.TorchDType == "" {
+		_ = json.Unmarshal(keys["dtype"], &c.TorchDType) // only for show
+	}
+	return c, c.validate()
+}
+
+// find looks an architecture up.
+func find(modelType string) (architecture, error) {
+	arch, ok := architectures[modelType]
+	if !ok {
+		return arch, fmt.Errorf("key \"model_type\" is %q, which is not supported (supported: %s)", modelType, strings.Join(slices.Sorted(maps.Keys(architectures)), ", "))
+	}
+	return arch, nil
+}
+
 // harmless lists keys of config.json that change nothing in the computation of
 // loss and logits, or repeat what other keys say.
 var harmless = map[string]bool{
-	"_name_or_path": true, "transformers_version": true, "use_cache": true, "dtype": true, "is_llama_config": true,
+	"_name_or_path": true, "transformers_version": true, "use_cache": true, "dtype": true,
 	"transformers.js_config": true, "chunk_size_feed_forward": true, "output_attentions": true, "output_hidden_states": true,
 	"return_dict": true, "id2label": true, "label2id": true, "problem_type": true, "tokenizer_class": true,
 }
 
 // neutral lists keys with the only value, beside null, that is understood.
 var neutral = map[string]string{
-	"rope_scaling": "null", "rope_interleaved": "false", "attention_dropout": "0.0", "pretraining_tp": "1",
-	"is_encoder_decoder": "false", "quantization_config": "null", "partial_rotary_factor": "1.0",
+	"pretraining_tp": "1", "is_encoder_decoder": "false", "quantization_config": "null",
 }
 
-// ParseConfig reads a config.json. A key that would change the model and is not
-// understood is an error that names it. The spellings of transformers 4
-// (rope_theta, torch_dtype) and 5 (rope_parameters, dtype) are both read.
-func ParseConfig(raw []byte) (Config, error) {
-	c := Config{HiddenAct: "silu", InitializerRange: 0.02, RMSNormEps: 1e-6, RopeTheta: 10000, MaxPositions: 2048}
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &keys); err != nil {
-		return c, fmt.Errorf("not a JSON object: %w", err)
-	}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return c, err
-	}
-	own := make(map[string]json.RawMessage)
-	asJSON, err := json.Marshal(Config{TorchDType: "x", HeadDim: 1, Pad: new(int), Architectures: []string{"x"}})
-	if err != nil {
-		return c, err
-	}
-	if err := json.Unmarshal(asJSON, &own); err != nil {
-		return c, err
+// checkKeys refuses the keys of a config.json that are not in the struct that holds
+// it, nor among the harmless or neutral ones of all families or of its own.
+func checkKeys(keys map[string]json.RawMessage, holder any, ownHarmless map[string]bool, ownNeutral map[string]string) error {
+	known := make(map[string]bool)
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(holder)) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		known[name] = true
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		value := strings.TrimSpace(string(keys[key]))
-		switch want, special := neutral[key]; {
-		case key == "rope_parameters":
-			if err := c.ropeParameters(keys[key]); err != nil {
-				return c, err
-			}
-		case own[key] != nil, value == "null":
+		want, special := neutral[key]
+		if own, ok := ownNeutral[key]; ok {
+			want, special = own, true
+		}
+		switch {
+		case known[key], value == "null":
 		case special && !sameJSON(value, want):
-			return c, fmt.Errorf("key %q is %s, which would change the model and is not supported (supported: %s)", key, value, want)
-		case special, harmless[key]:
+			return fmt.Errorf("key %q is %s, which would change the model and is not supported (supported: %s)", key, value, want)
+		case special, harmless[key], ownHarmless[key]:
 		default:
-			return c, fmt.Errorf("key %q (%s) is not known and might change the model; remove it if it does not", key, value)
+			return fmt.Errorf("key %q (%s) is not known and might change the model; remove it if it does not", key, value)
 		}
 	}
-	if keys["dtype"] != nil && c.TorchDType == "" {
-		_ = json.Unmarshal(keys["dtype"], &c.TorchDType) // only for show
-	}
-	if c.KVHeads == 0 {
-		c.KVHeads = c.Heads
-	}
-	if c.HeadDim == 0 && c.Heads > 0 {
-		if c.HiddenSize%c.Heads != 0 {
-			return c, fmt.Errorf("hidden_size (%d) is no multiple of num_attention_heads (%d), and there is no head_dim", c.HiddenSize, c.Heads)
-		}
-		c.HeadDim = c.HiddenSize / c.Heads
-	}
-	return c, c.validate()
+	return nil
 }
 
 func sameJSON(a, b string) bool {
@@ -133,55 +157,36 @@ func sameJSON(a, b string) bool {
 	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && x == y
 }
 
-// ropeParameters reads transformers 5's spelling of the rotary embedding.
-func (c *Config) ropeParameters(raw json.RawMessage) error {
-	var p map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return fmt.Errorf("key \"rope_parameters\": %w", err)
-	}
-	for _, key := range slices.Sorted(maps.Keys(p)) {
-		value := string(p[key])
-		switch {
-		case key == "rope_theta":
-			if err := json.Unmarshal(p[key], &c.RopeTheta); err != nil {
-				return fmt.Errorf("key \"rope_parameters.rope_theta\": %w", err)
-			}
-		case key == "rope_type" && value == `"default"`, value == "null":
-		case key == "partial_rotary_factor" && sameJSON(value, "1.0"):
-		default:
-			return fmt.Errorf("key \"rope_parameters.%s\" is %s, which would change the model and is not supported (supported: rope_type \"default\")", key, value)
+// A size is a count in a config.json, which must be between 1 and most.
+type size struct {
+	key         string
+	value, most int
+}
+
+// The largest sizes that are believed.
+const (
+	mostTokens    = 1 << 24
+	mostWidth     = 1 << 20
+	mostLayers    = 1 << 12
+	mostHeads     = 1 << 12
+	mostPositions = 1 << 24
+)
+
+func checkSizes(sizes ...size) error {
+	for _, s := range sizes {
+		if s.value < 1 || s.value > s.most {
+			return fmt.Errorf("key %q is %d; it must be between 1 and %d", s.key, s.value, s.most)
 		}
 	}
 	return nil
 }
 
 func (c Config) validate() error {
-	if _, ok := architectures[c.ModelType]; !ok {
-		return fmt.Errorf("key \"model_type\" is %q, which is not supported (supported: %s)", c.ModelType, strings.Join(slices.Sorted(maps.Keys(architectures)), ", "))
+	arch, err := find(c.ModelType)
+	if err != nil {
+		return err
 	}
-	for _, k := range []struct {
-		key         string
-		value, most int
-	}{
-		{"vocab_size", c.VocabSize, 1 << 24}, {"hidden_size", c.HiddenSize, 1 << 20}, {"intermediate_size", c.IntermediateSize, 1 << 20},
-		{"num_hidden_layers", c.Layers, 1 << 12}, {"num_attention_heads", c.Heads, 1 << 12}, {"num_key_value_heads", c.KVHeads, 1 << 12},
-		{"head_dim", c.HeadDim, 1 << 12}, {"max_position_embeddings", c.MaxPositions, 1 << 24},
-	} {
-		if k.value < 1 || k.value > k.most {
-			return fmt.Errorf("key %q is %d; it must be between 1 and %d", k.key, k.value, k.most)
-		}
-	}
-	switch {
-	case c.Heads%c.KVHeads != 0:
-		return fmt.Errorf("num_attention_heads (%d) is no multiple of num_key_value_heads (%d)", c.Heads, c.KVHeads)
-	case c.HeadDim%2 != 0:
-		return fmt.Errorf("head_dim is %d; rotary embeddings need an even width", c.HeadDim)
-	case c.HiddenAct != "silu":
-		return fmt.Errorf("key \"hidden_act\" is %q, which is not supported (supported: silu)", c.HiddenAct)
-	case !(c.RMSNormEps > 0) || !(c.RopeTheta > 0) || !(c.InitializerRange >= 0):
-		return fmt.Errorf("rms_norm_eps %g, rope_theta %g and initializer_range %g must be positive", c.RMSNormEps, c.RopeTheta, c.InitializerRange)
-	}
-	return nil
+	return arch.validate(c)
 }
 
 // LoadConfig reads config.json of a model folder. The name is for messages.
@@ -197,8 +202,12 @@ func LoadConfig(src fs.FS, name string) (Config, error) {
 	return c, nil
 }
 
-// JSON returns the config as the text of a config.json.
+// JSON returns the config as the text of a config.json of its family.
 func (c Config) JSON() ([]byte, error) {
-	b, err := json.MarshalIndent(c, "", "  ")
+	arch, err := find(c.ModelType)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(arch.file(c), "", "  ")
 	return append(b, '\n'), err
 }

@@ -188,6 +188,7 @@ func TestConfigJSON(t *testing.T) {
 // again unchanged.
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(fourth))
+	f.Add([]byte(small))
 	f.Add(changed(f, nil))
 	f.Add([]byte(`{"model_type":"llama","eos_token_id":[]}`))
 	f.Add([]byte(`{"rope_parameters":{"rope_theta":null}}`))

@@ -20,6 +20,22 @@ func compile(t testing.TB, m *model.Model, rows, length int, recompute bool) (*m
 	return p, params
 }
 
+// The logits after a prompt, of every token of the vocabulary. They are sums over 32
+// values in two orders.
+func TestGoldenLogits(t *testing.T) {
+	for _, name := range modeltest.Folders {
+		folder := filepath.Join("testdata", name)
+		g := model.NewGenerator(modeltest.Load(t, folder), nil, nil)
+		for _, text := range modeltest.Read(t, folder).Full.Greedy {
+			got, err := g.Logits(t.Context(), text.Prompt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s: logits differ by %.2g of the largest", name, modeltest.Near(t, name+": logits", got, text.Logits, 2e-6))
+		}
+	}
+}
+
 // Loss, nll of each token, every gradient, and ten steps of AdamW, against
 // transformers and PyTorch.
 func TestGolden(t *testing.T) {

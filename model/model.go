@@ -8,10 +8,12 @@ package model
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,10 +26,19 @@ import (
 	"gotune/internal/rng"
 )
 
-// An architecture lists a family's weights and builds its graph.
+// An architecture reads a family's config.json, lists its weights and builds its
+// graph.
 type architecture struct {
+	// parse reads a config.json and refuses keys that it does not understand.
+	parse func(raw []byte, keys map[string]json.RawMessage) (Config, error)
+	// file returns what is written as config.json.
+	file     func(c Config) any
+	validate func(c Config) error
 	// weights lists every weight with its shape, in the family's own order.
 	weights func(c Config) []weight
+	// rename returns the name of a tensor that other files hold under an older
+	// one, or "" for one that is no weight. It may be nil.
+	rename func(name string) string
 	// hidden builds everything up to the input of the head: [N, C].
 	hidden func(b *Builder, c Config) *gorgonia.Node
 	// head names the weight of the head, [V, C].
@@ -37,22 +48,34 @@ type architecture struct {
 }
 
 var architectures = map[string]architecture{
-	"llama": {weights: llamaWeights, hidden: llamaHidden, head: llamaHead, embedding: llamaEmbedding},
+	"gpt2":  gpt2Family,
+	"llama": llamaFamily,
 }
 
 // A weight is what an architecture expects under a name.
 type weight struct {
-	name  string
-	shape []int
-	init  initKind
+	name   string
+	shape  []int
+	init   initKind
+	layout layout // of a linear layer inside the blocks
 }
 
 type initKind int
 
 const (
-	initNormal initKind = iota // normal(0, initializer_range)
+	initNormal   initKind = iota // normal(0, initializer_range)
+	initResidual                 // the same divided by √(2·layers)
 	initOne
 	initZero
+)
+
+// layout says how the weight of a linear layer lies in memory.
+type layout int
+
+const (
+	noLayer layout = iota
+	outIn          // [out, in]
+	inOut          // [in, out], as in transformers' Conv1D
 )
 
 // A Model is a configuration and its weights in float32.
@@ -60,23 +83,40 @@ type Model struct {
 	Config  Config
 	Weights map[string]hf.Tensor
 	arch    architecture
+	linear  map[string]layout // of the linear layers inside the blocks, by module
+}
+
+// empty returns a model without its weights.
+func empty(c Config) *Model {
+	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	for _, w := range m.arch.weights(c) {
+		if w.layout != noLayer {
+			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
+		}
+	}
+	return m
 }
 
 // New returns a model with random weights: matrices normal with the deviation
-// initializer_range, norms 1 and biases 0, as transformers initialises. Each
+// initializer_range (in GPT-2 those that end in the residual stream with that over
+// √(2·layers)), norms 1 and biases 0, as transformers initialises. Each
 // weight draws from a stream of its own name.
 func New(c Config, seed uint64) (*Model, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("making a model: %w", err)
 	}
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType]}
+	m := empty(c)
 	for _, w := range m.arch.weights(c) {
 		t := hf.Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
 		switch w.init {
-		case initNormal:
+		case initNormal, initResidual:
+			deviation := c.InitializerRange
+			if w.init == initResidual {
+				deviation /= math.Sqrt(float64(2 * c.Layers))
+			}
 			r := rng.New(seed, "init", w.name)
 			for i := range t.Data {
-				t.Data[i] = float32(r.Normal() * c.InitializerRange)
+				t.Data[i] = float32(r.Normal() * deviation)
 			}
 		case initOne:
 			for i := range t.Data {
@@ -95,7 +135,7 @@ func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType]}
+	m := empty(c)
 	if err := m.read(ctx, src, name); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
@@ -125,9 +165,13 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 	}
 	var unexpected []string
 	for _, e := range f.Entries() {
-		shape, ok := want[e.Name]
+		name := e.Name
+		if m.arch.rename != nil {
+			name = m.arch.rename(name)
+		}
+		shape, ok := want[name]
 		switch {
-		case !ok && m.ignored(e.Name):
+		case !ok && m.ignored(name):
 			continue
 		case !ok:
 			unexpected = append(unexpected, e.Name)
@@ -142,8 +186,8 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 		if err != nil {
 			return err
 		}
-		m.Weights[e.Name] = t
-		delete(want, e.Name)
+		m.Weights[name] = t
+		delete(want, name)
 	}
 	var faults []string
 	if missing := slices.Sorted(maps.Keys(want)); len(missing) > 0 {
@@ -159,9 +203,9 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 }
 
 // ignored reports tensors that older files hold beside the weights: a copy of a
-// tied head, and tables of the rotary embedding.
+// tied head, tables of the rotary embedding, and masks.
 func (m *Model) ignored(name string) bool {
-	return m.Config.TieWordEmbeddings && name == "lm_head.weight" || strings.HasSuffix(name, ".rotary_emb.inv_freq")
+	return name == "" || m.Config.TieWordEmbeddings && name == "lm_head.weight" || strings.HasSuffix(name, ".rotary_emb.inv_freq")
 }
 
 // abridge joins the first few names of a list.
@@ -218,11 +262,28 @@ func (m *Model) TokenRows() []hf.Tensor {
 func (m *Model) Projections() []string {
 	var names []string
 	for _, w := range m.arch.weights(m.Config) {
-		if module, ok := strings.CutSuffix(w.name, "_proj.weight"); ok {
-			names = append(names, module+"_proj")
+		if w.layout != noLayer {
+			names = append(names, strings.TrimSuffix(w.name, ".weight"))
 		}
 	}
 	return names
+}
+
+// A Projection describes a linear layer.
+type Projection struct {
+	In, Out int
+	// Conv1D says that the weight is stored as [In, Out], as in GPT-2, and not as
+	// [Out, In].
+	Conv1D bool
+}
+
+// Projection describes one of the layers that Projections lists.
+func (m *Model) Projection(module string) Projection {
+	shape := m.Weights[module+".weight"].Shape
+	if m.linear[module] == inOut {
+		return Projection{In: shape[0], Out: shape[1], Conv1D: true}
+	}
+	return Projection{In: shape[1], Out: shape[0]}
 }
 
 // A Parameter is a tensor that training changes. Grad has the size of Value.

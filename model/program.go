@@ -63,7 +63,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 		return nil, nil, nil, errors.New("rows and tokens must be at least 1")
 	}
 	if o.Length > m.Config.MaxPositions {
-		return nil, nil, nil, fmt.Errorf("the model has positions for %d tokens (max_position_embeddings)", m.Config.MaxPositions)
+		return nil, nil, nil, fmt.Errorf("the model has positions for %d tokens (max_position_embeddings, or n_positions)", m.Config.MaxPositions)
 	}
 	b := newBuilder(m, o.Rows, o.Length, o.Project)
 	b.Training = len(o.Parameters) > 0

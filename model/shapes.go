@@ -8,11 +8,12 @@ import (
 )
 
 // Shapes are the configurations that `gotune init` and `gotune bench` know by
-// name. The sizes of the SmolLM2 shapes are those of the published models.
+// name. The sizes of the SmolLM2 and GPT-2 shapes are those of the published models.
 var shapes = map[string]Config{
 	// base is the shape of the embedded base.
 	"base":         withInit(llama(1024, 128, 384, 4, 4, 4, 1024), 0.05),
 	"toy":          llama(512, 128, 344, 4, 4, 4, 512),
+	"gpt2-124m":    gpt2(50257, 768, 12, 12, 1024),
 	"smollm2-135m": llama(49152, 576, 1536, 30, 9, 3, 2048),
 	"smollm2-360m": llama(49152, 960, 2560, 32, 15, 5, 2048),
 }
@@ -23,6 +24,16 @@ func llama(vocab, hidden, intermediate, layers, heads, kvHeads, positions int) C
 		VocabSize: vocab, HiddenSize: hidden, IntermediateSize: intermediate, Layers: layers,
 		Heads: heads, KVHeads: kvHeads, HeadDim: hidden / heads, MaxPositions: positions,
 		InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true, TorchDType: "float32",
+	}
+}
+
+func gpt2(vocab, hidden, layers, heads, positions int) Config {
+	return Config{
+		ModelType: "gpt2", Architectures: []string{"GPT2LMHeadModel"}, HiddenAct: "gelu_new",
+		VocabSize: vocab, HiddenSize: hidden, IntermediateSize: 4 * hidden, Layers: layers,
+		Heads: heads, KVHeads: heads, HeadDim: hidden / heads, MaxPositions: positions,
+		InitializerRange: 0.02, LayerNormEps: 1e-5, TieWordEmbeddings: true, TorchDType: "float32",
+		Dropouts: Dropouts{Residual: 0.1, Embedding: 0.1, Attention: 0.1},
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // made-up rows.
 type BenchConfig struct {
 	Config    model.Config
-	LoRA      lora.Config // of the mode "lora"
+	LoRA      lora.Config // of the mode "lora"; without targets those of the family
 	Full      bool
 	Rows      int
 	Length    int
@@ -95,6 +95,9 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	if c.Full {
 		s.Parameters = m.Parameters()
 	} else {
+		if c.LoRA.Targets == nil {
+			c.LoRA.Targets = lora.TargetsFor(c.Config.ModelType)
+		}
 		ad, err := lora.New(c.LoRA, m, 1)
 		if err != nil {
 			return r, err
@@ -131,7 +134,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		r.Trainable += len(q.Value)
 	}
 	r.TokensPerSecond = float64(c.Rows*c.Length) / r.StepSeconds
-	r.GFLOPS = c.work(batches.batch.TargetTokens) / r.StepSeconds / 1e9
+	r.GFLOPS = c.work(m, batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
 	r.PeakGFLOPS = kernel.PeakGFLOPS(team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
 	r.PlannedMiB = float64(int64(m.Count())*4+int64(r.Trainable)*12+p.PlannedBytes()) / (1 << 20)
@@ -145,30 +148,23 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 }
 
 // work returns the floating-point operations of a step: products of the linear
-// layers, of attention under the causal mask, and of the head on target rows,
-// each forward, towards the inputs, and towards the weights that are trained.
-func (c BenchConfig) work(targets int) float64 {
-	m := c.Config
+// layers and of the adapter, of attention under the causal mask, and of the head on
+// target rows, each forward, towards the inputs, and towards the weights that are
+// trained.
+func (c BenchConfig) work(m *model.Model, targets, trainable int) float64 {
 	n := float64(c.Rows * c.Length)
-	width, kv, ff := float64(m.Heads*m.HeadDim), float64(m.KVHeads*m.HeadDim), float64(m.IntermediateSize)
-	hidden := float64(m.HiddenSize)
-	shapes := map[string][2]float64{ // in, out
-		"q_proj": {hidden, width}, "k_proj": {hidden, kv}, "v_proj": {hidden, kv}, "o_proj": {width, hidden},
-		"gate_proj": {hidden, ff}, "up_proj": {hidden, ff}, "down_proj": {ff, hidden},
-	}
-	passes := 4.0
+	passes, layers := 4.0, 0.0
 	if c.Full {
 		passes = 6
+	} else {
+		layers = 6 * n * float64(trainable)
 	}
-	layer := 0.0
-	for name, s := range shapes {
-		layer += passes * n * s[0] * s[1]
-		if !c.Full && slices.Contains(c.LoRA.Targets, name) {
-			layer += 6 * n * float64(c.LoRA.Rank) * (s[0] + s[1])
-		}
+	for _, module := range m.Projections() {
+		p := m.Projection(module)
+		layers += passes * n * float64(p.In) * float64(p.Out)
 	}
 	pairs := float64(c.Rows) * float64(c.Length) * float64(c.Length+1) / 2
-	layer += 12 * pairs * width // 4 forward, 8 backward
-	head := passes * float64(targets) * hidden * float64(m.VocabSize)
-	return layer*float64(m.Layers) + head
+	width := float64(m.Config.Heads * m.Config.HeadDim)
+	layers += 12 * pairs * width * float64(m.Config.Layers) // 4 forward, 8 backward
+	return layers + passes*float64(targets)*float64(m.Config.HiddenSize)*float64(m.Config.VocabSize)
 }

@@ -105,7 +105,7 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 // length returns the largest number of tokens of a row.
 func (in *inputs) length(r Recipe) (int, error) {
 	if r.MaxLength > in.config.MaxPositions {
-		return 0, usagef("max_length is %d, but the model has positions for %d tokens (max_position_embeddings)", r.MaxLength, in.config.MaxPositions)
+		return 0, usagef("max_length is %d, but the model has positions for %d tokens (max_position_embeddings, or n_positions)", r.MaxLength, in.config.MaxPositions)
 	}
 	if r.MaxLength > 0 {
 		return r.MaxLength, nil

@@ -119,6 +119,9 @@ func (j *job) loadModel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if last, layers := r.LastLayers, j.model.Config.Layers; last > layers {
+		return usagef("last_layers is %d, but the model has only %d layers", last, layers)
+	}
 	j.adapter = nil
 	switch {
 	case r.Full || r.Pretraining():
@@ -132,24 +135,25 @@ func (j *job) loadModel(ctx context.Context) error {
 	return err
 }
 
-// parameters lists what the stage trains.
+// parameters lists what the stage trains: of the adapter or else of the model,
+// what belongs to the last layers.
 func (j *job) parameters() ([]model.Parameter, error) {
+	all := j.model.Parameters
 	if j.adapter != nil {
-		return j.adapter.Parameters(), nil
+		all = j.adapter.Parameters
 	}
-	all := j.model.Parameters()
-	last := j.stage.recipe.LastLayers
+	last, layers := j.stage.recipe.LastLayers, j.model.Config.Layers
 	if last == 0 {
-		return all, nil
+		return all(), nil
 	}
-	layers := j.model.Config.Layers
-	if last > layers {
-		return nil, usagef("last_layers is %d, but the model has only %d layers", last, layers)
-	}
-	return slices.DeleteFunc(all, func(p model.Parameter) bool {
+	some := slices.DeleteFunc(all(), func(p model.Parameter) bool {
 		layer, ok := optim.Layer(p.Name)
 		return !ok || layer < layers-last
-	}), nil
+	})
+	if len(some) == 0 {
+		return nil, usagef("last_layers is %d, but the adapter has none of these layers", last)
+	}
+	return some, nil
 }
 
 // trainable returns the number of trained values.

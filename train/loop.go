@@ -143,7 +143,11 @@ func (j *job) announce() error {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
 	}
 	if j.adapter != nil {
-		h.Method = fmt.Sprintf("LoRA r=%d alpha=%g on %d layers", r.LoRARank, r.LoRAAlpha, len(j.stepper.parameters)/2)
+		c, name := j.adapter.Config, "LoRA"
+		if c.RSLoRA {
+			name = "rsLoRA"
+		}
+		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.parameters)/2)
 		h.Parameters += h.Trainable
 	}
 	if j.eval != nil {

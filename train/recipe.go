@@ -139,17 +139,28 @@ func (r Recipe) plan() []Recipe {
 }
 
 func (r Recipe) lora() lora.Config {
-	return lora.Config{Rank: r.LoRARank, Alpha: r.LoRAAlpha, Dropout: r.LoRADropout, Targets: r.LoRATargets}
+	return lora.Config{Rank: r.LoRARank, Alpha: r.LoRAAlpha, Dropout: r.LoRADropout, Targets: r.LoRATargets, RSLoRA: r.UseRSLoRA}
 }
 
-// loraFor is the adapter's configuration for a model: where the targets are the
-// defaults, those of the model's family.
+// loraFor is the adapter's configuration for a model: the last layers if only
+// those are trained, and where the targets are the defaults, those of the model's
+// family.
 func (r Recipe) loraFor(m *model.Model) lora.Config {
 	c := r.lora()
-	if slices.Equal(c.Targets, lora.DefaultTargets) {
-		c.Targets = lora.TargetsFor(m.Config.ModelType)
+	c.Targets = r.targets(m.Config.ModelType)
+	for layer := m.Config.Layers - r.LastLayers; r.LastLayers > 0 && layer < m.Config.Layers; layer++ {
+		c.Layers = append(c.Layers, layer)
 	}
 	return c
+}
+
+// targets are the layers that a stage adapts in a family of models, which has its
+// own where the stage has the defaults.
+func (s Stage) targets(modelType string) []string {
+	if slices.Equal(s.LoRATargets, lora.DefaultTargets) {
+		return lora.TargetsFor(modelType)
+	}
+	return s.LoRATargets
 }
 
 func (r Recipe) threads() int {
@@ -198,7 +209,10 @@ func (r Recipe) validateChain() error {
 			continue
 		}
 		if a, b := before.lora(), s.lora(); !reflect.DeepEqual(a, b) {
-			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s but has other lora_* keys: give it the same ones, or set previous_adapter to merge or fresh", i, s.Name, before.Name)
+			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s but has other lora_* keys, or use_rslora: give it the same ones, or set previous_adapter to merge or fresh", i, s.Name, before.Name)
+		}
+		if a, b := before.LastLayers, s.LastLayers; a > 0 && (b == 0 || b > a) {
+			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s, which has only the last %d layers: give it last_layers %[4]d or less, or set previous_adapter to merge or fresh", i, s.Name, before.Name, a)
 		}
 	}
 	return nil

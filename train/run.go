@@ -67,7 +67,7 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 	if err := in.check(r); err != nil {
 		return DoneEvent{}, err
 	}
-	if r, err = r.withAdapter(); err != nil {
+	if r, err = r.withTargets(in.config.ModelType).withAdapter(); err != nil {
 		return DoneEvent{}, err
 	}
 	f, err := newFolder(r, in.template.Source(), time.Now())
@@ -134,6 +134,17 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	return j.work(ctx)
 }
 
+// withTargets names the layers that each stage adapts in a family of models, so
+// that the resolved recipe says what is trained.
+func (r Recipe) withTargets(modelType string) Recipe {
+	r.LoRATargets = r.targets(modelType)
+	r.Stages = slices.Clone(r.Stages)
+	for i := range r.Stages {
+		r.Stages[i].LoRATargets = r.Stages[i].targets(modelType)
+	}
+	return r
+}
+
 // withAdapter puts the values of an adapter that is continued in place of those of
 // the stages that keep it, so that the resolved recipe says what is trained.
 func (r Recipe) withAdapter() (Recipe, error) {
@@ -146,6 +157,7 @@ func (r Recipe) withAdapter() (Recipe, error) {
 	}
 	put := func(s *Stage) {
 		s.LoRARank, s.LoRAAlpha, s.LoRADropout, s.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
+		s.UseRSLoRA = c.RSLoRA
 	}
 	put(&r.Stage)
 	r.Stages = slices.Clone(r.Stages)

@@ -21,12 +21,13 @@ type Stage struct {
 	Replay      float64  `yaml:"replay" of:"train" help:"rows of the stages before that are mixed in, as a share of the stage's own rows" default:"0" range:"0,1000"`
 
 	Full            bool     `yaml:"full" of:"train" help:"train all weights instead of an adapter"`
-	LastLayers      int      `yaml:"last_layers" of:"train" help:"train only the last layers, so many of them; 0 is all" default:"0" range:"0,100000"`
+	LastLayers      int      `yaml:"last_layers" of:"train" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
 	PreviousAdapter string   `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
 	LoRARank        int      `yaml:"lora_rank" of:"train" help:"rank of the adapter" default:"8"`
 	LoRAAlpha       float64  `yaml:"lora_alpha" of:"train" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
+	UseRSLoRA       bool     `yaml:"use_rslora" of:"train" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`
 	LoRADropout     float64  `yaml:"lora_dropout" of:"train" help:"dropout before the adapter" default:"0"`
-	LoRATargets     []string `yaml:"lora_targets" of:"train" help:"layers that are adapted" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
+	LoRATargets     []string `yaml:"lora_targets" of:"train" help:"layers that are adapted; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
 
 	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
 	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain,schedule" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`

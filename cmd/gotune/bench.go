@@ -13,7 +13,7 @@ import (
 )
 
 func newBench() *cobra.Command {
-	b := train.BenchConfig{LoRA: lora.Config{Rank: 8, Alpha: 16, Targets: lora.DefaultTargets}}
+	b := train.BenchConfig{LoRA: lora.Config{Rank: 8, Alpha: 16}}
 	var shape, mode, precision, checkpointing string
 	var asJSON bool
 	c := &cobra.Command{

@@ -44,7 +44,7 @@ func checkAdapterFlags(flags *pflag.FlagSet, r *train.Recipe) error {
 	if r.Adapter == "" {
 		return nil
 	}
-	for _, name := range []string{"lora-rank", "lora-alpha", "lora-targets", "lora-dropout"} {
+	for _, name := range []string{"lora-rank", "lora-alpha", "lora-targets", "lora-dropout", "use-rslora"} {
 		if flags.Changed(name) {
 			return usagef("--%s cannot be given with --adapter: the adapter in %s has its own; leave the flag out", name, r.Adapter)
 		}

@@ -380,7 +380,7 @@ func TestErrors(t *testing.T) {
 	p := must(arena.Compile(m.g, m.config()))
 	ids := m.ids.Value().Data().([]int32)
 	ids[7] = 99
-	fails("id out of range", "id 99 at position 7", p.Run())
+	fails("id out of range", "id 99 of token 7", p.Run())
 	ids[7] = 0
 	positions := m.positions.Value().Data().([]int32)
 	positions[0] = 1

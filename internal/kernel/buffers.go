@@ -7,6 +7,9 @@ import "unsafe"
 type buffers struct {
 	a, b []float32 // packed pieces of the factors of a product
 
+	ones, centred []float32 // LayerNorm: ones, and a row less its mean
+	exps          []float32 // GELU
+
 	// Attention: packed keys and values of a head, the scores of some queries,
 	// and what belongs to each of them.
 	keys, values, keyRows, scores, dscores []float32

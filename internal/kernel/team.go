@@ -269,27 +269,33 @@ var pool struct {
 
 // jobs has a place for the arguments of each kernel.
 type jobs struct {
-	matmul        matmulJob
-	add           addJob
-	scale         scaleJob
-	sumSquares    sumSquaresJob
-	norm          normJob
-	normBack      normBackJob
-	normBackW     normBackWJob
-	rope          ropeJob
-	swiglu        swigluJob
-	swigluBack    swigluBackJob
-	embedding     embeddingJob
-	embeddingBack embeddingBackJob
-	attention     attentionJob
-	attentionBack attentionBackJob
-	nll           nllJob
-	adamw         adamwJob
-	sgd           sgdJob
-	lion          lionJob
-	dropout       dropoutJob
-	noise         noiseJob
-	peak          peakJob
+	matmul         matmulJob
+	add            addJob
+	scale          scaleJob
+	sumSquares     sumSquaresJob
+	norm           normJob
+	normBack       normBackJob
+	normBackW      normBackWJob
+	layerNorm      layerNormJob
+	layerNormBack  layerNormBackJob
+	layerNormBackW layerNormBackWJob
+	rope           ropeJob
+	swiglu         swigluJob
+	swigluBack     swigluBackJob
+	gelu           geluJob
+	geluBack       geluBackJob
+	columns        columnsJob
+	embedding      embeddingJob
+	embeddingBack  embeddingBackJob
+	attention      attentionJob
+	attentionBack  attentionBackJob
+	nll            nllJob
+	adamw          adamwJob
+	sgd            sgdJob
+	lion           lionJob
+	dropout        dropoutJob
+	noise          noiseJob
+	peak           peakJob
 }
 
 // check panics with a message about a fault of the caller.

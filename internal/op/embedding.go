@@ -12,23 +12,31 @@ import (
 type embedding struct {
 	noScratch
 	n, c, v int
+	what    string // the integers are, in messages
 }
 
-type embeddingBackward struct {
-	noScratch
-	n, c, v int
-}
+type embeddingBackward embedding
 
 // Embedding looks up rows of a table: y[n] = table[ids[n]], with table [V, C]
 // and ids [N]. The table may be trained.
 func Embedding(table, ids *gorgonia.Node) (*gorgonia.Node, error) {
+	return lookUp("id", table, ids)
+}
+
+// PositionEmbedding looks up the learned vectors of positions: y[n] =
+// table[positions[n]], with table [Positions, C] and positions [N].
+func PositionEmbedding(table, positions *gorgonia.Node) (*gorgonia.Node, error) {
+	return lookUp("position", table, positions)
+}
+
+func lookUp(what string, table, ids *gorgonia.Node) (*gorgonia.Node, error) {
 	s := shapes{op: "embedding"}
 	v, c := s.matrix("table", table)
-	n := s.node("ids", ids, tensor.Int32, 1)[0]
+	n := s.node(what+"s", ids, tensor.Int32, 1)[0]
 	if s.err != nil {
 		return nil, s.err
 	}
-	return applyOne(embedding{n: n, c: c, v: v}, table, ids)
+	return applyOne(embedding{n: n, c: c, v: v, what: what}, table, ids)
 }
 
 func (embedding) Name() string { return "embedding" }
@@ -36,7 +44,7 @@ func (embedding) Name() string { return "embedding" }
 func (k embedding) Outputs() []Output { return []Output{{Shape: tensor.Shape{k.n, k.c}}} }
 
 func (k embedding) Run(c *Call) error {
-	if err := inRange("id", c.In[1].I, k.v); err != nil {
+	if err := inRange(k.what, c.In[1].I, k.v); err != nil {
 		return err
 	}
 	kernel.Embedding(c.Team, c.Out[0], c.In[0].F, c.In[1].I, k.n, k.c)
@@ -60,7 +68,7 @@ func (k embeddingBackward) Outputs() []Output {
 }
 
 func (k embeddingBackward) Run(c *Call) error {
-	if err := inRange("id", c.In[1].I, k.v); err != nil {
+	if err := inRange(k.what, c.In[1].I, k.v); err != nil {
 		return err
 	}
 	if !c.Add[0] {
@@ -74,7 +82,7 @@ func (k embeddingBackward) Run(c *Call) error {
 func inRange(what string, values []int32, limit int) error {
 	for i, v := range values {
 		if v < 0 || int(v) >= limit {
-			return fmt.Errorf("%s %d at position %d is outside 0…%d", what, v, i, limit-1)
+			return fmt.Errorf("%s %d of token %d is outside 0…%d", what, v, i, limit-1)
 		}
 	}
 	return nil

@@ -19,11 +19,12 @@ type Dropout struct {
 }
 
 type loraLinear struct {
-	n, in, out, rank int
-	scale            float32
-	bias             bool
-	p                float32
-	stream           uint32
+	product
+	rank   int
+	scale  float32
+	bias   bool
+	p      float32
+	stream uint32
 }
 
 type loraBackward loraLinear
@@ -36,19 +37,28 @@ type loraBackward loraLinear
 // (Hu et al. 2021, arXiv:2106.09685). drop may be nil. The weight may be frozen
 // or trained.
 func LoRALinear(x, weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
+	return newLoRALinear(false, x, weight, bias, a, b, scale, drop)
+}
+
+// LoRAConv1D is LoRALinear with a weight [in, out], as in [Conv1D]; a and b are as
+// there.
+func LoRAConv1D(x, weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
+	return newLoRALinear(true, x, weight, bias, a, b, scale, drop)
+}
+
+func newLoRALinear(conv bool, x, weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
 	s := shapes{op: "lora linear"}
-	n, in := s.matrix("x", x)
-	out, in2 := s.matrix("weight", weight)
-	rank, in3 := s.matrix("a", a)
-	out2, rank2 := s.matrix("b", b)
-	s.equal("columns of weight", in2, in)
-	s.equal("columns of a", in3, in)
-	s.equal("rows of b", out2, out)
+	k := loraLinear{product: product{conv: conv}, scale: float32(scale)}
+	k.check(&s, x, weight)
+	rank, in := s.matrix("a", a)
+	out, rank2 := s.matrix("b", b)
+	s.equal("columns of a", in, k.in)
+	s.equal("rows of b", out, k.out)
 	s.equal("columns of b", rank2, rank)
-	k := loraLinear{n: n, in: in, out: out, rank: rank, scale: float32(scale)}
+	k.rank = rank
 	inputs := []*gorgonia.Node{x, weight, a, b}
 	if bias != nil {
-		s.vector("bias", bias, out)
+		s.vector("bias", bias, k.out)
 		k.bias = true
 		inputs = append(inputs, bias)
 	}
@@ -108,13 +118,13 @@ func (k loraLinear) Run(c *Call) error {
 	if c.Out[0] == nil {
 		return nil
 	}
-	y, add := matrix(c.Out[0], k.n, k.out), c.Add[0]
+	add := c.Add[0]
 	if k.bias {
 		addRows(c, c.Out[0], c.In[4].F, k.n, k.out, add)
 		add = true
 	}
-	kernel.MatMulNT(c.Team, y, matrix(x, k.n, k.in), matrix(c.In[1].F, k.out, k.in), add)
-	kernel.MatMulNT(c.Team, y, um, matrix(c.In[3].F, k.out, k.rank), true)
+	k.forward(c, c.Out[0], x, c.In[1].F, add)
+	kernel.MatMulNT(c.Team, matrix(c.Out[0], k.n, k.out), um, matrix(c.In[3].F, k.out, k.rank), true)
 	return nil
 }
 
@@ -153,7 +163,7 @@ func (loraBackward) Name() string { return "lora linear backward" }
 func (k loraBackward) Outputs() []Output {
 	out := []Output{
 		{Shape: tensor.Shape{k.n, k.in}, Adds: true, Uses: []int{0, 2, 3, 4}},
-		{Shape: tensor.Shape{k.out, k.in}, Adds: true, Uses: []int{0, 1}},
+		{Shape: k.weight(), Adds: true, Uses: []int{0, 1}},
 		{Shape: tensor.Shape{k.rank, k.in}, Adds: true, Uses: []int{0, 1, 4}},
 		{Shape: tensor.Shape{k.out, k.rank}, Adds: true, Uses: []int{0, 5}},
 	}
@@ -187,7 +197,7 @@ func (k loraBackward) Run(c *Call) error {
 	}
 	if dx != nil {
 		m, a := matrix(dx, k.n, k.in), matrix(c.In[3].F, k.rank, k.in)
-		kernel.MatMulNN(c.Team, m, dy, matrix(c.In[2].F, k.out, k.in), c.Add[0])
+		k.product.dx(c, dx, c.In[0].F, c.In[2].F, c.Add[0])
 		if k.p > 0 {
 			kernel.MatMulNN(c.Team, matrix(wide, k.n, k.in), du, a, false)
 			kernel.Dropout(c.Team, dx, wide, loraLinear(k).key(c), k.p, true)
@@ -196,7 +206,7 @@ func (k loraBackward) Run(c *Call) error {
 		}
 	}
 	if dw != nil {
-		kernel.MatMulTN(c.Team, matrix(dw, k.out, k.in), dy, matrix(c.In[1].F, k.n, k.in), c.Add[1])
+		k.product.dw(c, dw, c.In[0].F, c.In[1].F, c.Add[1])
 	}
 	if db != nil {
 		kernel.MatMulTN(c.Team, matrix(db, k.out, k.rank), dy, matrix(c.In[5].F, k.n, k.rank), c.Add[3])

@@ -161,52 +161,78 @@ func TestRMSNorm(t *testing.T) {
 	b.gradients(y, ref.RMSNorm64(xw, ww, 4, 24, 1e-5), r, want{x, dx}, want{w, dw})
 }
 
+// A weight of Conv1D is the transpose of one of Linear, and so is its gradient.
 func TestLinear(t *testing.T) {
-	for _, bias := range []bool{false, true} {
+	for flags := range 4 {
+		bias, conv := flags&1 != 0, flags&2 != 0
 		b := newBench(t)
 		x, xw := b.floats("x", 7, 12)
-		w, ww := b.floats("w", 19, 12)
+		w, ww := b.weight("w", conv, 19, 12)
 		r, rw := b.floats("r", 7, 19)
 		dx, dw, db := ref.LinearBackward64(rw, xw, ww, 7, 12, 19)
-		wants := []want{{x, dx}, {w, dw}}
+		wants := []want{{x, dx}, {w, stored(conv, dw, 19, 12)}}
 		var bn *gorgonia.Node
 		var bw []float64
 		if bias {
 			bn, bw = b.floats("bias", 19)
 			wants = append(wants, want{bn, db})
 		}
-		y := must(op.Linear(x, w, bn))
+		layer := op.Linear
+		if conv {
+			layer = op.Conv1D
+		}
+		y := must(layer(x, w, bn))
 		b.gradients(y, ref.Linear64(xw, ww, bw, 7, 12, 19), r, wants...)
 	}
 }
 
+// weight makes a leaf of a linear layer's weight; the values come back as [out, in].
+func (b *bench) weight(name string, conv bool, out, in int) (*gorgonia.Node, []float64) {
+	if !conv {
+		return b.floats(name, out, in)
+	}
+	n, w := b.floats(name, in, out)
+	return n, ref.Transposed64(w, in, out)
+}
+
+// stored brings [out, in] into the order in which the weight lies.
+func stored(conv bool, w []float64, out, in int) []float64 {
+	if conv {
+		return ref.Transposed64(w, out, in)
+	}
+	return w
+}
+
 func TestLoRALinear(t *testing.T) {
-	for _, p := range []float64{0, 0.5} {
-		for _, bias := range []bool{false, true} {
-			b := newBench(t)
-			l := &ref.LoRA64{N: 7, In: 12, Out: 19, Rank: 4, Scale: 2}
-			var x, w, a, bm, bn *gorgonia.Node
-			x, l.X = b.floats("x", l.N, l.In)
-			w, l.W = b.floats("w", l.Out, l.In)
-			a, l.A = b.floats("a", l.Rank, l.In)
-			bm, l.B = b.floats("b", l.Out, l.Rank)
-			if bias {
-				bn, l.Bias = b.floats("bias", l.Out)
-			}
-			r, rw := b.floats("r", l.N, l.Out)
-			var drop *op.Dropout
-			if p > 0 {
-				drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
-				l.Mask = op.DropoutMask(drop, [2]int32{11, -7}, l.N*l.In)
-			}
-			y := must(op.LoRALinear(x, w, bn, a, bm, l.Scale, drop))
-			dx, dw, da, db, dbias := ref.LoRALinearBackward64(l, rw)
-			wants := []want{{x, dx}, {w, dw}, {a, da}, {bm, db}}
-			if bias {
-				wants = append(wants, want{bn, dbias})
-			}
-			b.gradients(y, ref.LoRALinear64(l), r, wants...)
+	for flags := range 8 {
+		p, bias, conv := float64(flags&1)/2, flags&2 != 0, flags&4 != 0
+		b := newBench(t)
+		l := &ref.LoRA64{N: 7, In: 12, Out: 19, Rank: 4, Scale: 2}
+		var x, w, a, bm, bn *gorgonia.Node
+		x, l.X = b.floats("x", l.N, l.In)
+		w, l.W = b.weight("w", conv, l.Out, l.In)
+		a, l.A = b.floats("a", l.Rank, l.In)
+		bm, l.B = b.floats("b", l.Out, l.Rank)
+		if bias {
+			bn, l.Bias = b.floats("bias", l.Out)
 		}
+		r, rw := b.floats("r", l.N, l.Out)
+		var drop *op.Dropout
+		if p > 0 {
+			drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
+			l.Mask = op.DropoutMask(drop, [2]int32{11, -7}, l.N*l.In)
+		}
+		layer := op.LoRALinear
+		if conv {
+			layer = op.LoRAConv1D
+		}
+		y := must(layer(x, w, bn, a, bm, l.Scale, drop))
+		dx, dw, da, db, dbias := ref.LoRALinearBackward64(l, rw)
+		wants := []want{{x, dx}, {w, stored(conv, dw, l.Out, l.In)}, {a, da}, {bm, db}}
+		if bias {
+			wants = append(wants, want{bn, dbias})
+		}
+		b.gradients(y, ref.LoRALinear64(l), r, wants...)
 	}
 }
 

@@ -20,6 +20,7 @@ func TestShapeErrors(t *testing.T) {
 	m54, _ := b.floats("m54", 5, 4)
 	m24, _ := b.floats("m24", 2, 4)
 	m52, _ := b.floats("m52", 5, 2)
+	m45, _ := b.floats("m45", 4, 5)
 	v4, _ := b.floats("v4", 4)
 	v3, _ := b.floats("v3", 3)
 	v5, _ := b.floats("v5", 5)
@@ -47,6 +48,14 @@ func TestShapeErrors(t *testing.T) {
 		{"norm of another width", "weight is 5, want 4", first(op.RMSNorm(m34, v5, 1e-5))},
 		{"norm without epsilon", "epsilon is 0", first(op.RMSNorm(m34, v4, 0))},
 		{"norm of float64", "x (wide) holds float64", first(op.RMSNorm(wide, v4, 1e-5))},
+		{"positions", "positions (v4) holds float32", first(op.PositionEmbedding(m34, v4))},
+		{"layernorm of another width", "weight is 5, want 4", first(op.LayerNorm(m34, v5, v4, 1e-5))},
+		{"layernorm with a wrong bias", "bias is 5, want 4", first(op.LayerNorm(m34, v4, v5, 1e-5))},
+		{"layernorm without epsilon", "epsilon is 0", first(op.LayerNorm(m34, v4, v4, 0))},
+		{"gelu of a vector", "x (v4) has shape (4), want 2 dimensions", first(op.GELU(v4))},
+		{"columns", "2…4 of a matrix of 4 columns", first(op.Columns(m34, 2, 5))},
+		{"conv1d", "rows of weight is 5, want 4", first(op.Conv1D(m34, m52, nil))},
+		{"lora conv1d", "rows of b is 3, want 5", first(op.LoRAConv1D(m34, m45, nil, m24, m32, 1, nil))},
 		{"linear", "columns of weight is 4, want 5", first(op.Linear(m35, m54, nil))},
 		{"linear with a wrong bias", "bias is 4, want 5", first(op.Linear(m34, m54, v4))},
 		{"lora a", "columns of a is 5, want 4", first(op.LoRALinear(m34, m54, nil, m35, m52, 1, nil))},

@@ -77,6 +77,20 @@ func TestBackwardIsDerivative(t *testing.T) {
 		checkGradient(t, "dx", f, x, dx)
 		checkGradient(t, "dw", f, w, dw)
 	})
+	t.Run("LayerNorm64", func(t *testing.T) {
+		n, c := 3, 5
+		x, w, bias, dy := random(r, n*c), random(r, c), random(r, c), random(r, n*c)
+		f := func() float64 { return dot(dy, LayerNorm64(x, w, bias, n, c, 1e-2)) }
+		dx, dw, db := LayerNormBackward64(dy, x, w, n, c, 1e-2)
+		checkGradient(t, "dx", f, x, dx)
+		checkGradient(t, "dw", f, w, dw)
+		checkGradient(t, "dbias", f, bias, db)
+	})
+	t.Run("GELU64", func(t *testing.T) {
+		x, dy := random(r, 9), random(r, 9)
+		f := func() float64 { return dot(dy, GELU64(x)) }
+		checkGradient(t, "dx", f, x, GELUBackward64(dy, x))
+	})
 	t.Run("SwiGLU64", func(t *testing.T) {
 		gate, up, dy := random(r, 9), random(r, 9), random(r, 9)
 		f := func() float64 { return dot(dy, SwiGLU64(gate, up)) }

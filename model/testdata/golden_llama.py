@@ -8,7 +8,7 @@
 # than hidden/heads):
 #
 #   OUT/<model>/config.json, model.safetensors   as transformers 5 saves them
-#   OUT/<model>/golden.json                      batches, losses, nll, norms, ids of greedy texts
+#   OUT/<model>/golden.json                      batches, losses, nll, norms, ids of greedy texts, logits after their prompts
 #   OUT/<model>/grads.safetensors                gradient of the first batch, by name
 #   OUT/<model>/final.safetensors                weights after ten steps of AdamW
 #   OUT/<model>/adapter/                         as PEFT saves it, B not zero
@@ -121,14 +121,15 @@ def greedy(model):
         prompt = torch.randint(1, VOCAB, (1, n), generator=g)
         out = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
                              max_new_tokens=new, repetition_penalty=penalty)
-        texts.append({"prompt": prompt[0].tolist(), "penalty": penalty, "ids": out[0, n:].tolist()})
+        logits = model(input_ids=prompt).logits[0, -1]
+        texts.append({"prompt": prompt[0].tolist(), "penalty": penalty, "ids": out[0, n:].tolist(), "logits": logits.tolist()})
     return texts
 
 
-def make_folder(folder, seed, **more):
+def make_folder(folder, seed, make=make_model, targets=TARGETS, **more):
     folder.mkdir(parents=True, exist_ok=True)
     batches = make_batches()
-    model = make_model(seed, **more)
+    model = make(seed, **more)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     golden = {"batches": [{"ids": i.tolist(), "labels": l.tolist(), "mask": m.tolist()} for i, m, l in batches]}
@@ -137,8 +138,8 @@ def make_folder(folder, seed, **more):
     save_file(tensors(model, lambda p: p), folder / "final.safetensors", metadata={"format": "pt"})
 
     # save_pretrained records where the base was loaded from; here it is made anew.
-    model = get_peft_model(make_model(seed, **more), LoraConfig(
-        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"))
+    model = get_peft_model(make(seed, **more), LoraConfig(
+        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=targets, bias="none", task_type="CAUSAL_LM"))
     model.eval()
     torch.manual_seed(seed + 1)
     with torch.no_grad():

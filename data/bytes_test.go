@@ -1,7 +1,10 @@
 package data_test
 
 import (
+	"slices"
 	"strings"
+
+	"gotune/tokenizer"
 )
 
 // byteTokenizer has an id for each byte and for the marks below, so that a test
@@ -42,6 +45,23 @@ func (b byteTokenizer) EncodeText(text string) (ids []int32) {
 	}
 	return ids
 }
+
+func (b byteTokenizer) EncodeSpans(text string, plain []tokenizer.Span) (ids []int32, spans []tokenizer.Span) {
+	for at := 0; at < len(text); {
+		n, id := 1, int32(text[at])
+		for i, m := range marks {
+			touched := slices.ContainsFunc(plain, func(s tokenizer.Span) bool { return s.Start < at+len(m) && s.End > at })
+			if strings.HasPrefix(text[at:], m) && !touched {
+				n, id = len(m), int32(256+i)
+			}
+		}
+		ids, spans = append(ids, id), append(spans, tokenizer.Span{Start: at, End: at + n})
+		at += n
+	}
+	return ids, spans
+}
+
+func (b byteTokenizer) SpecialTokens() []string { return marks }
 
 func (b byteTokenizer) BOS() (int32, bool) { return id(b.bos) }
 func (b byteTokenizer) EOS() (int32, bool) { return id(b.eos) }

@@ -80,6 +80,10 @@ type Config struct {
 	Corpora []Corpus
 	// Seed names the random choice of rows of corpora that are not taken whole.
 	Seed uint64
+	// HeldOut says that the data is evaluated on and not learned.
+	HeldOut bool
+	// Allow names findings that do not stop; see FindingNames.
+	Allow []string
 	EncoderConfig
 }
 
@@ -135,14 +139,18 @@ func (d *Dataset) MaxLength() int { return d.maxLength }
 func (d *Dataset) Fingerprint() string { return d.fingerprint }
 
 // Open reads and tokenises all rows of all corpora. Errors name the file and
-// line. It is an error if no row is left, or if more than a tenth of the rows has
-// nothing to learn or no mask.
+// line. It is an error if no row is left, and ErrFinding if there is a finding that
+// stops and is not allowed, such as more than a tenth of rows with nothing to
+// learn.
 func Open(ctx context.Context, c Config) (*Dataset, error) {
 	if len(c.Corpora) == 0 {
 		return nil, errors.New("no data: name at least one file")
 	}
+	if err := CheckNames(c.Allow); err != nil {
+		return nil, fmt.Errorf("allow: %w", err)
+	}
 	d := &Dataset{maxLength: c.MaxLength, weights: make(map[int32][]float32)}
-	b := newBuilder(d)
+	b := &builder{data: d}
 	h := sha256.New()
 	for _, corpus := range c.Corpora {
 		ec := c.EncoderConfig
@@ -170,7 +178,7 @@ func Open(ctx context.Context, c Config) (*Dataset, error) {
 		}
 		h.Write([]byte(src.Fingerprint()))
 	}
-	if err := b.finish(); err != nil {
+	if err := b.finish(c.HeldOut, c.Allow); err != nil {
 		return nil, err
 	}
 	if err := d.mix(c.Corpora, c.Seed, b.ends); err != nil {

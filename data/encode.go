@@ -73,11 +73,22 @@ var (
 	ErrNoMask         = chat.ErrNoMask
 )
 
+// tooLong is ErrTooLong with the number of tokens.
+type tooLong struct{ tokens, most int }
+
+func (e tooLong) Error() string {
+	return fmt.Sprintf("%v: %d tokens, and the maximum is %d (max_length)", ErrTooLong, e.tokens, e.most)
+}
+
+func (tooLong) Is(target error) bool { return target == ErrTooLong }
+
 // An Encoder turns rows into examples. It is safe for concurrent use.
 type Encoder struct {
 	EncoderConfig
-	eos []int32 // one id or none
-	pad int32
+	eos    []int32 // one id or none
+	stops  []int32 // what ends an assistant turn
+	pad    int32
+	ownPad bool // pad ends nothing
 }
 
 // NewEncoder checks the configuration.
@@ -99,8 +110,9 @@ func NewEncoder(c EncoderConfig) (*Encoder, error) {
 		e.eos = []int32{id}
 		e.pad = id // where there is no token for padding; padding is never a target
 	}
+	e.stops = slices.Concat(e.Template.Stops(c.Tokenizer), e.eos)
 	if id, ok := c.Tokenizer.Pad(); ok {
-		e.pad = id
+		e.pad, e.ownPad = id, !slices.Contains(e.stops, id)
 	}
 	return e, nil
 }
@@ -131,7 +143,7 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 	case len(whole.IDs) <= e.MaxLength:
 		return []Example{whole}, nil
 	case r.Form != rows.Text:
-		return nil, fmt.Errorf("%w: %d tokens, and the maximum is %d (max_length)", ErrTooLong, len(whole.IDs), e.MaxLength)
+		return nil, tooLong{len(whole.IDs), e.MaxLength}
 	}
 	return e.cut(whole), nil
 }
@@ -195,19 +207,22 @@ func missingBOS(t Tokenizer, ids []int32) []int32 {
 // conversation puts messages through the template. A turn without content
 // teaches nothing.
 func (e *Encoder) conversation(x *Example, c chat.Conversation) error {
-	encoded, err := e.Template.Encode(e.Tokenizer, c)
+	which := chat.EveryTurn
+	if e.LastTurn {
+		which = chat.LastTurn
+	}
+	encoded, err := e.Template.Encode(e.Tokenizer, c, which)
 	if err != nil {
 		return err
 	}
 	x.IDs, x.Seam = encoded.IDs, len(encoded.Seams) > 0
 	x.Prompt = len(x.IDs)
 	x.Target = make([]bool, len(x.IDs))
-	last := slices.Max(append([]int32{-1}, encoded.Turn...))
 	for i, turn := range encoded.Turn {
 		if turn >= 0 && x.Prompt == len(x.IDs) {
 			x.Prompt = i
 		}
-		x.Target[i] = e.LearnPrompt || turn >= 0 && (!e.LastTurn || turn == last) &&
+		x.Target[i] = e.LearnPrompt || turn >= 0 &&
 			c.Messages[turn].Content+string(c.Messages[turn].ToolCalls) != ""
 		if w := weightOf(c, turn); w != 1 && x.Target[i] && !e.LearnPrompt {
 			x.setWeight(i, w)

@@ -53,6 +53,9 @@ func TestSeamOfPromptAndCompletion(t *testing.T) {
 	if i := slices.Index(e.Target, true); i != e.Prompt {
 		t.Errorf("the first target is token %d, want %d", i, e.Prompt)
 	}
+	if f := d.Report().Findings; len(f) != 1 || f[0].Name != data.Seam || f[0].Stops || !strings.HasSuffix(f[0].Text, "a.jsonl:1") {
+		t.Errorf("findings: %+v", f)
+	}
 }
 
 // merging has one token more, for "th".
@@ -101,11 +104,11 @@ func TestLongRowsAreDroppedWhole(t *testing.T) {
 	rows := `{"prompt":"p","completion":"short"}` + "\n" +
 		`{"prompt":"p","completion":"` + strings.Repeat("long", 20) + `"}` + "\n" +
 		`{"prompt":"` + strings.Repeat("long", 20) + `","completion":"c"}`
-	d, err := open(t, write(t, "a.jsonl", rows))
+	d, err := open(t, write(t, "a.jsonl", rows), data.Dropped)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Len() != 1 || d.Report().Dropped != 2 || len(d.Report().Warnings) != 1 {
+	if d.Len() != 1 || d.Report().Dropped != 2 || d.Report().DroppedTokens != 82+82 {
 		t.Errorf("%d examples, report %+v", d.Len(), d.Report())
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"gotune/data/world"
 )
 
-func open(t testing.TB, path string) (*data.Dataset, error) {
-	return data.Open(t.Context(), data.Config{Corpora: data.Files(path), EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: base}})
+func open(t testing.TB, path string, allow ...string) (*data.Dataset, error) {
+	return data.Open(t.Context(), data.Config{Corpora: data.Files(path), Allow: allow, EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: base}})
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -131,14 +131,16 @@ func TestReport(t *testing.T) {
 			{Path: text, Rows: 1, Kept: 1, Examples: 2, Tokens: 9, Taken: 1},
 		},
 		Rows: 14, Kept: 12, Empty: 1, Dropped: 1, Cut: 1,
-		FirstEmpty:   []rows.Location{{Path: path, Line: 3}},
-		FirstDropped: []rows.Location{{Path: path, Line: 5}},
-		Examples:     13,
-		Tokens:       5 + 3 + 8 + 8*3 + 9,
-		TargetTokens: 3 + 2 + 3 + 8*2 + 6 + 1,
-		Lengths:      data.Lengths{Min: 2, Median: 3, P95: 8, Max: 8, Mean: 49. / 13},
+		FirstEmpty:    []rows.Location{{Path: path, Line: 3}},
+		FirstDropped:  []rows.Location{{Path: path, Line: 5}},
+		DroppedTokens: 9, Duplicates: 8,
+		FirstDuplicates: []rows.Location{{Path: path, Line: 7}, {Path: path, Line: 8}, {Path: path, Line: 9}, {Path: path, Line: 10}, {Path: path, Line: 11}},
+		Examples:        13,
+		Tokens:          5 + 3 + 8 + 8*3 + 9,
+		TargetTokens:    3 + 2 + 3 + 8*2 + 6 + 1,
+		Lengths:         data.Lengths{Min: 2, Median: 3, P95: 8, Max: 8, Mean: 49. / 13},
 	}
-	if diff := cmp.Diff(want, d.Report(), cmpopts.IgnoreUnexported(rows.File{}), cmpopts.IgnoreFields(rows.File{}, "Bytes")); diff != "" {
+	if diff := cmp.Diff(want, d.Report(), cmpopts.IgnoreUnexported(rows.File{}), cmpopts.IgnoreFields(rows.File{}, "Bytes"), cmpopts.IgnoreFields(data.Report{}, "Findings")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if got := d.Report().TargetShare(); got != 31./49 {
@@ -170,36 +172,14 @@ func TestEmptyCompletions(t *testing.T) {
 		case refused && err == nil:
 			t.Errorf("%d of 20: no error", empty)
 		case refused:
-			want := fmt.Sprintf("3 of 20 rows (15.0 %%) have an empty completion and would be skipped, more than a tenth: %s:4, %[1]s:11, %[1]s:18", path)
-			if err.Error() != want {
+			want := fmt.Sprintf("3 of 20 rows (15.0 %%) have an empty completion and would be skipped, more than a tenth: %s:4, %[1]s:11, %[1]s:18 (to go on all the same: --allow empty)", path)
+			if err.Error() != want || !errors.Is(err, data.ErrFinding) {
 				t.Errorf("error %q\nwant  %q", err, want)
 			}
 		case err != nil:
 			t.Errorf("%d of 20: %v", empty, err)
 		case d.Report().Empty != empty || d.Len() != 20-empty:
 			t.Errorf("%d of 20: %+v", empty, d.Report())
-		}
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	long := `{"prompt":"p","completion":"` + strings.Repeat("c", 64) + `"}`
-	tests := []struct {
-		name      string
-		rows      string
-		tokenizer byteTokenizer
-		want      string
-	}{
-		{"no EOS", `{"text":"abc"}`, byteTokenizer{}, "name no EOS token"},
-		{"much dropped", long + "\n" + `{"prompt":"p","completion":"c"}`, base, "1 of 2 rows (50.0 %) are longer than 64 tokens"},
-	}
-	for _, tt := range tests {
-		d, err := data.Open(t.Context(), data.Config{Corpora: data.Files(write(t, "a.jsonl", tt.rows)), EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: tt.tokenizer}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := d.Report().Warnings; len(got) != 1 || !strings.Contains(got[0], tt.want) {
-			t.Errorf("%s: warnings %q", tt.name, got)
 		}
 	}
 }

@@ -29,6 +29,9 @@ type Report struct {
 	Dropped int `json:"dropped"` // longer than the maximum length
 	Cut     int `json:"cut"`     // texts cut into pieces; these are kept
 
+	DroppedTokens int `json:"dropped_tokens"` // of the rows that are too long
+	Duplicates    int `json:"duplicates"`     // rows that stand there before, token for token; these are kept
+
 	Refused int `json:"refused"` // it cannot be told what the assistant wrote
 	Seams   int `json:"seams"`   // prompt and completion tokenise differently joined than apart; these are kept
 
@@ -38,12 +41,14 @@ type Report struct {
 	FirstSeams   []rows.Location `json:"first_seams,omitempty"`
 	WhyRefused   string          `json:"why_refused,omitempty"` // the first of them
 
+	FirstDuplicates []rows.Location `json:"first_duplicates,omitempty"`
+
 	Examples     int     `json:"examples"` // rows kept, each piece of a text counted
 	Tokens       int     `json:"tokens"`
 	TargetTokens int     `json:"target_tokens"`
 	Lengths      Lengths `json:"lengths"`
 
-	Warnings []string `json:"warnings,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
 }
 
 // TargetShare returns the share of the tokens that is learned.

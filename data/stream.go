@@ -24,14 +24,16 @@ type StreamConfig struct {
 	Buffer int
 	// Epochs is how often the corpora are read; 0 is without end.
 	Epochs int
+	// Allow names findings that do not stop; see FindingNames.
+	Allow []string
 }
 
 // openRows is the number of packed rows that wait for examples that fit. The
 // oldest is closed when an example fits in none.
 const openRows = 16
 
-// enoughToJudge is the number of rows from which the share of rows that cannot
-// be used may stop a stream before the end of the epoch.
+// enoughToJudge is the number of rows after which it is looked at again whether
+// what was found stops the stream.
 const enoughToJudge = 1000
 
 // A Stream is [Dataset], [Batches] and [Plan] for data that does not fit into
@@ -47,7 +49,7 @@ type Stream struct {
 	epoch  int
 	rows   int // read in this epoch
 	random *rng.Stream
-	report Report // of the first epoch
+	tally  tally // of the first epoch
 
 	corpus int // the one that is being read
 	next   func() (*rows.Row, error, bool)
@@ -94,8 +96,8 @@ func NewStream(ctx context.Context, c StreamConfig) (*Stream, error) {
 			return nil, fmt.Errorf("reading data: %w", err)
 		}
 		s.encoders, s.sources = append(s.encoders, e), append(s.sources, source)
-		s.report.Files = append(s.report.Files, source.Files()...)
-		s.report.Corpora = append(s.report.Corpora, CorpusReport{Path: corpus.Path})
+		s.tally.Report.Files = append(s.tally.Report.Files, source.Files()...)
+		s.tally.Report.Corpora = append(s.tally.Report.Corpora, CorpusReport{Path: corpus.Path})
 	}
 	return s, nil
 }
@@ -114,7 +116,7 @@ func (s *Stream) Epoch() int { return s.epoch }
 
 // Report returns what became of the rows of the first epoch, as far as it has
 // been read. The lengths are not known.
-func (s *Stream) Report() Report { return s.report }
+func (s *Stream) Report() Report { return s.tally.Report }
 
 // Identity tells data apart without reading it all; see rows.Source.
 func (s *Stream) Identity() (string, error) {
@@ -131,9 +133,8 @@ func (s *Stream) Identity() (string, error) {
 
 // Next returns the next step, which is valid until the next call, and io.EOF
 // after the last epoch. Only the last step of an epoch may be short. Other
-// errors name the file and line. It is an error if no row of an epoch is left,
-// or if more than a tenth has nothing to learn or cannot be told apart into
-// prompt and answer.
+// errors name the file and line. What is found about the rows of the first epoch
+// (see [Finding]) is an error where it stops.
 func (s *Stream) Next(ctx context.Context) (*Step, error) {
 	size := s.config.BatchSize * s.config.AccumulationSteps
 	for {
@@ -187,12 +188,10 @@ func (s *Stream) take(n int) *Step {
 
 // endEpoch goes back to the first row.
 func (s *Stream) endEpoch() error {
-	if err := s.judge(); err != nil {
-		return err
-	}
-	if s.report.Kept == 0 {
-		return fmt.Errorf("no row is left to learn from: of %d, %d have nothing to learn and %d are longer than %d tokens",
-			s.report.Rows, s.report.Empty, s.report.Dropped, s.config.MaxLength)
+	if s.epoch == 0 {
+		if err := s.judge(); err != nil {
+			return err
+		}
 	}
 	s.Close()
 	s.corpus, s.rows = 0, 0
@@ -311,20 +310,20 @@ func (s *Stream) read() (*rows.Row, error) {
 // encode tokenises a row that was just read. A row that cannot be used has no
 // examples and is counted, if it is met for the first time.
 func (s *Stream) encode(row *rows.Row, first bool) ([]held, error) {
-	examples, err := s.encoders[s.corpus].Encode(row)
+	e := s.encoders[s.corpus]
+	examples, err := e.Encode(row)
+	if err != nil && !unusable(err) {
+		return nil, fmt.Errorf("reading data: %s: %w", row.At, err)
+	}
 	if first && s.epoch == 0 {
-		s.countRow(row, examples, err)
-		if s.report.Rows >= enoughToJudge {
+		c := &s.tally.Report.Corpora[s.corpus]
+		s.tally.count(row, c, e, examples, err)
+		c.Taken = c.Kept
+		if s.tally.Report.Rows%enoughToJudge == 0 {
 			if err := s.judge(); err != nil {
 				return nil, err
 			}
 		}
-	}
-	if errors.Is(err, ErrNothingToLearn) || errors.Is(err, ErrTooLong) || errors.Is(err, ErrNoMask) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading data: %s: %w", row.At, err)
 	}
 	pieces := make([]held, len(examples))
 	for i, x := range examples {
@@ -333,55 +332,32 @@ func (s *Stream) encode(row *rows.Row, first bool) ([]held, error) {
 	return pieces, nil
 }
 
-// countRow enters a row and what became of it in the report.
-func (s *Stream) countRow(row *rows.Row, examples []Example, err error) {
-	r, c := &s.report, &s.report.Corpora[s.corpus]
-	r.Rows++
-	c.Rows++
-	switch {
-	case errors.Is(err, ErrNothingToLearn):
-		r.Empty++
-		note(&r.FirstEmpty, row.At)
-	case errors.Is(err, ErrTooLong):
-		r.Dropped++
-		note(&r.FirstDropped, row.At)
-	case errors.Is(err, ErrNoMask):
-		r.Refused++
-		note(&r.FirstRefused, row.At)
-		if r.WhyRefused == "" {
-			r.WhyRefused = err.Error()
-		}
-	case err == nil:
-		r.Kept++
-		c.Kept++
-		c.Taken++
-		if len(examples) > 1 {
-			r.Cut++
-		}
-	}
-	for _, x := range examples {
-		c.Examples++
-		c.Tokens += len(x.IDs)
-		r.Examples++
-		r.Tokens += len(x.IDs)
-		r.TargetTokens += x.Targets()
-		if x.Seam {
-			r.Seams++
-			note(&r.FirstSeams, x.At)
-		}
-	}
-}
-
-// judge stops a stream of which too much cannot be used.
+// judge stops a stream from which nothing sensible can be learned, as far as it
+// has been read.
 func (s *Stream) judge() error {
-	r := &s.report
-	if 10*r.Empty > r.Rows {
-		return fmt.Errorf("%d of the first %d rows (%.1f %%) have an empty completion and would be skipped, more than a tenth: %s",
-			r.Empty, r.Rows, percent(r.Empty, r.Rows), places(r.FirstEmpty, r.Empty))
-	}
-	if 10*r.Refused > r.Rows {
-		return fmt.Errorf("of %d of the first %d rows (%.1f %%) it cannot be told what the assistant wrote, more than a tenth: %s: %s",
-			r.Refused, r.Rows, percent(r.Refused, r.Rows), places(r.FirstRefused, r.Refused), r.WhyRefused)
+	err := s.tally.judge(s.config.MaxLength, false, s.config.Allow)
+	if err != nil {
+		return fmt.Errorf("after %d rows: %w", s.tally.Report.Rows, err)
 	}
 	return nil
+}
+
+// Peek reads the first rows of what a stream would read, at most so many, and
+// returns what is found about them. Findings that stop are errors, as in
+// [Stream.Next].
+func Peek(ctx context.Context, c StreamConfig, most int) (Report, error) {
+	c.Shuffle = false
+	s, err := NewStream(ctx, c)
+	if err != nil {
+		return Report{}, err
+	}
+	defer s.Close()
+	for s.rows < most && err == nil {
+		s.queue = nil
+		_, err = s.example(ctx)
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = s.judge()
+	}
+	return s.Report(), err
 }

@@ -21,7 +21,7 @@ type streamState struct {
 	Epoch  int       `json:"epoch"`
 	Rows   int       `json:"rows"` // read in this epoch
 	Random [4]uint64 `json:"random"`
-	Report Report    `json:"report"`
+	Tally  tally     `json:"tally"`
 
 	Queue  []place   `json:"queue"`
 	Buffer []place   `json:"buffer"`
@@ -38,7 +38,7 @@ type place [2]int
 // bytes are the same whenever the stream is.
 func (s *Stream) State() ([]byte, error) {
 	state := streamState{
-		Epoch: s.epoch, Rows: s.rows, Random: s.random.State(), Report: s.report,
+		Epoch: s.epoch, Rows: s.rows, Random: s.random.State(), Tally: s.tally,
 		Queue: placesOf(s.queue), Buffer: placesOf(s.buffer),
 		Tokens: s.tokens(),
 	}
@@ -104,7 +104,7 @@ func (s *Stream) Restore(ctx context.Context, state []byte) error {
 	}
 	s.Close()
 	s.epoch, s.rows, s.corpus = from.Epoch, 0, 0
-	s.random, s.report = rng.FromState(from.Random), from.Report
+	s.random, s.tally = rng.FromState(from.Random), from.Tally
 	found, err := s.reread(ctx, from)
 	if err != nil {
 		return err
@@ -140,8 +140,8 @@ func (f streamState) check(c StreamConfig) error {
 		return errors.New("a negative count")
 	case f.Random == [4]uint64{}:
 		return errors.New("no random numbers")
-	case len(f.Report.Corpora) != len(c.Corpora):
-		return fmt.Errorf("%d corpora, and the run has %d", len(f.Report.Corpora), len(c.Corpora))
+	case len(f.Tally.Report.Corpora) != len(c.Corpora):
+		return fmt.Errorf("%d corpora, and the run has %d", len(f.Tally.Report.Corpora), len(c.Corpora))
 	case len(f.Buffer) > 0 && (!c.Shuffle || len(f.Buffer) > c.Buffer):
 		return fmt.Errorf("a buffer of %d rows, and the run has one of %d", len(f.Buffer), c.Buffer)
 	case len(f.Open) > openRows || len(f.Open) > 0 && !c.Packing:

@@ -141,20 +141,22 @@ func TestStagesGoOn(t *testing.T) {
 
 func TestWrongStages(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"stages: [{max_steps: 3}]":                                       "has no name",
-		"stages: [{name: a}, {name: a}]":                                 `two stages are called "a"`,
-		"stages: [{name: a/b}]":                                          "letters, digits",
-		"stages: [{name: a}, {name: b, lora_rank: 2}]":                   "stages[1] (b) keeps the adapter of a but has other lora_* keys",
-		"stages: [{name: a, replay: 0.1}]":                               "there is none before the first",
-		"stages: [{name: a, epochs: 0, max_steps: 0}]":                   "stages[0] (a): epochs and max_steps are both 0",
-		"stages: [{name: a, warmup_steps: 9, max_steps: 3}]":             "warmup of 9 steps is longer",
-		"stages: [{name: a, data: [{path: x, rows: 1, repeat: 2}]}]":     "x",
-		"stages: [{name: a, data: [{path: \"world:chat\", rws: 1}]}]":    `unknown field "rws"`,
-		"stages: [{name: a, full: true, last_layers: 9}]":                "last_layers is 9",
-		"stages: [{name: a, param_groups: [{pattern: nothing}]}]":        "nothing",
-		"seed: &s 1\nstages: [{name: a}]":                                "anchors and aliases",
-		"stages: [{name: a, streaming: true, max_steps: 0}]":             "give max_steps",
-		"load_best_model_at_end: true\neval: false\nstages: [{name: a}]": "needs eval_data",
+		"stages: [{max_steps: 3}]":                                             "has no name",
+		"stages: [{name: a}, {name: a}]":                                       `two stages are called "a"`,
+		"stages: [{name: a/b}]":                                                "letters, digits",
+		"stages: [{name: a}, {name: b, lora_rank: 2}]":                         "stages[1] (b) keeps the adapter of a but has other lora_* keys",
+		"stages: [{name: a, replay: 0.1}]":                                     "there is none before the first",
+		"stages: [{name: a, epochs: 0, max_steps: 0}]":                         "stages[0] (a): epochs and max_steps are both 0",
+		"stages: [{name: a, warmup_steps: 9, max_steps: 3}]":                   "warmup of 9 steps is longer",
+		"stages: [{name: a, data: [{path: x, rows: 1, repeat: 2}]}]":           "x",
+		"stages: [{name: a, data: [{path: \"world:chat\", rws: 1}]}]":          `unknown field "rws"`,
+		"stages: [{name: a, full: true, last_layers: 9}]":                      "last_layers is 9",
+		"stages: [{name: a, param_groups: [{pattern: nothing}]}]":              "nothing",
+		"seed: &s 1\nstages: [{name: a}]":                                      "anchors and aliases",
+		"stages: [{name: a, streaming: true, max_steps: 0}]":                   "say by max_steps",
+		"stages: [{name: a, streaming: true, max_steps: 3, warmup_epochs: 1}]": "warmup_steps or warmup_ratio",
+		"stages: [{name: a, streaming: true, max_steps: 3, data: ['-']}]":      "standard input can be read once",
+		"load_best_model_at_end: true\neval: false\nstages: [{name: a}]":       "needs eval_data",
 	} {
 		r := tinyRecipe(t)
 		r.EvalData = r.Data

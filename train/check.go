@@ -1,4 +1,42 @@
 package train
 
-// check stops what could not learn, unless the recipe allows it by name.
-func (in *inputs) check(r Recipe) error { return nil }
+import "gotune/data"
+
+// check compares what is held out with what is trained on. What was found about
+// each of them stopped the run when they were read, unless the recipe allows it by
+// name; see [data.Open].
+func (in *inputs) check(r Recipe) error {
+	if in.eval == nil {
+		return nil
+	}
+	var training []*data.Dataset
+	for _, s := range in.stages {
+		if f, ok := s.feed.(*inMemory); ok { // a stream is not read to its end
+			training = append(training, f.data)
+		}
+	}
+	in.overlaps = data.Overlaps(in.eval, training...)
+	return data.Refuse(in.overlaps, r.Allow)
+}
+
+// notes says what was found about the data of a stage, and before the first stage
+// what was found about the held-out data.
+func (in *inputs) notes(s *stage) []string {
+	var notes []string
+	add := func(before string, findings []data.Finding) {
+		for _, f := range findings {
+			notes = append(notes, before+f.Text)
+		}
+	}
+	add("", s.feed.report().Findings)
+	if s.index == 0 {
+		if in.eval != nil {
+			add("held-out data: ", in.eval.Report().Findings)
+		}
+		if in.retain != nil {
+			add("retain_data: ", in.retain.Report().Findings)
+		}
+		add("", in.overlaps)
+	}
+	return notes
+}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/optim"
 )
@@ -22,10 +23,11 @@ const (
 	unfinished       = ".unfinished-" // before its name until a checkpoint is whole
 	optimizerName    = "optimizer.safetensors"
 	stateName        = "trainer_state.json"
+	feedName         = "data_state.json" // of a stream
 )
 
 // trainerState is what goes on with a run besides weights and averages. The order
-// of data and every random number follow from the recipe and the step.
+// of data in memory and every random number follow from the recipe and the step.
 type trainerState struct {
 	Format         int       `json:"format"`
 	Step           int       `json:"step"`        // optimizer steps taken
@@ -67,6 +69,13 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 		return err
 	}
 	if s.BoardBytes, err = j.board.sync(); err != nil {
+		return err
+	}
+	feed, err := j.stage.feed.state()
+	if err == nil && feed != nil {
+		err = disk.WriteBytes(filepath.Join(dir, feedName), feed)
+	}
+	if err != nil {
 		return err
 	}
 	return writeJSON(filepath.Join(dir, stateName), s)
@@ -192,6 +201,13 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 		return err
 	}
 	j.begun, j.first, j.best = s.StageBegun, s.Step-s.StageBegun, s.Best
+	feed, err := os.ReadFile(filepath.Join(dir, feedName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := j.stage.feed.restore(ctx, feed); err != nil {
+		return err
+	}
 	return errors.Join(j.metrics.cut(s.MetricsBytes), j.board.cut(s.BoardBytes))
 }
 

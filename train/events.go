@@ -16,6 +16,7 @@ type Header struct {
 	Trainable    int
 	Method       string // such as LoRA r=8 or full
 	Data         string
+	Streaming    bool // what is said of rows is of the first ones
 	Corpora      []Exposure
 	Rows         int // kept
 	Skipped      int // rows with nothing to learn

@@ -49,6 +49,7 @@ type inputs struct {
 	eval      *data.Dataset // nil without
 	retain    *data.Dataset // nil without
 	steps     int           // of the whole run
+	overlaps  []data.Finding
 }
 
 // A stage is what a stage of the recipe trains on.
@@ -56,14 +57,10 @@ type stage struct {
 	recipe   Recipe // of this stage alone
 	index    int
 	length   int // of the longest row
-	data     *data.Dataset
-	batches  *data.Batches
+	feed     feed
 	schedule *schedule.Schedule
 	planned  int // steps of the stages before, if none stops early
 	steps    int
-
-	epoch int // of plan
-	plan  *data.Plan
 }
 
 // read reads and checks the inputs of a recipe.
@@ -79,8 +76,11 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
 		return nil, fmt.Errorf("chat_template: %w", err)
 	}
+	if !r.SplitSpecialTokens {
+		in.template = in.template.WithControl()
+	}
 	for i, one := range r.plan() {
-		s := &stage{recipe: one, index: i, planned: in.steps, epoch: -1}
+		s := &stage{recipe: one, index: i, planned: in.steps}
 		if s.length, err = in.length(one); err != nil {
 			return nil, err
 		}
@@ -95,7 +95,7 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 		if r.ScheduleSpan == "run" {
 			steps = in.steps
 		}
-		if s.schedule, err = s.recipe.schedule(steps, s.batches.Steps()); err != nil {
+		if s.schedule, err = s.recipe.schedule(steps, s.feed.epoch()); err != nil {
 			return nil, usage{err}
 		}
 	}
@@ -142,17 +142,22 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 	encoder := in.encoder(s.length)
 	encoder.LastTurn = r.MaskHistory
 	seed := s.seed()
-	if s.data, err = data.Open(ctx, data.Config{Corpora: corpora, Seed: seed, EncoderConfig: encoder}); err != nil {
-		return fmt.Errorf("data: %w", err)
-	}
-	if s.batches, err = s.data.Batches(data.BatchConfig{
+	layout := data.BatchConfig{
 		BatchSize: r.BatchSize, AccumulationSteps: r.GradientAccumulationSteps, Packing: r.Packing, Shuffle: r.Shuffle, Seed: seed,
-	}); err != nil {
-		return err
+	}
+	if r.Streaming {
+		s.feed, err = openStreamed(ctx, data.StreamConfig{
+			Corpora: corpora, EncoderConfig: encoder, BatchConfig: layout, Buffer: r.ShuffleBuffer, Allow: r.Allow,
+		})
+	} else {
+		s.feed, err = openInMemory(ctx, data.Config{Corpora: corpora, Seed: seed, EncoderConfig: encoder, Allow: r.Allow}, layout)
+	}
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
 	}
 	s.steps = r.MaxSteps
 	if s.steps == 0 {
-		s.steps = max(1, wholeSteps(r.Epochs*float64(s.batches.Steps())))
+		s.steps = max(1, wholeSteps(r.Epochs*float64(s.feed.epoch())))
 	}
 	return nil
 }
@@ -171,16 +176,6 @@ func (s *stage) seed() uint64 {
 		return s.recipe.Seed
 	}
 	return rng.Key(s.recipe.Seed, "stage", strconv.Itoa(s.index))
-}
-
-// step returns the data of a step of the stage.
-func (s *stage) step(n int) *data.Step {
-	epoch := s.batches.Steps()
-	if s.epoch != n/epoch {
-		s.epoch = n / epoch
-		s.plan = s.batches.Plan(s.epoch)
-	}
-	return s.plan.Step(n % epoch)
 }
 
 // rate returns the learning rate of a step of the stage.
@@ -207,7 +202,7 @@ func (in *inputs) openHeldOut(ctx context.Context, r Recipe) error {
 		if err != nil {
 			return nil, err
 		}
-		d, err := data.Open(ctx, data.Config{Corpora: corpora, EncoderConfig: in.encoder(length)})
+		d, err := data.Open(ctx, data.Config{Corpora: corpora, HeldOut: true, Allow: r.Allow, EncoderConfig: in.encoder(length)})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}

@@ -36,25 +36,33 @@ func (j *job) open() error {
 	if err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
+	data, err := j.dataHash()
+	if err != nil {
+		return err
+	}
 	recipe := sha256.New()
 	if err := hashFile(recipe, os.DirFS(j.folder.path), recipeName); err != nil {
 		return fmt.Errorf("recipe: %w", err)
 	}
 	j.record = runRecord{
 		Format: runFormat, Status: statusRunning, Arithmetic: Arithmetic(), Model: hash,
-		Tokenizer: j.tokenizer.SHA256(), Data: j.dataHash(), HeldOut: j.heldOutHash(),
+		Tokenizer: j.tokenizer.SHA256(), Data: data, HeldOut: j.heldOutHash(),
 		Recipe: hex.EncodeToString(recipe.Sum(nil)), Steps: j.steps,
 	}
 	return nil
 }
 
 // dataHash names the data of all stages.
-func (in *inputs) dataHash() string {
+func (in *inputs) dataHash() (string, error) {
 	var names []string
 	for _, s := range in.stages {
-		names = append(names, s.data.Fingerprint())
+		name, err := s.feed.identity()
+		if err != nil {
+			return "", fmt.Errorf("data: %w", err)
+		}
+		names = append(names, name)
 	}
-	return strings.Join(names, " ")
+	return strings.Join(names, " "), nil
 }
 
 // heldOutHash names the data that is evaluated on.
@@ -181,6 +189,11 @@ func (j *job) close() error {
 	if j.board != nil {
 		err = errors.Join(err, j.board.close())
 		j.board = nil
+	}
+	if j.inputs != nil {
+		for _, s := range j.stages {
+			s.feed.close()
+		}
 	}
 	if j.team != nil {
 		j.team.Close()

@@ -17,7 +17,11 @@ func (j *job) loop(ctx context.Context) error {
 	s := j.stage
 	for j.first < s.steps && !j.best.Stopped {
 		n := j.begun + j.first
-		batch := s.step(j.first)
+		// A stop is looked for after the step, with a checkpoint.
+		batch, err := s.feed.step(context.WithoutCancel(ctx), j.first)
+		if err != nil {
+			return err
+		}
 		start := time.Now()
 		rate := s.rate(j.first)
 		r, err := j.stepper.Step(batch, n, rate)
@@ -117,7 +121,7 @@ func (f *folder) result(r Recipe) string {
 // announce compiles the largest programs, so that the memory is known, and tells
 // the observer what is about to happen.
 func (j *job) announce() error {
-	rows, length := j.largest()
+	rows, length := j.stage.feed.largest(j.stage.steps)
 	if _, err := j.stepper.Program(rows, length); err != nil {
 		return err
 	}
@@ -127,13 +131,13 @@ func (j *job) announce() error {
 		}
 	}
 	s := j.stage
-	r, report := s.recipe, s.data.Report()
+	r, report := s.recipe, s.feed.report()
 	h := Header{
 		Run: j.folder.path, Model: r.Model, Parameters: j.model.Count(), Trainable: j.trainable(), Method: "full",
-		Data: r.Data.String(), Corpora: s.exposures(), Rows: report.Kept, Skipped: report.Empty, Dropped: report.Dropped, Refused: report.Refused,
+		Data: r.Data.String(), Streaming: r.Streaming, Corpora: s.exposures(), Rows: report.Kept, Skipped: report.Empty, Dropped: report.Dropped, Refused: report.Refused,
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
-		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: report.Warnings, CPULevel: kernel.Active().String(), Threads: r.threads(),
+		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
 	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
@@ -151,11 +155,15 @@ func (j *job) announce() error {
 	return nil
 }
 
-// exposures says how often each corpus is seen in the stage.
+// exposures says how often each corpus is seen in the stage; nil where that is not
+// known.
 func (s *stage) exposures() []Exposure {
-	epochs := float64(s.steps) / float64(s.batches.Steps())
+	if s.feed.epoch() == 0 {
+		return nil
+	}
+	epochs := float64(s.steps) / float64(s.feed.epoch())
 	var all []Exposure
-	for _, c := range s.data.Report().Corpora {
+	for _, c := range s.feed.report().Corpora {
 		e := Exposure{Path: c.Path, Rows: c.Kept}
 		if c.Kept > 0 {
 			e.Times = epochs * float64(c.Taken) / float64(c.Kept)
@@ -163,21 +171,4 @@ func (s *stage) exposures() []Exposure {
 		all = append(all, e)
 	}
 	return all
-}
-
-// largest returns the shape of the stage's largest micro-batch.
-func (j *job) largest() (rows, length int) {
-	epoch := j.stage.batches.Steps()
-	for e := 0; e*epoch < j.stage.steps && e < 2; e++ {
-		plan := j.stage.batches.Plan(e)
-		for n := range min(epoch, j.stage.steps-e*epoch) {
-			step := plan.Step(n)
-			for m := range step.MicroBatches() {
-				if r, l := step.Shape(m); r*l > rows*length {
-					rows, length = r, l
-				}
-			}
-		}
-	}
-	return rows, length
 }

@@ -30,11 +30,25 @@ func Inspect(ctx context.Context, r Recipe) (Preview, error) {
 	}
 	p := Preview{Steps: in.steps}
 	for _, s := range in.stages {
-		stage := StagePreview{Name: s.recipe.Name, Steps: s.steps, Corpora: s.exposures(), Report: s.data.Report()}
+		stage := StagePreview{Name: s.recipe.Name, Steps: s.steps, Corpora: s.exposures(), Report: s.feed.report()}
 		for n := range s.steps {
 			stage.Rates = append(stage.Rates, s.rate(n))
 		}
 		p.Stages = append(p.Stages, stage)
 	}
 	return p, in.check(r)
+}
+
+// Rates returns the learning rate of each of so many steps of the stage, without a
+// look at data. The steps of an epoch are asked for where the warmup is in epochs.
+func (s Stage) Rates(steps, epoch int) ([]float64, error) {
+	curve, err := s.schedule(steps, epoch)
+	if err != nil {
+		return nil, err
+	}
+	rates := make([]float64, steps)
+	for i := range rates {
+		rates[i] = curve.Rate(i)
+	}
+	return rates, nil
 }

@@ -28,11 +28,12 @@ type Recipe struct {
 	Model   string `yaml:"model" of:"train" help:"folder of the model to tune; base is the embedded one" default:"base"`
 	Adapter string `yaml:"adapter,omitempty" of:"train" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
 
-	Shape         string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
-	Tokenizer     string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
-	SpecialTokens []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
-	SaveDType     string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
-	ChatTemplate  string   `yaml:"chat_template,omitempty" of:"train,pretrain" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
+	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
+	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
+	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
+	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
+	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
+	SplitSpecialTokens bool     `yaml:"split_special_tokens" of:"train,pretrain" help:"the text of a control token inside a message is text; without this it is the control token" default:"true"`
 
 	EvalData   Datasets `yaml:"eval_data,omitempty" of:"train,pretrain" help:"held-out data that is evaluated before, on the way and after"`
 	RetainData Datasets `yaml:"retain_data,omitempty" of:"train" help:"text whose loss before and after shows what was forgotten"`
@@ -46,7 +47,7 @@ type Recipe struct {
 	BasePrecision         string `yaml:"base_precision" of:"train" help:"how frozen weights are held: auto or fp32" default:"auto"`
 	Precision             string `yaml:"precision" of:"train,pretrain" help:"arithmetic of the products: fp32" default:"fp32"`
 	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
-	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
+	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
 	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
 	EvalSteps              int     `yaml:"eval_steps" of:"train,pretrain" help:"steps between evaluations on the way; 0 for five in the run" default:"0" range:"0,2147483647"`
@@ -219,8 +220,6 @@ func (r Recipe) validate() error {
 		return fmt.Errorf("max_length is %d; a row needs at least 3 tokens", r.MaxLength)
 	case r.Epochs == 0 && r.MaxSteps == 0:
 		return fmt.Errorf("epochs and max_steps are both 0: there is nothing to do")
-	case r.Streaming && r.MaxSteps == 0:
-		return fmt.Errorf("streaming does not know how many rows there are: give max_steps in place of epochs")
 	case r.LoadBestModelAtEnd && (len(r.EvalData) == 0 || !r.Eval):
 		return fmt.Errorf("load_best_model_at_end needs eval_data, and eval")
 	case r.EarlyStoppingPatience > 0 && (len(r.EvalData) == 0 || !r.Eval):

@@ -67,9 +67,14 @@ func longer(t *testing.T, full bool) Recipe {
 // A run that is killed at random moments, again and again, ends with the bytes
 // of one that never was.
 func TestKilledRunsEndAlike(t *testing.T) {
-	for _, full := range []bool{false, true} {
-		t.Run(fmt.Sprintf("full %t", full), func(t *testing.T) {
-			r := longer(t, full)
+	for name, change := range map[string]func(*Recipe){
+		"adapter":  func(*Recipe) {},
+		"full":     func(r *Recipe) { r.Full = true },
+		"streamed": func(r *Recipe) { r.Streaming, r.ShuffleBuffer, r.Packing = true, 9, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := longer(t, false)
+			change(&r)
 			want, whole := runRecipe(t, r)
 			path := prepared(t, r)
 			random := rng.New(uint64(time.Now().UnixNano()), "moments")

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"gotune/data"
 	"gotune/data/rows"
 	"gotune/optim"
 	"gotune/schedule"
@@ -27,8 +28,8 @@ type Stage struct {
 	LoRADropout     float64  `yaml:"lora_dropout" of:"train" help:"dropout before the adapter" default:"0"`
 	LoRATargets     []string `yaml:"lora_targets" of:"train" help:"layers that are adapted" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
 
-	Epochs                    float64 `yaml:"epochs" of:"train,pretrain" help:"passes over the data" default:"3" range:"0,1e6"`
-	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`
+	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
+	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain,schedule" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`
 	BatchSize                 int     `yaml:"batch_size" of:"train,pretrain" help:"rows of a micro-batch" default:"8" range:"1,1048576"`
 	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" of:"train,pretrain" help:"micro-batches of an optimizer step" default:"1" range:"1,1048576"`
 	MaxLength                 int     `yaml:"max_length" of:"train,pretrain" help:"longest row in tokens; 0 is the model's context, at most 1024" default:"0" range:"0,1048576"`
@@ -37,18 +38,18 @@ type Stage struct {
 	Streaming                 bool    `yaml:"streaming" of:"train,pretrain" help:"read rows as they are needed, for data that does not fit into memory"`
 	ShuffleBuffer             int     `yaml:"shuffle_buffer" of:"train,pretrain" help:"rows among which streaming draws the next one" default:"10000" range:"1,100000000"`
 
-	LearningRate float64 `yaml:"learning_rate" of:"train,pretrain" help:"peak learning rate" default:"0.0002" range:"0,1000"`
-	Schedule     string  `yaml:"schedule" of:"train,pretrain" help:"curve of the learning rate: constant, linear, cosine, cosine_with_restarts, wsd, inverse_sqrt or polynomial" default:"cosine"`
-	WarmupSteps  int     `yaml:"warmup_steps" of:"train,pretrain" help:"steps from 0 to the peak" default:"0" range:"0,2147483647"`
-	WarmupRatio  float64 `yaml:"warmup_ratio" of:"train,pretrain" help:"the same as a share of all steps, where neither steps nor epochs are given" default:"0.03" range:"0,1"`
-	WarmupEpochs float64 `yaml:"warmup_epochs" of:"train,pretrain" help:"the same in passes over the data" default:"0" range:"0,1e6"`
-	MinLRRatio   float64 `yaml:"min_lr_ratio" of:"train,pretrain" help:"floor of the learning rate as a share of the peak" default:"0.1" range:"0,1"`
-	NumCycles    int     `yaml:"num_cycles" of:"train,pretrain" help:"falls from peak to floor of cosine_with_restarts" default:"1" range:"1,1000000"`
-	DecayRatio   float64 `yaml:"decay_ratio" of:"train,pretrain" help:"share of all steps in which wsd falls" default:"0.1" range:"0,1"`
-	DecaySteps   int     `yaml:"decay_steps" of:"train,pretrain" help:"the same in steps, in place of the ratio" default:"0" range:"0,2147483647"`
-	DecayType    string  `yaml:"decay_type" of:"train,pretrain" help:"shape of the fall of wsd: linear, cosine or sqrt" default:"sqrt"`
-	Timescale    float64 `yaml:"timescale" of:"train,pretrain" help:"steps after the peak in which inverse_sqrt falls to 0.71 of it; 0 is the warmup, or 10000" default:"0" range:"0,1e12"`
-	Power        float64 `yaml:"power" of:"train,pretrain" help:"power of polynomial" default:"1" range:"0,1000"`
+	LearningRate float64 `yaml:"learning_rate" of:"train,pretrain,schedule" help:"peak learning rate" default:"0.0002" range:"0,1000"`
+	Schedule     string  `yaml:"schedule" of:"train,pretrain,schedule" help:"curve of the learning rate: constant, linear, cosine, cosine_with_restarts, wsd, inverse_sqrt or polynomial" default:"cosine"`
+	WarmupSteps  int     `yaml:"warmup_steps" of:"train,pretrain,schedule" help:"steps from 0 to the peak" default:"0" range:"0,2147483647"`
+	WarmupRatio  float64 `yaml:"warmup_ratio" of:"train,pretrain,schedule" help:"the same as a share of all steps, where neither steps nor epochs are given" default:"0.03" range:"0,1"`
+	WarmupEpochs float64 `yaml:"warmup_epochs" of:"train,pretrain,schedule" help:"the same in passes over the data" default:"0" range:"0,1e6"`
+	MinLRRatio   float64 `yaml:"min_lr_ratio" of:"train,pretrain,schedule" help:"floor of the learning rate as a share of the peak" default:"0.1" range:"0,1"`
+	NumCycles    int     `yaml:"num_cycles" of:"train,pretrain,schedule" help:"falls from peak to floor of cosine_with_restarts" default:"1" range:"1,1000000"`
+	DecayRatio   float64 `yaml:"decay_ratio" of:"train,pretrain,schedule" help:"share of all steps in which wsd falls" default:"0.1" range:"0,1"`
+	DecaySteps   int     `yaml:"decay_steps" of:"train,pretrain,schedule" help:"the same in steps, in place of the ratio" default:"0" range:"0,2147483647"`
+	DecayType    string  `yaml:"decay_type" of:"train,pretrain,schedule" help:"shape of the fall of wsd: linear, cosine or sqrt" default:"sqrt"`
+	Timescale    float64 `yaml:"timescale" of:"train,pretrain,schedule" help:"steps after the peak in which inverse_sqrt falls to 0.71 of it; 0 is the warmup, or 10000" default:"0" range:"0,1e12"`
+	Power        float64 `yaml:"power" of:"train,pretrain,schedule" help:"power of polynomial" default:"1" range:"0,1000"`
 
 	Optimizer         string  `yaml:"optimizer" of:"train,pretrain" help:"update rule: adamw, lion or sgd" default:"adamw"`
 	WeightDecay       float64 `yaml:"weight_decay" of:"train,pretrain" help:"decoupled weight decay of matrices" default:"0" range:"0,1000"`
@@ -129,8 +130,29 @@ func (r Recipe) validateData() error {
 			}
 		}
 	}
-	if r.Replay > 0 && r.Streaming {
-		return fmt.Errorf("replay cannot be had with streaming")
+	if err := data.CheckNames(r.Allow); err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	return r.validateStreaming()
+}
+
+// validateStreaming refuses what needs to know all rows beforehand, or to read
+// them again.
+func (r Recipe) validateStreaming() error {
+	switch {
+	case !r.Streaming:
+		return nil
+	case r.MaxSteps == 0:
+		return fmt.Errorf("streaming does not know how many rows there are: say by max_steps how long to train")
+	case r.WarmupEpochs > 0:
+		return fmt.Errorf("streaming does not know how long an epoch is: give the warmup by warmup_steps or warmup_ratio in place of warmup_epochs")
+	case r.Replay > 0:
+		return fmt.Errorf("replay cannot be had with streaming, which does not know how many rows there are")
+	}
+	for _, d := range r.Data {
+		if d.Path == "-" {
+			return fmt.Errorf("streaming reads the data again in each epoch and after a stop, and standard input can be read once; without streaming it is kept in memory")
+		}
 	}
 	return nil
 }

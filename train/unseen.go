@@ -15,11 +15,7 @@ import (
 // were trained.
 func (j *job) redrawUnseen() {
 	seen := make([]bool, j.config.VocabSize)
-	for i := range j.stage.data.Len() {
-		for _, id := range j.stage.data.Example(i).IDs {
-			seen[id] = true
-		}
-	}
+	j.stage.feed.seen(func(id int32) { seen[id] = true })
 	for n, table := range j.model.TokenRows() {
 		deviation := rowDeviation(table, seen)
 		for id := range j.tokenizer.VocabSize() {

@@ -63,7 +63,7 @@ func newEval() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("chat template: %w", err)
 			}
-			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, EncoderConfig: data.EncoderConfig{
+			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, EncoderConfig: data.EncoderConfig{
 				Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength,
 			}})
 			if err != nil {

@@ -61,7 +61,11 @@ func (o *textObserver) Start(h train.Header) {
 	}
 	line("model", "%s, %s parameters", h.Model, count(h.Parameters))
 	line("training", "%s: %s parameters (%.2f %%)", h.Method, count(h.Trainable), 100*float64(h.Trainable)/float64(h.Parameters))
-	data := fmt.Sprintf("%s: %d rows, %.0f %% of the tokens are targets", h.Data, h.Rows, 100*h.TargetShare)
+	rows := fmt.Sprintf("%d rows", h.Rows)
+	if h.Streaming {
+		rows = fmt.Sprintf("read as it is needed; of the first %d rows", h.Rows)
+	}
+	data := fmt.Sprintf("%s: %s, %.0f %% of the tokens are targets", h.Data, rows, 100*h.TargetShare)
 	if h.Skipped+h.Dropped+h.Refused > 0 {
 		data += fmt.Sprintf("; left out: %d rows without a target, %d too long, %d without a mask", h.Skipped, h.Dropped, h.Refused)
 	}

@@ -62,8 +62,8 @@ and says how many steps each stage takes and how often each corpus is seen.`,
 				for _, e := range s.Corpora {
 					fmt.Fprintf(out, "  %s: %d rows, each seen %.3g times\n", e.Path, e.Rows, e.Times)
 				}
-				for _, w := range s.Report.Warnings {
-					fmt.Fprintf(out, "  note: %s\n", w)
+				for _, f := range s.Report.Findings {
+					fmt.Fprintf(out, "  note: %s\n", f.Text)
 				}
 			}
 			return nil

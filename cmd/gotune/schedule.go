@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,120 +20,97 @@ import (
 )
 
 func newSchedule() *cobra.Command {
-	f := &scheduleFlags{}
+	f := &scheduleFlags{run: runFlags{recipe: train.DefaultRecipe()}}
 	c := &cobra.Command{
 		Use:   "schedule",
 		Short: "Draw the learning rate of every step before anything runs",
 		Long: `schedule draws the curve that the learning rate of a run will follow: in the
 terminal, and with --svg, --png or --csv into a file ("-" is standard output, and
-then nothing else is written there). Nothing is trained and no data is read. With
---config the recipe's keys are the flags' defaults.
+then nothing else is written there). Nothing is trained. With --config it is the
+curve of a recipe with all its stages; its data is read to count the steps, unless
+--steps or max_steps say how many there are.
 
 The curves are ` + strings.Join(schedule.Names(), ", ") + `.`,
 		Example: `  gotune schedule --steps 1000 --schedule cosine --learning-rate 3e-4 --warmup-ratio 0.03
   gotune schedule --steps 1000 --schedule wsd --decay-ratio 0.2 --decay-type sqrt
-  gotune schedule --config recipe.yaml --steps 500 --svg curve.svg
+  gotune schedule --config recipe.yaml --svg curve.svg
   gotune schedule --steps 1000 --csv - > rates.csv`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			chart, err := f.chart(c.Flags())
+			chart, err := f.chart(c.Context(), c.Flags())
 			if err != nil {
 				return err
 			}
 			return f.write(c.OutOrStdout(), chart)
 		},
 	}
-	f.bind(c.Flags())
+	flags := c.Flags()
+	flags.StringVar(&f.run.config, "config", "", "recipe in YAML; flags override its keys")
+	flags.StringArrayVar(&f.run.stages, "stage", nil, "set a key of one stage of the recipe, as NAME.key=value; can be given several times")
+	flags.IntVar(&f.steps, "steps", 0, "optimizer steps of the run; without it max_steps, else what the data gives")
+	flags.IntVar(&f.epoch, "steps-per-epoch", 0, "optimizer steps of a pass over the data, for --warmup-epochs where no data is read")
+	flags.StringVar(&f.svg, "svg", "", "write the curve as SVG to a file")
+	flags.StringVar(&f.png, "png", "", "write the curve as PNG to a file")
+	flags.StringVar(&f.csv, "csv", "", "write the rate of every step to a file")
+	bindRecipe(c, "schedule", &f.run.recipe)
 	return c
 }
 
 // scheduleFlags says what to draw and where to.
 type scheduleFlags struct {
-	config        string
-	curve         schedule.Config
+	run           runFlags
+	steps, epoch  int
 	svg, png, csv string
-}
-
-func (f *scheduleFlags) bind(flags *pflag.FlagSet) {
-	r, s := train.DefaultRecipe(), &f.curve
-	flags.StringVar(&f.config, "config", "", "recipe in YAML; flags override its keys")
-	flags.StringVar(&s.Name, "schedule", r.Schedule, "name of the curve")
-	flags.IntVar(&s.Steps, "steps", 0, "optimizer steps of the run; max_steps of the recipe if not given")
-	flags.Float64Var(&s.Peak, "learning-rate", r.LearningRate, "peak learning rate")
-	flags.IntVar(&s.WarmupSteps, "warmup-steps", r.WarmupSteps, "steps from 0 to the peak")
-	flags.Float64Var(&s.WarmupRatio, "warmup-ratio", r.WarmupRatio, "the same as a share of all steps")
-	flags.Float64Var(&s.WarmupEpochs, "warmup-epochs", 0, "the same in passes over the data")
-	flags.IntVar(&s.StepsPerEpoch, "steps-per-epoch", 0, "optimizer steps of a pass over the data, for --warmup-epochs")
-	flags.Float64Var(&s.MinRatio, "min-lr-ratio", r.MinLRRatio, "floor of the learning rate as a share of the peak")
-	flags.IntVar(&s.Cycles, "num-cycles", 1, "cosine_with_restarts: falls from peak to floor")
-	flags.Float64Var(&s.DecayRatio, "decay-ratio", 0.1, "wsd: share of all steps in which the rate falls")
-	flags.IntVar(&s.DecaySteps, "decay-steps", 0, "wsd: the same in steps")
-	flags.StringVar(&s.DecayType, "decay-type", "sqrt", "wsd: shape of the fall: "+strings.Join(schedule.DecayTypes(), ", "))
-	flags.Float64Var(&s.Timescale, "timescale", 0, "inverse_sqrt: steps after the peak until the rate is 0.71 of it; 0 takes the warmup's, or 10000")
-	flags.Float64Var(&s.Power, "power", 1, "polynomial: 1 is a straight line")
-	flags.StringVar(&f.svg, "svg", "", "write the curve as SVG to a file")
-	flags.StringVar(&f.png, "png", "", "write the curve as PNG to a file")
-	flags.StringVar(&f.csv, "csv", "", "write the rate of every step to a file")
-	flags.SortFlags = false
 }
 
 // maxDrawn is how many steps a curve may have here.
 const maxDrawn = 10_000_000
 
 // chart works out the rates.
-func (f *scheduleFlags) chart(flags *pflag.FlagSet) (draw.Chart, error) {
-	if err := f.readRecipe(flags); err != nil {
-		return draw.Chart{}, usageError{err}
+func (f *scheduleFlags) chart(ctx context.Context, flags *pflag.FlagSet) (draw.Chart, error) {
+	r, err := f.run.resolve(flags, "")
+	if err != nil {
+		return draw.Chart{}, err
 	}
-	c := f.curve
+	steps := f.steps
+	if !flags.Changed("steps") && len(r.Stages) == 0 && (r.WarmupEpochs == 0 || f.epoch > 0) {
+		steps = r.MaxSteps
+	}
 	switch {
-	case c.Steps == 0 && !flags.Changed("steps"):
-		return draw.Chart{}, usagef("how many steps? Give --steps, or max_steps in the recipe: how many an epoch has is known when the data is read")
-	case c.Steps > maxDrawn:
-		return draw.Chart{}, usagef("--steps is %d; at most %d can be drawn", c.Steps, maxDrawn)
+	case steps > maxDrawn:
+		return draw.Chart{}, usagef("--steps is %d; at most %d can be drawn", steps, maxDrawn)
+	case flags.Changed("steps") && len(r.Stages) > 0:
+		return draw.Chart{}, usagef("--steps cannot be given for a recipe of stages; max_steps of a stage can, by --stage NAME.max_steps=%d", steps)
+	case steps == 0 && !flags.Changed("steps"):
+		return inspected(ctx, r)
 	}
-	if (c.WarmupSteps > 0 || c.WarmupEpochs > 0) && !flags.Changed("warmup-ratio") {
-		c.WarmupRatio = 0 // as in training, a warmup in steps or epochs wins over the default
-	}
-	s, err := schedule.New(c)
+	rates, err := r.Rates(steps, f.epoch)
 	if err != nil {
 		return draw.Chart{}, usageError{err}
 	}
-	rates := make([]float64, c.Steps)
-	for i := range rates {
-		rates[i] = s.Rate(i)
-	}
-	title := fmt.Sprintf("%s, %d steps, warmup %d", c.Name, c.Steps, s.WarmupSteps())
-	return draw.Chart{Title: title, Rates: rates}, nil
+	return draw.Chart{Title: fmt.Sprintf("%s, %d steps", r.Schedule, steps), Rates: rates}, nil
 }
 
-// readRecipe gives the flags that were left out the values of the recipe.
-func (f *scheduleFlags) readRecipe(flags *pflag.FlagSet) error {
-	if f.config == "" {
-		return nil
+// inspected works out the rates of a recipe from its data.
+func inspected(ctx context.Context, r train.Recipe) (draw.Chart, error) {
+	if len(r.Data) == 0 && len(r.Stages) == 0 {
+		return draw.Chart{}, usagef("how many steps? Give --steps, or a recipe with data or max_steps by --config")
 	}
-	r := train.DefaultRecipe()
-	if err := r.ReadRecipe(f.config); err != nil {
-		return err
+	p, err := train.Inspect(ctx, r)
+	if err != nil {
+		return draw.Chart{}, err
 	}
-	s, given := &f.curve, flags.Changed
-	if !given("schedule") {
-		s.Name = r.Schedule
+	chart := draw.Chart{Title: fmt.Sprintf("%d steps", p.Steps)}
+	for _, s := range p.Stages {
+		if len(p.Stages) > 1 {
+			chart.Marks = append(chart.Marks, draw.Mark{Step: len(chart.Rates), Label: s.Name})
+		}
+		chart.Rates = append(chart.Rates, s.Rates...)
 	}
-	if !given("steps") {
-		s.Steps = r.MaxSteps
+	if p.Steps > maxDrawn {
+		return draw.Chart{}, usagef("the run has %d steps; at most %d can be drawn", p.Steps, maxDrawn)
 	}
-	if !given("learning-rate") {
-		s.Peak = r.LearningRate
-	}
-	if !given("min-lr-ratio") {
-		s.MinRatio = r.MinLRRatio
-	}
-	// One way of saying the warmup by flag puts the recipe's out of force.
-	if !given("warmup-steps") && !given("warmup-ratio") && !given("warmup-epochs") {
-		s.WarmupSteps, s.WarmupRatio = r.WarmupSteps, r.WarmupRatio
-	}
-	return nil
+	return chart, nil
 }
 
 // write draws the chart in the formats asked for, and in the terminal where

@@ -79,7 +79,7 @@ func (d *csvDecoder) next() (record, error) {
 	r := record{line: d.line, fields: make(map[string]json.RawMessage, len(values))}
 	for i, v := range values {
 		if !utf8.ValidString(v) {
-			return r, fmt.Errorf("column %q: not valid UTF-8", d.header[i])
+			return r, broken{fmt.Errorf("column %q: not valid UTF-8", d.header[i])}
 		}
 		if r.fields[d.header[i]], err = json.Marshal(v); err != nil {
 			return r, err
@@ -95,7 +95,7 @@ func (d *csvDecoder) explain(err error) error {
 	case !errors.As(err, &wrong):
 		return err
 	case errors.Is(err, csv.ErrFieldCount):
-		return fmt.Errorf("another number of fields than the %d of the header; a field with a separator or a line break in it needs quotes", len(d.header))
+		return broken{fmt.Errorf("another number of fields than the %d of the header; a field with a separator or a line break in it needs quotes", len(d.header))}
 	case errors.Is(err, csv.ErrQuote) && wrong.Line != wrong.StartLine:
 		return fmt.Errorf("a field in quotes does not end, or has a single quote in it, at line %d; a quote inside of a field is doubled", wrong.Line)
 	case errors.Is(err, csv.ErrQuote):

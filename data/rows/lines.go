@@ -76,7 +76,7 @@ func (d *textDecoder) next() (record, error) {
 	if !utf8.Valid(text) {
 		for line := range bytes.Lines(text) {
 			if !utf8.Valid(line) {
-				return r, errors.New("not valid UTF-8")
+				return r, broken{errors.New("not valid UTF-8")}
 			}
 			r.line++
 		}

@@ -224,14 +224,19 @@ func (in *stream) next() (*Row, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, io.EOF
 	}
+	at := Location{in.file.Path, max(r.line, 1)}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", in.place(max(r.line, 1)), err)
+		err = fmt.Errorf("%s: %w", in.place(at.Line), err)
+		if errors.As(err, new(broken)) {
+			err = &RowError{At: at, err: err}
+		}
+		return nil, err
 	}
 	row, err := r.row(&in.file.Columns)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", in.place(r.line), err)
+		return nil, &RowError{At: at, err: fmt.Errorf("%s: %w", in.place(at.Line), err)}
 	}
-	row.At = Location{in.file.Path, r.line}
+	row.At = at
 	return row, nil
 }
 

@@ -25,14 +25,14 @@ type record struct {
 // whole, a line or a row, is for messages.
 func parseObject(raw []byte, of string) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(raw) {
-		return nil, errors.New("not valid UTF-8")
+		return nil, broken{errors.New("not valid UTF-8")}
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
-		return nil, explain(raw, of, err)
+		return nil, broken{explain(raw, of, err)}
 	}
 	if fields == nil {
-		return nil, errors.New("null is no row; a row is a JSON object")
+		return nil, broken{errors.New("null is no row; a row is a JSON object")}
 	}
 	return fields, nil
 }

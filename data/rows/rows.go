@@ -223,7 +223,7 @@ func (s *Source) look(f File) error {
 	if !in.once {
 		defer in.close()
 	}
-	row, err := in.next()
+	row, err := in.firstGood()
 	if errors.Is(err, io.EOF) {
 		if f.root != "" {
 			s.passed = append(s.passed, f.Path)
@@ -251,8 +251,8 @@ func (s *Source) Files() []File { return append([]File(nil), s.files...) }
 // unknown endings, plain text beside files of rows, and empty ones.
 func (s *Source) PassedOver() []string { return append([]string(nil), s.passed...) }
 
-// All gives the rows in order. It stops after the first error, which names the
-// file and line. The rows may be kept. Standard input and other pipes can
+// All gives the rows in order. Errors name the file and line. After a *RowError it
+// goes on, if the caller does; any other error is the last. The rows may be kept. Standard input and other pipes can
 // be read once; a second call gives an error for them.
 func (s *Source) All(ctx context.Context) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
@@ -287,12 +287,17 @@ func (s *Source) read(ctx context.Context, f File, h hash.Hash, index *int, yiel
 		if errors.Is(err, io.EOF) {
 			return true, in.finish()
 		}
-		if err != nil {
+		var wrong *RowError
+		switch {
+		case errors.As(err, &wrong):
+			wrong.Index = *index
+		case err != nil:
 			return false, err
+		default:
+			row.Index = *index
 		}
-		row.Index = *index
 		*index++
-		if !yield(row, nil) {
+		if !yield(row, err) {
 			return false, nil
 		}
 	}

@@ -166,18 +166,28 @@ func (j *job) restore(ctx context.Context) error {
 	return nil
 }
 
-func (j *job) restoreFrom(ctx context.Context, dir string) error {
+// readState reads the state of a checkpoint.
+func readState(dir string) (trainerState, error) {
+	var s trainerState
 	raw, err := os.ReadFile(filepath.Join(dir, stateName))
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", stateName, err)
+	}
+	if s.Format != runFormat {
+		return s, fmt.Errorf("%s has format %d, this program knows %d", stateName, s.Format, runFormat)
+	}
+	return s, nil
+}
+
+func (j *job) restoreFrom(ctx context.Context, dir string) error {
+	s, err := readState(dir)
 	if err != nil {
 		return err
 	}
-	var s trainerState
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return fmt.Errorf("%s: %w", stateName, err)
-	}
 	switch {
-	case s.Format != runFormat:
-		return fmt.Errorf("%s has format %d, this program knows %d", stateName, s.Format, runFormat)
 	case s.Stage < 0 || s.Stage >= len(j.stages):
 		return fmt.Errorf("%s is of stage %d, the run has only %d", stateName, s.Stage+1, len(j.stages))
 	case s.StageBegun < 0 || s.Step < s.StageBegun || s.Step-s.StageBegun > j.stages[s.Stage].steps:

@@ -68,4 +68,7 @@ func TestLossThatIsNoNumber(t *testing.T) {
 			t.Errorf("%q lacks %q", err, want)
 		}
 	}
+	if info, wrong := Describe(r.Output); wrong != nil || info.Stopped != err.Error() || info.Status != statusUnfinished {
+		t.Errorf("the run says it is %s and was stopped by %q: %v", info.Status, info.Stopped, wrong)
+	}
 }

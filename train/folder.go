@@ -56,6 +56,7 @@ type runRecord struct {
 	HeldOut    string `json:"held_out_sha256"` // of eval_data and retain_data
 	Recipe     string `json:"recipe_sha256"`
 	Steps      int    `json:"steps"`
+	Stopped    string `json:"stopped,omitempty"` // why the run has no end, as far as it could say
 }
 
 // sameAs names the first thing that is not as it was when the run began. A run
@@ -84,6 +85,9 @@ type environment struct {
 	Threads  int       `json:"threads"`
 	Cores    int       `json:"cores"`
 }
+
+// errLocked is what a second process gets.
+var errLocked = errors.New("another process is working on this run")
 
 // A folder is a run folder that this process holds the lock of.
 type folder struct {

@@ -25,10 +25,8 @@ func (j *job) open() error {
 	if j.metrics, err = openMetrics(j.folder.join(metricsName)); err != nil {
 		return err
 	}
-	if j.recipe.TensorBoard {
-		if j.board, err = openBoard(j.folder.join(boardName)); err != nil {
-			return err
-		}
+	if err := j.openBoard(); err != nil {
+		return err
 	}
 	j.team = kernel.NewTeam(j.recipe.threads())
 	j.arena = exec.NewArena(j.team)

@@ -1,12 +1,10 @@
 package train
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // A RunResult says where the model of a run is.
@@ -51,11 +49,7 @@ func ReadRun(path string) (RunResult, error) {
 
 // stageOf reads the stage that a checkpoint is of.
 func stageOf(dir string, last int) (int, error) {
-	var s trainerState
-	raw, err := os.ReadFile(filepath.Join(dir, stateName))
-	if err == nil {
-		err = json.Unmarshal(raw, &s)
-	}
+	s, err := readState(dir)
 	if err == nil && (s.Stage < 0 || s.Stage > last) {
 		err = fmt.Errorf("stage %d of %d", s.Stage+1, last+1)
 	}

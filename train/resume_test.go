@@ -102,6 +102,7 @@ func TestKilledRunsEndAlike(t *testing.T) {
 			}
 			t.Logf("killed %d times", kills)
 			sameTensors(t, "killed and not", want, path)
+			sameAsMetrics(t, path)
 			if a, b := losses(t, path), whole.steps; len(a) != len(b) {
 				t.Errorf("metrics.jsonl has %d steps, want %d", len(a), len(b))
 			} else {

@@ -83,6 +83,7 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 		return DoneEvent{}, errors.Join(err, j.close(), f.remove())
 	}
 	done, err := j.work(ctx)
+	j.noteStop(err)
 	return done, errors.Join(err, j.close(), f.close())
 }
 
@@ -131,7 +132,9 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 	if err := j.restore(ctx); err != nil {
 		return DoneEvent{}, err
 	}
-	return j.work(ctx)
+	done, err := j.work(ctx)
+	j.noteStop(err)
+	return done, err
 }
 
 // withTargets names the layers that each stage adapts in a family of models, so
@@ -220,6 +223,15 @@ func (j *job) work(ctx context.Context) (DoneEvent, error) {
 	}
 	j.observer.Done(done)
 	return done, nil
+}
+
+// noteStop writes down why a run that has begun did not come to its end. Where
+// that cannot be written, as on a full disk, the error at hand says enough.
+func (j *job) noteStop(err error) {
+	if err != nil {
+		j.record.Stopped = err.Error()
+		_ = writeJSON(j.folder.join(runName), j.record)
+	}
 }
 
 // interrupted turns the error of a cancelled context into ErrInterrupted.

@@ -90,7 +90,7 @@ PEFT's adapters.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; %s --help lists the flags", err, c.CommandPath())
 	})
-	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(),
+	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(),
 		newRecipe(), newSchedule(), newData(), newTokenize(), newWorld(), newBench(), newVersion())
 	return root
 }

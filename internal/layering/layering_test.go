@@ -38,10 +38,12 @@ var below = map[string][]string{
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
 	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"train": {"lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
-		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard"},
 	"examples": {},
 	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+
+	"internal/tensorboard": {},
 }
 
 func TestImportsPointDownward(t *testing.T) {

@@ -43,9 +43,9 @@ const idleShare = 1e-6
 // layers. It needs no model, so it does not see whether the adapter fits one. The
 // name is for messages.
 func Analyse(src fs.FS, name string) (Config, []Update, error) {
-	c, err := readConfig(src)
+	c, err := ReadConfig(src, name)
 	if err != nil {
-		return c, nil, fmt.Errorf("adapter %s: %w", name, err)
+		return c, nil, err
 	}
 	tensors, err := hf.ReadFS(src, weightsFile, weightsFile)
 	if err != nil {

@@ -74,10 +74,17 @@ func (in *inputs) heldOutHash() string {
 	return strings.Join(names, " ")
 }
 
-// enter brings the model, the adapter, the optimizer and the programs of a stage
-// into memory, as they are before its first step, and checks the space on the
-// disk.
+// enter prepares a stage and checks the space on the disk.
 func (j *job) enter(ctx context.Context, index int) error {
+	if err := j.prepare(ctx, index); err != nil {
+		return err
+	}
+	return j.checkSpace()
+}
+
+// prepare brings the model, the adapter, the optimizer and the programs of a stage
+// into memory, as they are before its first step.
+func (j *job) prepare(ctx context.Context, index int) error {
 	j.stage, j.first, j.best, j.watch = j.stages[index], 0, bestState{}, watch{}
 	if err := j.loadModel(ctx); err != nil {
 		return err
@@ -98,7 +105,7 @@ func (j *job) enter(ctx context.Context, index int) error {
 		return err
 	}
 	j.evaluator = NewEvaluator(j.model, c.Project, j.arena)
-	return j.checkSpace()
+	return nil
 }
 
 func (j *job) loadModel(ctx context.Context) error {

@@ -25,28 +25,28 @@ import (
 // A recipe without stages is one stage, whose keys stand beside the others. With
 // stages these keys are the defaults of every stage.
 type Recipe struct {
-	Model   string `yaml:"model" of:"train" help:"folder of the model to tune; base is the embedded one" default:"base"`
-	Adapter string `yaml:"adapter,omitempty" of:"train" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
+	Model   string `yaml:"model" of:"train,lr" help:"folder of the model to tune; base is the embedded one" default:"base"`
+	Adapter string `yaml:"adapter,omitempty" of:"train,lr" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
 
 	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
 	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
 	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
 	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
-	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
-	SplitSpecialTokens bool     `yaml:"split_special_tokens" of:"train,pretrain" help:"the text of a control token inside a message is text; without this it is the control token" default:"true"`
+	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain,lr" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
+	SplitSpecialTokens bool     `yaml:"split_special_tokens" of:"train,pretrain,lr" help:"the text of a control token inside a message is text; without this it is the control token" default:"true"`
 
-	EvalData   Datasets `yaml:"eval_data,omitempty" of:"train,pretrain" help:"held-out data that is evaluated before, on the way and after"`
+	EvalData   Datasets `yaml:"eval_data,omitempty" of:"train,pretrain,lr" help:"held-out data that is evaluated before, on the way and after"`
 	RetainData Datasets `yaml:"retain_data,omitempty" of:"train" help:"text whose loss before and after shows what was forgotten"`
 	Output     string   `yaml:"output,omitempty" of:"train,pretrain" help:"run folder; runs/<date>-<n> if not given"`
-	Allow      []string `yaml:"allow,omitempty" of:"train,pretrain" help:"go on in spite of a finding about the data, by its name, such as no-eos"`
+	Allow      []string `yaml:"allow,omitempty" of:"train,pretrain,lr" help:"go on in spite of a finding about the data, by its name, such as no-eos"`
 
 	Stage `yaml:",inline"`
 
-	Seed                  uint64 `yaml:"seed" of:"train,pretrain" help:"names all random numbers of the run" default:"42"`
-	Threads               int    `yaml:"threads" of:"train,pretrain" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
-	BasePrecision         string `yaml:"base_precision" of:"train" help:"how frozen weights are held: auto or fp32" default:"auto"`
-	Precision             string `yaml:"precision" of:"train,pretrain" help:"arithmetic of the products: fp32" default:"fp32"`
-	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
+	Seed                  uint64 `yaml:"seed" of:"train,pretrain,lr" help:"names all random numbers of the run" default:"42"`
+	Threads               int    `yaml:"threads" of:"train,pretrain,lr" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
+	BasePrecision         string `yaml:"base_precision" of:"train,lr" help:"how frozen weights are held: auto or fp32" default:"auto"`
+	Precision             string `yaml:"precision" of:"train,pretrain,lr" help:"arithmetic of the products: fp32" default:"fp32"`
+	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
 	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
 	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
@@ -58,7 +58,7 @@ type Recipe struct {
 	EarlyStoppingThreshold float64 `yaml:"early_stopping_threshold" of:"train,pretrain" help:"how much better an evaluation has to be to count" default:"0" range:"0,1e9"`
 	SaveSteps              int     `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints, besides the last step; 0 for that one alone" default:"100" range:"0,2147483647"`
 	SaveTotalLimit         int     `yaml:"save_total_limit" of:"train,pretrain" help:"checkpoints that are kept" default:"2" range:"1,1048576"`
-	ReportTo               string  `yaml:"report_to" of:"train,pretrain" help:"tensorboard writes event files for TensorBoard beside the metrics, none does not" default:"tensorboard"`
+	ReportTo               string  `yaml:"report_to" of:"train,pretrain,lr" help:"tensorboard writes event files for TensorBoard beside the metrics, none does not" default:"tensorboard"`
 
 	Stages []Stage `yaml:"stages,omitempty"`
 }

@@ -13,57 +13,57 @@ import (
 type Stage struct {
 	Name string `yaml:"name,omitempty" help:"name of the stage"`
 
-	Data        Datasets `yaml:"data" of:"train,pretrain" help:"training data: files or folders, or corpora of the toy world such as world:chat"`
-	Columns     string   `yaml:"columns,omitempty" of:"train,pretrain" help:"which columns of files to read, such as prompt=question,completion=answer"`
-	DataFormat  string   `yaml:"data_format,omitempty" of:"train,pretrain" help:"format of files where it cannot be found out: jsonl, json, csv, text or parquet"`
-	Objective   string   `yaml:"objective" of:"train" help:"sft learns completions and assistant turns, cpt every token" default:"sft"`
-	MaskHistory bool     `yaml:"mask_history" of:"train" help:"learn only the last assistant turn of a conversation"`
+	Data        Datasets `yaml:"data" of:"train,pretrain,lr" help:"training data: files or folders, or corpora of the toy world such as world:chat"`
+	Columns     string   `yaml:"columns,omitempty" of:"train,pretrain,lr" help:"which columns of files to read, such as prompt=question,completion=answer"`
+	DataFormat  string   `yaml:"data_format,omitempty" of:"train,pretrain,lr" help:"format of files where it cannot be found out: jsonl, json, csv, text or parquet"`
+	Objective   string   `yaml:"objective" of:"train,lr" help:"sft learns completions and assistant turns, cpt every token" default:"sft"`
+	MaskHistory bool     `yaml:"mask_history" of:"train,lr" help:"learn only the last assistant turn of a conversation"`
 	Replay      float64  `yaml:"replay" of:"train" help:"rows of the stages before that are mixed in, as a share of the stage's own rows" default:"0" range:"0,1000"`
 
-	Full            bool     `yaml:"full" of:"train" help:"train all weights instead of an adapter"`
-	LastLayers      int      `yaml:"last_layers" of:"train" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
+	Full            bool     `yaml:"full" of:"train,lr" help:"train all weights instead of an adapter"`
+	LastLayers      int      `yaml:"last_layers" of:"train,lr" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
 	PreviousAdapter string   `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
-	LoRARank        int      `yaml:"lora_rank" of:"train" help:"rank of the adapter" default:"8"`
-	LoRAAlpha       float64  `yaml:"lora_alpha" of:"train" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
-	UseRSLoRA       bool     `yaml:"use_rslora" of:"train" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`
-	LoRADropout     float64  `yaml:"lora_dropout" of:"train" help:"dropout before the adapter" default:"0"`
-	LoRATargets     []string `yaml:"lora_targets" of:"train" help:"layers that are adapted; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
+	LoRARank        int      `yaml:"lora_rank" of:"train,lr" help:"rank of the adapter" default:"8"`
+	LoRAAlpha       float64  `yaml:"lora_alpha" of:"train,lr" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
+	UseRSLoRA       bool     `yaml:"use_rslora" of:"train,lr" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`
+	LoRADropout     float64  `yaml:"lora_dropout" of:"train,lr" help:"dropout before the adapter" default:"0"`
+	LoRATargets     []string `yaml:"lora_targets" of:"train,lr" help:"layers that are adapted; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
 
 	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
 	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain,schedule" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`
-	BatchSize                 int     `yaml:"batch_size" of:"train,pretrain" help:"rows of a micro-batch" default:"8" range:"1,1048576"`
-	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" of:"train,pretrain" help:"micro-batches of an optimizer step" default:"1" range:"1,1048576"`
-	MaxLength                 int     `yaml:"max_length" of:"train,pretrain" help:"longest row in tokens; 0 is the model's context, at most 1024" default:"0" range:"0,1048576"`
-	Packing                   bool    `yaml:"packing" of:"train,pretrain" help:"put several rows into one, kept apart"`
-	Shuffle                   bool    `yaml:"shuffle" of:"train,pretrain" help:"draw a new order of rows for each epoch" default:"true"`
+	BatchSize                 int     `yaml:"batch_size" of:"train,pretrain,lr" help:"rows of a micro-batch" default:"8" range:"1,1048576"`
+	GradientAccumulationSteps int     `yaml:"gradient_accumulation_steps" of:"train,pretrain,lr" help:"micro-batches of an optimizer step" default:"1" range:"1,1048576"`
+	MaxLength                 int     `yaml:"max_length" of:"train,pretrain,lr" help:"longest row in tokens; 0 is the model's context, at most 1024" default:"0" range:"0,1048576"`
+	Packing                   bool    `yaml:"packing" of:"train,pretrain,lr" help:"put several rows into one, kept apart"`
+	Shuffle                   bool    `yaml:"shuffle" of:"train,pretrain,lr" help:"draw a new order of rows for each epoch" default:"true"`
 	Streaming                 bool    `yaml:"streaming" of:"train,pretrain" help:"read rows as they are needed, for data that does not fit into memory"`
 	ShuffleBuffer             int     `yaml:"shuffle_buffer" of:"train,pretrain" help:"rows among which streaming draws the next one" default:"10000" range:"1,100000000"`
 
 	LearningRate float64 `yaml:"learning_rate" of:"train,pretrain,schedule" help:"peak learning rate" default:"0.0002" range:"0,1000"`
-	Schedule     string  `yaml:"schedule" of:"train,pretrain,schedule" help:"curve of the learning rate: constant, linear, cosine, cosine_with_restarts, wsd, inverse_sqrt or polynomial" default:"cosine"`
-	WarmupSteps  int     `yaml:"warmup_steps" of:"train,pretrain,schedule" help:"steps from 0 to the peak" default:"0" range:"0,2147483647"`
-	WarmupRatio  float64 `yaml:"warmup_ratio" of:"train,pretrain,schedule" help:"the same as a share of all steps, where neither steps nor epochs are given" default:"0.03" range:"0,1"`
-	WarmupEpochs float64 `yaml:"warmup_epochs" of:"train,pretrain,schedule" help:"the same in passes over the data" default:"0" range:"0,1e6"`
-	MinLRRatio   float64 `yaml:"min_lr_ratio" of:"train,pretrain,schedule" help:"floor of the learning rate as a share of the peak" default:"0.1" range:"0,1"`
-	NumCycles    int     `yaml:"num_cycles" of:"train,pretrain,schedule" help:"falls from peak to floor of cosine_with_restarts" default:"1" range:"1,1000000"`
-	DecayRatio   float64 `yaml:"decay_ratio" of:"train,pretrain,schedule" help:"share of all steps in which wsd falls" default:"0.1" range:"0,1"`
-	DecaySteps   int     `yaml:"decay_steps" of:"train,pretrain,schedule" help:"the same in steps, in place of the ratio" default:"0" range:"0,2147483647"`
-	DecayType    string  `yaml:"decay_type" of:"train,pretrain,schedule" help:"shape of the fall of wsd: linear, cosine or sqrt" default:"sqrt"`
-	Timescale    float64 `yaml:"timescale" of:"train,pretrain,schedule" help:"steps after the peak in which inverse_sqrt falls to 0.71 of it; 0 is the warmup, or 10000" default:"0" range:"0,1e12"`
-	Power        float64 `yaml:"power" of:"train,pretrain,schedule" help:"power of polynomial" default:"1" range:"0,1000"`
+	Schedule     string  `yaml:"schedule" of:"train,pretrain,schedule,lr" help:"curve of the learning rate: constant, linear, cosine, cosine_with_restarts, wsd, inverse_sqrt or polynomial" default:"cosine"`
+	WarmupSteps  int     `yaml:"warmup_steps" of:"train,pretrain,schedule,lr" help:"steps from 0 to the peak" default:"0" range:"0,2147483647"`
+	WarmupRatio  float64 `yaml:"warmup_ratio" of:"train,pretrain,schedule,lr" help:"the same as a share of all steps, where neither steps nor epochs are given" default:"0.03" range:"0,1"`
+	WarmupEpochs float64 `yaml:"warmup_epochs" of:"train,pretrain,schedule,lr" help:"the same in passes over the data" default:"0" range:"0,1e6"`
+	MinLRRatio   float64 `yaml:"min_lr_ratio" of:"train,pretrain,schedule,lr" help:"floor of the learning rate as a share of the peak" default:"0.1" range:"0,1"`
+	NumCycles    int     `yaml:"num_cycles" of:"train,pretrain,schedule,lr" help:"falls from peak to floor of cosine_with_restarts" default:"1" range:"1,1000000"`
+	DecayRatio   float64 `yaml:"decay_ratio" of:"train,pretrain,schedule,lr" help:"share of all steps in which wsd falls" default:"0.1" range:"0,1"`
+	DecaySteps   int     `yaml:"decay_steps" of:"train,pretrain,schedule,lr" help:"the same in steps, in place of the ratio" default:"0" range:"0,2147483647"`
+	DecayType    string  `yaml:"decay_type" of:"train,pretrain,schedule,lr" help:"shape of the fall of wsd: linear, cosine or sqrt" default:"sqrt"`
+	Timescale    float64 `yaml:"timescale" of:"train,pretrain,schedule,lr" help:"steps after the peak in which inverse_sqrt falls to 0.71 of it; 0 is the warmup, or 10000" default:"0" range:"0,1e12"`
+	Power        float64 `yaml:"power" of:"train,pretrain,schedule,lr" help:"power of polynomial" default:"1" range:"0,1000"`
 
-	Optimizer         string  `yaml:"optimizer" of:"train,pretrain" help:"update rule: adamw, lion or sgd" default:"adamw"`
-	WeightDecay       float64 `yaml:"weight_decay" of:"train,pretrain" help:"decoupled weight decay of matrices" default:"0" range:"0,1000"`
-	AdamBeta1         float64 `yaml:"adam_beta1" of:"train,pretrain" help:"decay of the first average of AdamW and Lion" default:"0.9" range:"0,0.999999999999"`
-	AdamBeta2         float64 `yaml:"adam_beta2" of:"train,pretrain" help:"decay of the second average of AdamW and Lion" default:"0.999" range:"0,0.999999999999"`
-	AdamEpsilon       float64 `yaml:"adam_epsilon" of:"train,pretrain" help:"added to the root in AdamW" default:"1e-08" range:"0,1"`
-	Momentum          float64 `yaml:"momentum" of:"train,pretrain" help:"decay of the velocity of SGD; 0 keeps none" default:"0" range:"0,0.999999999999"`
-	Nesterov          bool    `yaml:"nesterov" of:"train,pretrain" help:"Nesterov's momentum in SGD"`
-	LoRAPlusLRRatio   float64 `yaml:"loraplus_lr_ratio" of:"train" help:"the B of every adapted layer trains at this times the rate of its A (LoRA+); 0 is off, 16 the paper's" default:"0" range:"0,1e6"`
-	LayerDecay        float64 `yaml:"layer_decay" of:"train,pretrain" help:"each layer trains at this times the rate of the one above it; 0 is off" default:"0" range:"0,1"`
+	Optimizer         string  `yaml:"optimizer" of:"train,pretrain,lr" help:"update rule: adamw, lion or sgd" default:"adamw"`
+	WeightDecay       float64 `yaml:"weight_decay" of:"train,pretrain,lr" help:"decoupled weight decay of matrices" default:"0" range:"0,1000"`
+	AdamBeta1         float64 `yaml:"adam_beta1" of:"train,pretrain,lr" help:"decay of the first average of AdamW and Lion" default:"0.9" range:"0,0.999999999999"`
+	AdamBeta2         float64 `yaml:"adam_beta2" of:"train,pretrain,lr" help:"decay of the second average of AdamW and Lion" default:"0.999" range:"0,0.999999999999"`
+	AdamEpsilon       float64 `yaml:"adam_epsilon" of:"train,pretrain,lr" help:"added to the root in AdamW" default:"1e-08" range:"0,1"`
+	Momentum          float64 `yaml:"momentum" of:"train,pretrain,lr" help:"decay of the velocity of SGD; 0 keeps none" default:"0" range:"0,0.999999999999"`
+	Nesterov          bool    `yaml:"nesterov" of:"train,pretrain,lr" help:"Nesterov's momentum in SGD"`
+	LoRAPlusLRRatio   float64 `yaml:"loraplus_lr_ratio" of:"train,lr" help:"the B of every adapted layer trains at this times the rate of its A (LoRA+); 0 is off, 16 the paper's" default:"0" range:"0,1e6"`
+	LayerDecay        float64 `yaml:"layer_decay" of:"train,pretrain,lr" help:"each layer trains at this times the rate of the one above it; 0 is off" default:"0" range:"0,1"`
 	ParamGroups       []Group `yaml:"param_groups,omitempty"`
-	MaxGradNorm       float64 `yaml:"max_grad_norm" of:"train,pretrain" help:"largest global norm of the gradients; 0 does not clip" default:"1" range:"0,1e9"`
-	NEFTuneNoiseAlpha float64 `yaml:"neftune_noise_alpha" of:"train" help:"noise on the embeddings while training (NEFTune); 0 is none, 5 is common" default:"0" range:"0,1000"`
+	MaxGradNorm       float64 `yaml:"max_grad_norm" of:"train,pretrain,lr" help:"largest global norm of the gradients; 0 does not clip" default:"1" range:"0,1e9"`
+	NEFTuneNoiseAlpha float64 `yaml:"neftune_noise_alpha" of:"train,lr" help:"noise on the embeddings while training (NEFTune); 0 is none, 5 is common" default:"0" range:"0,1000"`
 }
 
 // A Group gives parameters a rate and a weight decay of their own.

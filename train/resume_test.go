@@ -4,8 +4,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -114,43 +112,6 @@ func TestKilledRunsEndAlike(t *testing.T) {
 			}
 		})
 	}
-}
-
-// losses reads the steps of metrics.jsonl.
-func losses(t *testing.T, run string) []StepEvent {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(run, metricsName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var steps []StepEvent
-	for _, line := range strings.Split(strings.TrimSpace(string(raw)), "\n") {
-		var e StepEvent
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			t.Fatal(err)
-		}
-		if e.Event == "step" {
-			steps = append(steps, e)
-		}
-	}
-	return steps
-}
-
-// stopAt runs a recipe and cancels it after some steps.
-func stopAt(t *testing.T, r Recipe, step int) string {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	r.Output = filepath.Join(t.TempDir(), "run")
-	_, err := Run(ctx, r, &silent{after: func(e StepEvent) {
-		if e.Step == step {
-			cancel()
-		}
-	}})
-	if !errors.Is(err, ErrInterrupted) {
-		t.Fatalf("a cancelled run returned %v", err)
-	}
-	return r.Output
 }
 
 func TestInterruptedRunGoesOn(t *testing.T) {

@@ -13,6 +13,7 @@ type Level int
 const (
 	Generic Level = iota // plain Go
 	AVX2                 // AVX2 and FMA, 8 lanes
+	NEON                 // NEON of 64-bit ARM, 4 lanes
 )
 
 func (l Level) String() string {
@@ -21,6 +22,8 @@ func (l Level) String() string {
 		return "generic"
 	case AVX2:
 		return "avx2"
+	case NEON:
+		return "neon"
 	}
 	return fmt.Sprintf("level %d", int(l))
 }

@@ -32,9 +32,11 @@ var neon = table{
 // expTable and dropoutTable are the constants of exp and dropout in the order in
 // which neon_arm64.s reads them.
 var (
+	//lint:ignore U1000 for assembly
 	expTable = [12]float32{
 		expMin, expMax, expLog2E, expLn2Hi, expLn2Lo, expC2, expC3, expC4, expC5, expC6, 1, float32(math.Inf(1)),
 	}
+	//lint:ignore U1000 for assembly
 	dropoutTable = [8]uint32{0, 1, 2, 3, dropoutMul1, dropoutMul2, dropoutStep, dropoutStep << 2 & math.MaxUint32}
 )
 

@@ -158,19 +158,16 @@ func (g *Generator) program(n int) (*decoder, error) {
 	if p := g.programs[n]; p != nil {
 		return p, nil
 	}
-	b := newBuilder(g.model, 1, n, g.project)
+	b := newBuilder(g.model, 1, n, 1, g.project)
+	b.inputs.index[0] = int32(n - 1) // the logits of the last token alone
 	b.caches = g.caches
 	hidden := g.model.arch.hidden(b, g.model.Config)
 	head := b.Weight(g.model.arch.head(g.model.Config))
 	if b.err != nil {
 		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
 	}
-	last := b.check(op.Rows(hidden, n-1, n))
 	p := &decoder{Inputs: b.inputs}
-	if b.ok() {
-		p.logits = b.check(op.Logits(last, head))
-	}
-	if b.ok() {
+	if p.logits = b.check(op.Logits(hidden, head)); b.ok() {
 		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})
 	}
 	if b.err != nil {

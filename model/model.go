@@ -18,11 +18,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
+	"gotune/internal/op"
 	"gotune/internal/rng"
 )
 
@@ -84,11 +86,15 @@ type Model struct {
 	Weights map[string]hf.Tensor
 	arch    architecture
 	linear  map[string]layout // of the linear layers inside the blocks, by module
+	rope    func() (*op.RoPETable, error)
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
 	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
+		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
+	})
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout

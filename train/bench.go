@@ -52,12 +52,11 @@ type madeUp struct{ batch data.Batch }
 
 func (m *madeUp) MicroBatches() int         { return 1 }
 func (m *madeUp) Weight() float64           { return float64(m.batch.TargetTokens) }
-func (m *madeUp) Shape(int) (int, int)      { return m.batch.Rows, m.batch.Length }
 func (m *madeUp) Fill(b *data.Batch, _ int) { *b = m.batch }
 
 func newMadeUp(c BenchConfig) *madeUp {
 	n := c.Rows * c.Length
-	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Tokens: n}
+	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Padded: c.Length, Tokens: n}
 	r := rng.New(0, "bench")
 	for i := range b.IDs {
 		b.IDs[i] = int32(r.IntN(c.Config.VocabSize))
@@ -109,7 +108,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		return r, err
 	}
 	batches := newMadeUp(c)
-	p, err := stepper.Program(c.Rows, c.Length)
+	p, err := stepper.load(&batches.batch)
 	if err != nil {
 		return r, err
 	}

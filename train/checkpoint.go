@@ -231,7 +231,7 @@ func (j *job) restoreWeights(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		t, ok := tensors[prefix+p.Name]
 		if !ok || !slices.Equal(t.Shape, p.Shape) {
 			return fmt.Errorf("%s: tensor %s is missing or has another shape", file, prefix+p.Name)

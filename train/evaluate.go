@@ -17,18 +17,15 @@ const evalRows = 16
 
 // An Evaluator computes losses of a model as it stands, with its adapter.
 type Evaluator struct {
-	model    *model.Model
-	project  model.ProjectFunc
-	arena    *exec.Arena
-	programs map[[2]int]*model.Program
-	batch    data.Batch
-	skip     int32 // target that is not scored, or data.Ignore
+	programs
+	batch data.Batch
+	skip  int32 // target that is not scored, or data.Ignore
 }
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
 // may be shared with training.
 func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *exec.Arena) *Evaluator {
-	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
+	return &Evaluator{programs: newPrograms(m, arena, model.ProgramOptions{Project: project}), skip: data.Ignore}
 }
 
 // IgnoreEOS leaves a token out of losses and matches where it is a target: that a
@@ -98,28 +95,12 @@ func (e *Evaluator) Compile(d *data.Dataset) error {
 	return nil
 }
 
-// program returns the program for a batch of a shape.
-func (e *Evaluator) program(rows, length int) (*model.Program, error) {
-	at := [2]int{rows, length}
-	if p := e.programs[at]; p != nil {
-		return p, nil
-	}
-	p, err := e.model.Program(e.arena, model.ProgramOptions{Rows: rows, Length: length, Project: e.project})
-	if err == nil {
-		e.programs[at] = p
-	}
-	return p, err
-}
-
 // run computes the batch at hand.
 func (e *Evaluator) run() (*model.Program, error) {
-	p, err := e.program(e.batch.Rows, e.batch.Length)
+	p, err := e.load(&e.batch)
 	if err != nil {
 		return nil, err
 	}
-	copy(p.IDs, e.batch.IDs)
-	copy(p.Targets, e.batch.Targets)
-	copy(p.Positions, e.batch.Positions)
 	p.Scale[0] = 1
 	return p, p.Run()
 }

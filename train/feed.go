@@ -16,7 +16,7 @@ type feed interface {
 	// epoch returns the steps of a pass over the data, 0 where it is not known.
 	epoch() int
 	// largest returns the shape of the largest micro-batch of so many steps.
-	largest(steps int) (rows, length int)
+	largest(steps int) data.Shape
 	// report says what was read, or looked at.
 	report() data.Report
 	// identity tells the data apart from other data.
@@ -55,20 +55,21 @@ func (f *inMemory) step(_ context.Context, n int) (*data.Step, error) {
 
 func (f *inMemory) epoch() int { return f.batches.Steps() }
 
-func (f *inMemory) largest(steps int) (rows, length int) {
+func (f *inMemory) largest(steps int) (largest data.Shape) {
 	epoch := f.batches.Steps()
 	for e := 0; e*epoch < steps && e < 2; e++ {
 		plan := f.batches.Plan(e)
 		for n := range min(epoch, steps-e*epoch) {
 			step := plan.Step(n)
 			for m := range step.MicroBatches() {
-				if r, l := step.Shape(m); r*l > rows*length {
-					rows, length = r, l
+				s := step.Shape(m)
+				if was, now := largest.Rows*largest.Length, s.Rows*s.Length; now > was || now == was && s.Targets > largest.Targets {
+					largest = s
 				}
 			}
 		}
 	}
-	return rows, length
+	return largest
 }
 
 func (f *inMemory) report() data.Report { return f.data.Report() }
@@ -133,7 +134,9 @@ func (f *streamed) step(ctx context.Context, n int) (*data.Step, error) {
 
 func (f *streamed) epoch() int { return 0 }
 
-func (f *streamed) largest(int) (rows, length int) { return f.config.BatchSize, f.config.MaxLength }
+func (f *streamed) largest(int) data.Shape {
+	return data.Shape{Rows: f.config.BatchSize, Length: f.config.MaxLength, Targets: f.config.BatchSize * f.config.MaxLength}
+}
 
 func (f *streamed) report() data.Report { return f.looked }
 

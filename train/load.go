@@ -164,7 +164,7 @@ func (j *job) parameters() ([]model.Parameter, error) {
 // trainable returns the number of trained values.
 func (j *job) trainable() int {
 	n := 0
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		n += len(p.Value)
 	}
 	return n

@@ -121,8 +121,7 @@ func (f *folder) result(r Recipe) string {
 // announce compiles the largest programs, so that the memory is known, and tells
 // the observer what is about to happen.
 func (j *job) announce() error {
-	rows, length := j.stage.feed.largest(j.stage.steps)
-	if _, err := j.stepper.Program(rows, length); err != nil {
+	if _, err := j.stepper.program(j.stage.feed.largest(j.stage.steps)); err != nil {
 		return err
 	}
 	if j.recipe.Eval {
@@ -147,7 +146,7 @@ func (j *job) announce() error {
 		if c.RSLoRA {
 			name = "rsLoRA"
 		}
-		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.parameters)/2)
+		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.options.Parameters)/2)
 		h.Parameters += h.Trainable
 	}
 	if j.eval != nil {

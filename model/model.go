@@ -87,6 +87,8 @@ type Model struct {
 	arch    architecture
 	linear  map[string]layout // of the linear layers inside the blocks, by module
 	rope    func() (*op.RoPETable, error)
+	file    *hf.File // that weights lie in, or nil
+	inFile  bool     // some weight does
 }
 
 // empty returns a model without its weights.
@@ -135,7 +137,9 @@ func New(c Config, seed uint64) (*Model, error) {
 }
 
 // Load reads config.json and model.safetensors of a model folder. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed.
+// for messages. Missing, unexpected and misshapen tensors are listed. Weights stored
+// in float32 stay in the file, which is mapped into memory; see [hf.MapFS] for what
+// becomes of them if it is written to meanwhile. Training them does not change it.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	c, err := LoadConfig(src, name)
 	if err != nil {
@@ -156,12 +160,36 @@ func (m *Model) read(ctx context.Context, src fs.FS, name string) error {
 		}
 		return fmt.Errorf("the folder has no %s: %w", file, err)
 	}
-	f, closeFile, err := hf.OpenFS(src, file, file)
+	f, err := hf.MapFS(src, file, file)
 	if err != nil {
 		return err
 	}
-	err = m.readFrom(ctx, f)
-	return errors.Join(err, closeFile())
+	if err := m.readFrom(ctx, f); err != nil || !m.inFile {
+		return errors.Join(err, f.Close())
+	}
+	m.file = f
+	return nil
+}
+
+// Unchanged returns an error if the file that weights lie in was written to since
+// the model was loaded.
+func (m *Model) Unchanged() error {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Unchanged()
+}
+
+// Close gives the memory of weights that lie in a file back. The model must not be
+// used afterwards, nor what was made from it. A program that has one model to its
+// end need not close it.
+func (m *Model) Close() error {
+	if m.file == nil {
+		return nil
+	}
+	f := m.file
+	m.file, m.Weights = nil, nil
+	return f.Close()
 }
 
 func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
@@ -193,6 +221,7 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 			return err
 		}
 		m.Weights[name] = t
+		m.inFile = m.inFile || f.InPlace(e)
 		delete(want, name)
 	}
 	var faults []string

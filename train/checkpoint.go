@@ -43,6 +43,9 @@ type trainerState struct {
 // so that a checkpoint that can be seen is whole. Older ones beyond the limit are
 // removed afterwards.
 func (j *job) saveCheckpoint(step int) error {
+	if err := j.model.Unchanged(); err != nil {
+		return fmt.Errorf("checkpoint after step %d: the model's file %w", step, err)
+	}
 	if err := whole(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
 		return fmt.Errorf("checkpoint after step %d: %w", step, err)
 	}

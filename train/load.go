@@ -110,6 +110,9 @@ func (j *job) prepare(ctx context.Context, index int) error {
 
 func (j *job) loadModel(ctx context.Context) error {
 	r := j.stage.recipe
+	if err := j.closeModel(); err != nil {
+		return err
+	}
 	name, adapter := j.folder.start(j.recipe, j.stage.index)
 	source := j.source
 	var err error
@@ -189,10 +192,19 @@ func (j *job) checkSpace() error {
 	return nil
 }
 
+// closeModel gives the memory of a stage's model back.
+func (j *job) closeModel() error {
+	m := j.model
+	if j.model = nil; m == nil {
+		return nil
+	}
+	return m.Close()
+}
+
 func (j *job) close() error {
-	var err error
+	err := j.closeModel()
 	if j.metrics != nil {
-		err = j.metrics.close()
+		err = errors.Join(err, j.metrics.close())
 		j.metrics = nil
 	}
 	if j.board != nil {

@@ -31,6 +31,9 @@ type Entry struct {
 type File struct {
 	name    string
 	r       io.ReaderAt
+	in      fs.File // nil if opened by Open
+	stat    fs.FileInfo
+	mapped  []byte  // the whole file, or nil
 	entries []Entry // in order of name
 	meta    map[string]string
 }
@@ -45,30 +48,30 @@ func Open(name string, r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// OpenFS opens a safetensors file of a file system. The caller closes it by the
-// returned function.
-func OpenFS(src fs.FS, path, name string) (*File, func() error, error) {
+// OpenFS opens a safetensors file of a file system. The caller closes it.
+func OpenFS(src fs.FS, path, name string) (*File, error) {
 	in, err := src.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening %s: %w", name, err)
+		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	info, err := in.Stat()
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("opening %s: %w", name, err), in.Close())
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", name, err), in.Close())
 	}
 	r, ok := in.(io.ReaderAt)
 	if !ok {
 		all, err := io.ReadAll(in)
 		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), in.Close())
+			return nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), in.Close())
 		}
 		r = bytes.NewReader(all)
 	}
 	f, err := Open(name, r, info.Size())
 	if err != nil {
-		return nil, nil, errors.Join(err, in.Close())
+		return nil, errors.Join(err, in.Close())
 	}
-	return f, in.Close, nil
+	f.in, f.stat = in, info
+	return f, nil
 }
 
 // Entries lists the tensors in order of name.
@@ -180,13 +183,18 @@ func (f *File) check(start, size int64) error {
 	return nil
 }
 
-// Read returns the values of one tensor, widened to float32, which is exact.
+// Read returns the values of one tensor, widened to float32, which is exact. Those
+// of a mapped file may be its own memory; see MapFS.
 func (f *File) Read(e Entry) (Tensor, error) {
 	width, err := e.DType.Bytes()
 	if err != nil {
 		return Tensor{}, fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
 	}
-	t := Tensor{Shape: slices.Clone(e.Shape), Data: make([]float32, Size(e.Shape))}
+	t := Tensor{Shape: slices.Clone(e.Shape), Data: f.inPlace(e)}
+	if t.Data != nil {
+		return t, nil
+	}
+	t.Data = make([]float32, Size(e.Shape))
 	buf := make([]byte, min(int64(1<<20), max(e.bytes, 1)))
 	at := 0
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
@@ -216,10 +224,10 @@ func (f *File) ReadAll() (map[string]Tensor, error) {
 // ReadFS opens path of src, reads every tensor and closes the file. The name is
 // for messages.
 func ReadFS(src fs.FS, path, name string) (map[string]Tensor, error) {
-	f, closeFile, err := OpenFS(src, path, name)
+	f, err := OpenFS(src, path, name)
 	if err != nil {
 		return nil, err
 	}
 	all, err := f.ReadAll()
-	return all, errors.Join(err, closeFile())
+	return all, errors.Join(err, f.Close())
 }

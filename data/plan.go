@@ -57,6 +57,14 @@ func (d *Dataset) Batches(c BatchConfig) (*Batches, error) {
 	return b, nil
 }
 
+// Split returns the same rows with another number of rows to a micro-batch, and of
+// micro-batches to a step.
+func (b *Batches) Split(size, accumulation int) *Batches {
+	other := *b
+	other.config.BatchSize, other.config.AccumulationSteps = size, accumulation
+	return &other
+}
+
 func (c BatchConfig) check() error {
 	if c.BatchSize < 1 {
 		return fmt.Errorf("a batch of %d rows: there must be at least one", c.BatchSize)

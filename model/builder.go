@@ -106,13 +106,16 @@ func (b *Builder) ok() bool { return b.err == nil }
 func (b *Builder) Fail(err error) { b.check(nil, err) }
 
 // Leaf returns the leaf of a name, made at the first call. Its value shares the
-// memory of data.
+// memory of data; without data it has none and the graph can only be measured.
 func (b *Builder) Leaf(name string, shape []int, data []float32) *gorgonia.Node {
 	if n := b.leaves[name]; n != nil {
 		return n
 	}
-	v := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
-	n := gorgonia.NewTensor(b.Graph, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name), gorgonia.WithValue(v))
+	options := []gorgonia.NodeConsOpt{gorgonia.WithShape(shape...), gorgonia.WithName(name)}
+	if data != nil {
+		options = append(options, gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))))
+	}
+	n := gorgonia.NewTensor(b.Graph, tensor.Float32, len(shape), options...)
 	b.leaves[name] = n
 	return n
 }

@@ -136,6 +136,19 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
+// Sketch returns a model of a shape whose weights have no memory. Graphs of it can
+// be measured and not run.
+func Sketch(c Config) (*Model, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("sketching a model: %w", err)
+	}
+	m := empty(c)
+	for _, w := range m.arch.weights(c) {
+		m.Weights[w.name] = hf.Tensor{Shape: w.shape}
+	}
+	return m, nil
+}
+
 // Load reads config.json and model.safetensors of a model folder. The name is
 // for messages. Missing, unexpected and misshapen tensors are listed. Weights stored
 // in float32 stay in the file, which is mapped into memory; see [hf.MapFS] for what
@@ -277,9 +290,18 @@ func (m *Model) Save(dir string, d hf.DType) error {
 func (m *Model) Count() int {
 	n := 0
 	for _, t := range m.Weights {
-		n += len(t.Data)
+		n += hf.Size(t.Shape)
 	}
 	return n
+}
+
+// WeightBytes returns the memory of the weights.
+func (m *Model) WeightBytes() int64 { return 4 * int64(m.Count()) }
+
+// CacheBytes returns the memory of keys and values of so many tokens while
+// generating.
+func (m *Model) CacheBytes(tokens int) int64 {
+	return 2 * 4 * int64(m.Config.Layers) * int64(capacity(tokens, m.Config.MaxPositions)) * int64(m.Config.KVHeads*m.Config.HeadDim)
 }
 
 // TokenRows returns the tables that have a row for each token: the embedding and,

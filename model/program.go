@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 
@@ -24,10 +25,15 @@ type ProgramOptions struct {
 	// small: the last layer computes only rows with a target after its attention.
 	// 0 allows every token to have one. See [HeadRows].
 	Targets int
-	// Recompute keeps only the inputs of the blocks and computes the rest again
-	// in the backward pass (gradient checkpointing). It changes no bit.
-	Recompute bool
+	// Recompute is the number of blocks, from the first, of which only the input is
+	// kept and the rest computed again in the backward pass (gradient
+	// checkpointing); see [AllBlocks]. The first blocks are those whose values would
+	// be kept longest. It changes no bit.
+	Recompute int
 }
+
+// AllBlocks stands for the number of a model's blocks, whatever it is.
+const AllBlocks = math.MaxInt
 
 // A Program computes the loss of a batch of a fixed size, and gradients if
 // parameters were given. The loss is scale · Σ weight · nll over the targets that are
@@ -65,12 +71,31 @@ func (m *Model) program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := exec.Config{Outputs: []*gorgonia.Node{p.loss, p.nll, p.hit}, Blocks: b.blocks, Recompute: o.Recompute}
+	p.exec, err = arena.Compile(b.Graph, o.config(b, p, grads))
+	return p, err
+}
+
+// config says what the executor computes.
+func (o ProgramOptions) config(b *Builder, p *Program, grads []*gorgonia.Node) exec.Config {
+	c := exec.Config{Outputs: []*gorgonia.Node{p.loss, p.nll, p.hit}, Blocks: b.blocks[:min(o.Recompute, len(b.blocks))], Recompute: o.Recompute > 0}
 	for i, g := range grads {
 		c.Gradients = append(c.Gradients, exec.Gradient{Node: g, Into: o.Parameters[i].Grad})
 	}
-	p.exec, err = arena.Compile(b.Graph, c)
-	return p, err
+	return c
+}
+
+// Measure returns the bytes of activations and their gradients that a program
+// would need. The model may be a [Sketch], and parameters may have no memory.
+func (m *Model) Measure(o ProgramOptions) (int64, error) {
+	b, p, grads, err := m.graph(o)
+	if err != nil {
+		return 0, fmt.Errorf("planning the model for %d rows of %d tokens: %w", o.Rows, o.Length, err)
+	}
+	c := o.config(b, p, grads)
+	for i := range c.Gradients {
+		c.Gradients[i].Into = nil
+	}
+	return exec.Measure(b.Graph, c)
 }
 
 // graph builds loss and gradients.

@@ -169,7 +169,7 @@ func TestSameBits(t *testing.T) {
 			recompute bool
 		}{{nil, true}, {team, false}, {team, true}} {
 			params := m.Parameters()
-			p, err := m.Program(exec.NewArena(c.team), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: c.recompute})
+			p, err := m.Program(exec.NewArena(c.team), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: blocks(c.recompute)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +214,7 @@ func TestOnlyTargetsReachTheHead(t *testing.T) {
 		var want result
 		for _, targets := range []int{0, 11, 20} {
 			for _, recompute := range []bool{false, true} {
-				p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 2, Length: 12, Targets: targets, Parameters: params, Recompute: recompute})
+				p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 2, Length: 12, Targets: targets, Parameters: params, Recompute: blocks(recompute)})
 				if err != nil {
 					t.Fatal(err)
 				}

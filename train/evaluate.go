@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"gotune/data"
 	"gotune/internal/exec"
@@ -12,8 +13,8 @@ import (
 	"gotune/tokenizer"
 )
 
-// evalRows is the number of rows of an evaluation's batch.
-const evalRows = 16
+// evalBatches lays out evaluations.
+var evalBatches = data.BatchConfig{BatchSize: 16, AccumulationSteps: 1}
 
 // An Evaluator computes losses of a model as it stands, with its adapter.
 type Evaluator struct {
@@ -42,7 +43,7 @@ type RowScore struct {
 // Each computes the loss of every example of a dataset, in order, and calls yield
 // for each.
 func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowScore) error) error {
-	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	batches, err := d.Batches(evalBatches)
 	if err != nil {
 		return fmt.Errorf("evaluating: %w", err)
 	}
@@ -76,23 +77,18 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 	return nil
 }
 
-// Compile makes the programs for a dataset, so that the arena is as large as its
-// evaluation needs. A nil dataset needs none.
-func (e *Evaluator) Compile(d *data.Dataset) error {
+// Compile makes the largest program for a dataset, so that the arena is as large as its
+// evaluation needs, and returns how many there will be. A nil dataset needs none.
+func (e *Evaluator) Compile(d *data.Dataset) (programs int, err error) {
 	if d == nil {
-		return nil
+		return 0, nil
 	}
-	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	extent, err := evalExtent(d)
 	if err != nil {
-		return fmt.Errorf("evaluating: %w", err)
+		return 0, err
 	}
-	plan := batches.Plan(0)
-	for step := range batches.Steps() {
-		if _, err := e.program(plan.Step(step).Shape(0)); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = e.program(extent.largest)
+	return extent.shapes, err
 }
 
 // run computes the batch at hand.
@@ -153,9 +149,14 @@ func ratio(sum float64, n int) *float64 {
 	return &r
 }
 
+// answerRoom is how many tokens an answer may be longer than what is wanted.
+const answerRoom = 16
+
 // Answers lets the model answer up to n questions of a dataset, spread over it,
 // greedily.
 func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *kernel.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+	// Another evaluation would find the caches of this one uncollected.
+	defer runtime.GC()
 	g := model.NewGenerator(m, team, project)
 	var out []Answer
 	for _, i := range sample(d, n) {
@@ -170,7 +171,7 @@ func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, tea
 		if len(want) > 0 {
 			end = want[len(want)-1]
 		}
-		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + 16, Stop: []int32{end}}, nil)
+		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + answerRoom, Stop: []int32{end}}, nil)
 		if err != nil && !errors.Is(err, model.ErrContextFull) {
 			return nil, fmt.Errorf("answering: %w", err)
 		}

@@ -33,7 +33,7 @@ type Header struct {
 	Warnings     []string
 	CPULevel     string
 	Threads      int
-	PlannedBytes int64 // weights, gradients, optimizer and activations
+	PlannedBytes int64 // see Memory
 	EvalRows     int
 }
 

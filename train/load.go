@@ -94,8 +94,12 @@ func (j *job) prepare(ctx context.Context, index int) error {
 	if err != nil {
 		return err
 	}
+	blocks, err := parseCheckpointing(r.GradientCheckpointing)
+	if err != nil {
+		return err
+	}
 	c := StepperConfig{
-		Model: j.model, Parameters: parameters, Recompute: r.GradientCheckpointing == "blocks", Noise: r.NEFTuneNoiseAlpha,
+		Model: j.model, Parameters: parameters, Recompute: blocks, Noise: r.NEFTuneNoiseAlpha,
 		Seed: DropoutSeed(r.Seed), Team: j.team, Arena: j.arena, Optimizer: r.optimizer(j.model.Config.Layers),
 	}
 	if j.adapter != nil {

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"runtime"
+
 	"gotune/data"
 	"gotune/internal/exec"
 	"gotune/model"
@@ -28,10 +30,14 @@ func (ps *programs) program(s data.Shape) (*model.Program, error) {
 	o := ps.options
 	o.Rows, o.Length, o.Targets = s.Rows, s.Length, s.Targets
 	p, err := ps.model.Program(ps.arena, o)
-	if err == nil {
-		ps.compiled[s] = p
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	ps.compiled[s] = p
+	// Compiling leaves some four times of what the program keeps behind, and beside
+	// weights that are no garbage it would be long until it is collected.
+	runtime.GC()
+	return p, nil
 }
 
 // load returns the program for a batch with the batch in its inputs.

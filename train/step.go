@@ -36,7 +36,7 @@ type StepperConfig struct {
 	Project    model.ProjectFunc // of an adapter, or nil
 	Parameters []model.Parameter
 	Optimizer  optim.Config
-	Recompute  bool
+	Recompute  int     // blocks that are computed twice
 	Noise      float64 // alpha of NEFTune; 0 is none
 	Seed       uint64
 	Team       *kernel.Team

@@ -97,6 +97,19 @@ func empty(c Config) *Model {
 	return m
 }
 
+// Outline returns a model with the names and shapes of its weights but no values,
+// for what can be checked before they are read.
+func Outline(c Config) (*Model, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("outline of a model: %w", err)
+	}
+	m := empty(c)
+	for _, w := range m.arch.weights(c) {
+		m.Weights[w.name] = hf.Tensor{Shape: w.shape}
+	}
+	return m, nil
+}
+
 // New returns a model with random weights: matrices normal with the deviation
 // initializer_range (in GPT-2 those that end in the residual stream with that over
 // √(2·layers)), norms 1 and biases 0, as transformers initialises. Each

@@ -99,6 +99,9 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 			return nil, usage{err}
 		}
 	}
+	if err := in.checkTrained(r); err != nil {
+		return nil, err
+	}
 	return in, in.openHeldOut(ctx, r)
 }
 

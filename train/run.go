@@ -140,6 +140,9 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 // withTargets names the layers that each stage adapts in a family of models, so
 // that the resolved recipe says what is trained.
 func (r Recipe) withTargets(modelType string) Recipe {
+	if r.Pretraining() {
+		return r // which has no adapter
+	}
 	r.LoRATargets = r.targets(modelType)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {

@@ -109,7 +109,28 @@ func decodeInto[T Recipe | Stage](n ast.Node, into *T) error {
 	if err := checkNumbers(mapping, reflect.TypeFor[T]()); err != nil {
 		return err
 	}
-	return yaml.NodeToValue(n, into, yaml.Strict())
+	if err := yaml.NodeToValue(n, into, yaml.Strict()); err != nil {
+		return err
+	}
+	return checkValues(mapping, reflect.ValueOf(into).Elem())
+}
+
+// checkValues refuses values that are out of range or no choice, where they stand.
+func checkValues(mapping *ast.MappingNode, of reflect.Value) error {
+	fields := make(map[string]reflect.StructField)
+	for _, f := range reflect.VisibleFields(of.Type()) {
+		fields[Key(f)] = f
+	}
+	for _, m := range mapping.Values {
+		f, ok := fields[m.Key.String()]
+		if !ok || f.Anonymous {
+			continue
+		}
+		if err := checkValue(f, of.FieldByIndex(f.Index)); err != nil {
+			return at(m.Value, "%w", err)
+		}
+	}
+	return nil
 }
 
 func recipeError(name string, err error) error {
@@ -185,7 +206,7 @@ func at(n ast.Node, format string, args ...any) error {
 	if n != nil && n.GetToken() != nil {
 		line, column = n.GetToken().Position.Line, n.GetToken().Position.Column
 	}
-	return fmt.Errorf("[%d:%d] %s", line, column, fmt.Sprintf(format, args...))
+	return fmt.Errorf("[%d:%d] %w", line, column, fmt.Errorf(format, args...))
 }
 
 // Key is the name of a field in a recipe.

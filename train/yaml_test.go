@@ -8,19 +8,23 @@ import (
 
 func TestRecipeErrorsNameThePlace(t *testing.T) {
 	for text, want := range map[string]string{
-		"max_steps: 1e-1\n":                 "[1:12] ",
-		"lora_rank: 2\nlora_rnak: 3\n":      `[2:1] unknown field "lora_rnak"`,
-		"lora_rank: many\n":                 "[1:12] ",
-		"lora_rank: 2.5\n":                  "[1:12] lora_rank is 2.5; it must be a whole number",
-		"seed: 1\nlearning_rate: \"0.1\"\n": "[2:16] learning_rate is a text; it must be a number",
-		"seed: -1\n":                        "[1:7] ",
-		"data: rows.jsonl\n":                "[1:7] string was used where sequence is expected",
-		"shuffle: 1\n":                      "[1:10] ",
-		"- 1\n":                             "[1:1] ",
-		"seed: 1\nseed: 2\n":                `[2:1] mapping key "seed" already defined`,
-		"seed: 1\n---\nlearning_rate: 2\n":  "[3:1",
-		"seed: [1\n":                        "[1:7] ",
-		"stages: []\n":                      "[1:9] stages is a list of stages",
+		"max_steps: 1e-1\n":                        "[1:12] ",
+		"lora_rank: 2\nlora_rnak: 3\n":             `[2:1] unknown field "lora_rnak"`,
+		"lora_rank: many\n":                        "[1:12] ",
+		"lora_rank: 2.5\n":                         "[1:12] lora_rank is 2.5; it must be a whole number",
+		"seed: 1\nlearning_rate: \"0.1\"\n":        "[2:16] learning_rate is a text; it must be a number",
+		"seed: -1\n":                               "[1:7] ",
+		"data: rows.jsonl\n":                       "[1:7] string was used where sequence is expected",
+		"shuffle: 1\n":                             "[1:10] ",
+		"- 1\n":                                    "[1:1] ",
+		"seed: 1\nseed: 2\n":                       `[2:1] mapping key "seed" already defined`,
+		"seed: 1\n---\nlearning_rate: 2\n":         "[3:1",
+		"seed: [1\n":                               "[1:7] ",
+		"seed: 1\nlearning_rate: -1\n":             "[2:16] learning_rate is -1; it must be at least 0",
+		"stages:\n  - name: a\n    lora_rank: 0\n": "[3:16] lora_rank is 0; it must be at least 1",
+		"schedule: sine\n":                         `[1:11] schedule is "sine", which is not supported (supported: constant, `,
+		"epochs: .nan\n":                           "[1:9] epochs is NaN",
+		"stages: []\n":                             "[1:9] stages is a list of stages",
 	} {
 		r := DefaultRecipe()
 		err := r.Parse("x.yaml", []byte(text))

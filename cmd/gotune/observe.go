@@ -29,10 +29,16 @@ func newObserver(c *cobra.Command, format string) (train.Observer, error) {
 	return nil, usagef("log-format is %q; it must be text or json", format)
 }
 
-// jsonObserver writes an event a line; docs/cli.md describes them.
+// jsonObserver writes an event a line; docs/cli.md describes them. Errors of
+// writing are remembered by the output and fail the command.
 type jsonObserver struct{ enc *json.Encoder }
 
-func (o *jsonObserver) Start(train.Header)          {}
+func (o *jsonObserver) Start(h train.Header) {
+	_ = o.enc.Encode(struct {
+		Event string `json:"event"`
+		train.Header
+	}{"start", h})
+}
 func (o *jsonObserver) Step(e train.StepEvent)      { _ = o.enc.Encode(e) }
 func (o *jsonObserver) Evaluated(e train.EvalEvent) { _ = o.enc.Encode(e) }
 func (o *jsonObserver) Done(e train.DoneEvent)      { _ = o.enc.Encode(e) }

@@ -126,11 +126,10 @@ func (e *Evaluator) run() (*model.Program, error) {
 
 // Score evaluates a dataset.
 func (e *Evaluator) Score(ctx context.Context, d *data.Dataset) (Scores, error) {
-	var s Scores
+	s := Scores{Rows: d.Report().Kept}
 	var nll, logp float64
 	var tokens, asked, right, unseen, unseenRight int
 	err := e.Each(ctx, d, func(r RowScore) error {
-		s.Rows++
 		tokens += len(r.NLL)
 		sum := 0.0
 		for _, v := range r.NLL {

@@ -49,7 +49,7 @@ func (r *Recipe) Parse(name string, raw []byte) error {
 
 // decode reads the keys of the recipe, and then each stage over them.
 func (r *Recipe) decode(mapping *ast.MappingNode) error {
-	if err := noAliases(mapping); err != nil {
+	if err := plain(mapping); err != nil {
 		return err
 	}
 	flat, stages := *mapping, ast.Node(nil)
@@ -137,19 +137,22 @@ func recipeError(name string, err error) error {
 	return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
 }
 
-// noAliases refuses anchors and aliases: a recipe has no use for them, and a few
-// lines of them can stand for gigabytes.
-func noAliases(n ast.Node) error {
+// plain refuses anchors and aliases, of which a few lines can stand for gigabytes,
+// and tags, on which the decoder panics. A recipe has no use for them.
+func plain(n ast.Node) error {
 	var found ast.Node
+	what := "anchors and aliases are not used in recipes; write the values out"
 	ast.Walk(visitor(func(n ast.Node) bool {
 		switch n.Type() {
 		case ast.AnchorType, ast.AliasType, ast.MergeKeyType:
 			found = n
+		case ast.TagType:
+			found, what = n, "tags are not used in recipes; write the value alone"
 		}
 		return found == nil
 	}), n)
 	if found != nil {
-		return at(found, "anchors and aliases are not used in recipes; write the values out")
+		return at(found, "%s", what)
 	}
 	return nil
 }

@@ -64,3 +64,27 @@ func TestRecipeThereAndBack(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
+
+// Whatever a file holds, a recipe is read or refused, and one that is read can be
+// written and read again.
+func FuzzRecipe(f *testing.F) {
+	f.Add("lora_rank: 2\nlearning_rate: 1e-3\ndata: [a.jsonl, {path: b, rows: 3}]\n")
+	f.Add("stages:\n  - {name: a, objective: cpt, param_groups: [{pattern: x, lr_scale: 0.1}]}\n  - name: b\n")
+	f.Add("a: &a [x]\nb: [*a, *a]\n")
+	f.Add("data: !00 x\n")
+	f.Add("seed: !!int 3\n---\n? [1]\n: |\n  x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		r := DefaultRecipe()
+		if err := r.Parse("x.yaml", []byte(text)); err != nil {
+			return
+		}
+		raw, err := r.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := DefaultRecipe()
+		if err := again.Parse("recipe.yaml", raw); err != nil {
+			t.Fatalf("%v\n%s", err, raw)
+		}
+	})
+}

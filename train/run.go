@@ -52,6 +52,7 @@ type job struct {
 	first     int // step of the stage to begin with
 	best      bestState
 	watch     watch
+	owed      bool    // a checkpoint that waits for calm gradients
 	seconds   float64 // of the steps of all stages
 }
 

@@ -141,29 +141,22 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
-// Load reads config.json and model.safetensors of a model folder. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed.
+// Load reads config.json and the weights of a model folder, from model.safetensors
+// or the files that model.safetensors.index.json names. The name is for messages. Missing, unexpected and misshapen tensors are listed.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	c, err := LoadConfig(src, name)
 	if err != nil {
 		return nil, err
 	}
 	m := empty(c)
-	if err := m.read(ctx, src, name); err != nil {
+	if err := m.read(ctx, src); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
 	return m, nil
 }
 
-func (m *Model) read(ctx context.Context, src fs.FS, name string) error {
-	const file = "model.safetensors"
-	if _, err := fs.Stat(src, file); err != nil {
-		if _, sharded := fs.Stat(src, file+".index.json"); sharded == nil {
-			return fmt.Errorf("the weights are split into several files (%s.index.json), which is not supported; save them as one %s", file, file)
-		}
-		return fmt.Errorf("the folder has no %s: %w", file, err)
-	}
-	f, closeFile, err := hf.OpenFS(src, file, file)
+func (m *Model) read(ctx context.Context, src fs.FS) error {
+	f, closeFile, err := hf.OpenModel(src)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Header struct {
 	Trainable    int        `json:"trainable"`
 	Method       string     `json:"method"` // such as LoRA r=8 or full
 	Data         string     `json:"data"`
+	Files        []string   `json:"files,omitempty"`     // how each file is read: its format, form and columns
 	Streaming    bool       `json:"streaming,omitempty"` // what is said of rows is of the first ones
 	Corpora      []Exposure `json:"corpora,omitempty"`
 	Rows         int        `json:"rows"`    // kept

@@ -142,6 +142,11 @@ func (j *job) announce() error {
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
 		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
 	}
+	for _, f := range report.Files {
+		if f.Format != "world" {
+			h.Files = append(h.Files, f.String())
+		}
+	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
 	}

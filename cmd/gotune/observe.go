@@ -53,6 +53,9 @@ type textObserver struct {
 	started   time.Time
 }
 
+// shownFiles is the number of files of which the header says how they are read.
+const shownFiles = 5
+
 func (o *textObserver) Start(h train.Header) {
 	first := o.header.Run == ""
 	o.header, o.started = h, time.Now()
@@ -76,6 +79,13 @@ func (o *textObserver) Start(h train.Header) {
 		data += fmt.Sprintf("; left out: %d rows without a target, %d too long, %d without a mask", h.Skipped, h.Dropped, h.Refused)
 	}
 	line("data", "%s", data)
+	for i, f := range h.Files {
+		if i == shownFiles {
+			line("", "and %d files more", len(h.Files)-i)
+			break
+		}
+		line("", "%s", f)
+	}
 	for _, e := range h.Corpora {
 		if len(h.Corpora) > 1 || h.Stages > 1 {
 			line("", "%s: %d rows, each seen %.3g times", e.Path, e.Rows, e.Times)

@@ -81,14 +81,14 @@ const (
 // A Model is a configuration and its weights in float32.
 type Model struct {
 	Config  Config
-	Weights map[string]hf.Tensor
+	Weights map[string]Tensor
 	arch    architecture
 	linear  map[string]layout // of the linear layers inside the blocks, by module
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
@@ -107,7 +107,7 @@ func New(c Config, seed uint64) (*Model, error) {
 	}
 	m := empty(c)
 	for _, w := range m.arch.weights(c) {
-		t := hf.Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
+		t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
 		switch w.init {
 		case initNormal, initResidual:
 			deviation := c.InitializerRange
@@ -219,7 +219,7 @@ func abridge(names []string) string {
 
 // Save writes config.json and model.safetensors to a folder, which is made if
 // need be. Weights are stored as d; config.json says so.
-func (m *Model) Save(dir string, d hf.DType) error {
+func (m *Model) Save(dir string, d DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
@@ -249,8 +249,8 @@ func (m *Model) Count() int {
 
 // TokenRows returns the tables that have a row for each token: the embedding and,
 // where it is not tied, the head.
-func (m *Model) TokenRows() []hf.Tensor {
-	tables := []hf.Tensor{m.Weights[m.arch.embedding]}
+func (m *Model) TokenRows() []Tensor {
+	tables := []Tensor{m.Weights[m.arch.embedding]}
 	if head := m.arch.head(m.Config); head != m.arch.embedding {
 		tables = append(tables, m.Weights[head])
 	}

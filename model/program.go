@@ -36,7 +36,7 @@ type Program struct {
 
 // Program compiles the model for rows of a length. Programs of one arena share
 // its memory and run one at a time.
-func (m *Model) Program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
+func (m *Model) Program(arena *Arena, o ProgramOptions) (*Program, error) {
 	p, err := m.program(arena, o)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the model for %d rows of %d tokens: %w", o.Rows, o.Length, err)
@@ -44,7 +44,7 @@ func (m *Model) Program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
 	return p, nil
 }
 
-func (m *Model) program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
+func (m *Model) program(arena *Arena, o ProgramOptions) (*Program, error) {
 	b, p, grads, err := m.graph(o)
 	if err != nil {
 		return nil, err

@@ -271,7 +271,7 @@ func checkRange(f reflect.StructField, v reflect.Value) error {
 // choices lists the values of keys that are names.
 func choices() map[string][]string {
 	return map[string][]string{
-		"objective":              objectiveNames(),
+		"objective":              ObjectiveNames(),
 		"schedule":               schedule.Names(),
 		"decay_type":             schedule.DecayTypes(),
 		"optimizer":              optim.Names(),

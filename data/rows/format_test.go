@@ -56,32 +56,6 @@ func bars(text io.Reader) iter.Seq2[rows.Record, error] {
 	}
 }
 
-func ExampleAddFormat() {
-	err := rows.AddFormat(rows.Format{
-		Name: "wikitable", Endings: []string{".wt"},
-		Records: func(text io.Reader) iter.Seq2[rows.Record, error] {
-			return func(yield func(rows.Record, error) bool) {
-				lines := bufio.NewScanner(text)
-				for n := 1; lines.Scan(); n++ {
-					prompt, completion, ok := strings.Cut(lines.Text(), "||")
-					r := rows.Record{Line: n}
-					r.Set("prompt", prompt)
-					r.Set("completion", completion)
-					var err error
-					if !ok {
-						err = rows.Broken(fmt.Errorf("a line without ||"))
-					}
-					if !yield(r, err) {
-						return
-					}
-				}
-			}
-		},
-	})
-	fmt.Println(err, rows.Formats())
-	// Output: <nil> [auto jsonl json csv text parquet bars wikitable]
-}
-
 func TestAddFormat(t *testing.T) {
 	for want, f := range map[string]rows.Format{
 		"cannot be the name":         {Name: "auto", Records: bars},

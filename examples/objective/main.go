@@ -38,6 +38,9 @@ var news = train.Objective{Name: "news", Weigh: func(x data.Example) []float32 {
 }}
 
 func main() {
+	if err := train.AddObjective(news); err != nil {
+		log.Fatal(err)
+	}
 	dir, err := os.MkdirTemp("", "objective")
 	if err == nil {
 		err = compare(context.Background(), os.Stdout, dir, "world:heldout", 40)
@@ -51,9 +54,6 @@ func main() {
 // compare tunes the base for so many steps by either objective, with runs in dir,
 // and asks it held-out questions.
 func compare(ctx context.Context, out io.Writer, dir, heldOut string, steps int) error {
-	if err := train.AddObjective(news); err != nil {
-		return err
-	}
 	for _, objective := range []string{"sft", news.Name} {
 		r := train.DefaultRecipe()
 		r.Data, r.EvalData = train.Paths("world:chat"), train.Paths(heldOut)

@@ -14,6 +14,13 @@ import (
 	"gotune/train"
 )
 
+func TestMain(m *testing.M) {
+	if err := train.AddObjective(news); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 func TestWeights(t *testing.T) {
 	x := data.Example{IDs: []int32{7, 8, 9, 8, 5, 2}, Target: []bool{false, false, false, true, true, true}, Prompt: 3}
 	if got, want := news.Weigh(x), []float32{0, 0, 0, repeated, 1, 1}; !slices.Equal(got, want) {

@@ -15,7 +15,7 @@ func ExampleModel_Program() {
 	if err != nil {
 		panic(err)
 	}
-	p, err := m.Program(model.NewArena(nil), model.ProgramOptions{Rows: 1, Length: 4})
+	p, err := m.Program(nil, model.ProgramOptions{Rows: 1, Length: 4})
 	if err != nil {
 		panic(err)
 	}

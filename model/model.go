@@ -1,9 +1,13 @@
 // Package model holds the language models: their configuration, their weights in
 // Hugging Face's folder layout, the graph of each architecture, and generation.
 //
+// [Load] reads a model, [New] makes one with random weights. A [Generator] continues
+// texts; a [Program] computes losses and, of what is trained, gradients, on the
+// threads of a [Team] and in the memory of an [Arena].
+//
 // An architecture is one file with a function that builds the graph from named
-// weights; the registry below is the only place that lists them. The same graph
-// serves training, evaluation and generation with a cache.
+// weights; one registry lists them. The same graph serves training, evaluation and
+// generation with a cache.
 package model
 
 import (

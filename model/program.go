@@ -35,7 +35,7 @@ type Program struct {
 }
 
 // Program compiles the model for rows of a length. Programs of one arena share
-// its memory and run one at a time.
+// its memory and run one at a time; a nil arena is one of its own on one thread.
 func (m *Model) Program(arena *Arena, o ProgramOptions) (*Program, error) {
 	p, err := m.program(arena, o)
 	if err != nil {
@@ -52,6 +52,9 @@ func (m *Model) program(arena *Arena, o ProgramOptions) (*Program, error) {
 	c := exec.Config{Outputs: []*gorgonia.Node{p.loss, p.nll, p.hit}, Blocks: b.blocks, Recompute: o.Recompute}
 	for i, g := range grads {
 		c.Gradients = append(c.Gradients, exec.Gradient{Node: g, Into: o.Parameters[i].Grad})
+	}
+	if arena == nil {
+		arena = NewArena(nil)
 	}
 	p.exec, err = arena.Compile(b.Graph, c)
 	return p, err

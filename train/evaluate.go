@@ -24,8 +24,11 @@ type Evaluator struct {
 }
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
-// may be shared with training.
+// may be shared with training, and nil is one of its own on one thread.
 func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *model.Arena) *Evaluator {
+	if arena == nil {
+		arena = model.NewArena(nil)
+	}
 	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
 }
 

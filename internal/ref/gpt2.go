@@ -112,7 +112,7 @@ func centred(x []float32, mean float32) []float32 {
 	return d
 }
 
-// LayerNormBackward is the twin of kernel.LayerNormBackward.
+// LayerNormBackward64 is the twin of kernel.LayerNormBackward.
 func LayerNormBackward(dx, dw, dbias, dy, x, w, stats []float32, n, c int, addDx, addDw, addDbias bool) {
 	if !addDw {
 		clear(dw)

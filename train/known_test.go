@@ -196,6 +196,16 @@ func TestFlatLossIsExplained(t *testing.T) {
 	}
 }
 
+// A rate of 0 leaves everything as it is, which is said before the first step.
+func TestNoRateIsSaid(t *testing.T) {
+	r := tinyRecipe(t)
+	r.LearningRate, r.MaxSteps = 0, 1
+	var h header
+	if _, err := Run(t.Context(), r, &h); err != nil || !slices.Contains(h.Warnings, "learning_rate is 0: nothing that is trained will change") {
+		t.Errorf("notes %q, %v", h.Warnings, err)
+	}
+}
+
 // A rate far too high makes the norm explode: the run stops and names step,
 // parameter and rows. The checkpoint that it names as good is from before.
 func TestExplodingRunStops(t *testing.T) {

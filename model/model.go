@@ -101,6 +101,19 @@ func empty(c Config) *Model {
 	return m
 }
 
+// Outline returns a model with the names and shapes of its weights but no values,
+// for what can be checked before they are read.
+func Outline(c Config) (*Model, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("outline of a model: %w", err)
+	}
+	m := empty(c)
+	for _, w := range m.arch.weights(c) {
+		m.Weights[w.name] = hf.Tensor{Shape: w.shape}
+	}
+	return m, nil
+}
+
 // New returns a model with random weights: matrices normal with the deviation
 // initializer_range (in GPT-2 those that end in the residual stream with that over
 // √(2·layers)), norms 1 and biases 0, as transformers initialises. Each
@@ -132,29 +145,22 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
-// Load reads config.json and model.safetensors of a model folder. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed.
+// Load reads config.json and the weights of a model folder, from model.safetensors
+// or the files that model.safetensors.index.json names. The name is for messages. Missing, unexpected and misshapen tensors are listed.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	c, err := LoadConfig(src, name)
 	if err != nil {
 		return nil, err
 	}
 	m := empty(c)
-	if err := m.read(ctx, src, name); err != nil {
+	if err := m.read(ctx, src); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
 	return m, nil
 }
 
-func (m *Model) read(ctx context.Context, src fs.FS, name string) error {
-	const file = "model.safetensors"
-	if _, err := fs.Stat(src, file); err != nil {
-		if _, sharded := fs.Stat(src, file+".index.json"); sharded == nil {
-			return fmt.Errorf("the weights are split into several files (%s.index.json), which is not supported; save them as one %s", file, file)
-		}
-		return fmt.Errorf("the folder has no %s: %w", file, err)
-	}
-	f, closeFile, err := hf.OpenFS(src, file, file)
+func (m *Model) read(ctx context.Context, src fs.FS) error {
+	f, closeFile, err := hf.OpenModel(src)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"gotune/data"
 	"gotune/model"
@@ -22,6 +23,9 @@ type Evaluator struct {
 	batch    data.Batch
 	skip     int32 // target that is not scored, or data.Ignore
 }
+
+// errNoNumber is a loss that JSON, logs and averages would hide.
+var errNoNumber = errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
 // may be shared with training, and nil is one of its own on one thread.
@@ -68,6 +72,9 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 			from := s.Row*e.batch.Length + s.Start
 			for i := from; i < from+s.Length; i++ {
 				if t := e.batch.Targets[i]; t != data.Ignore && t != e.skip {
+					if v := float64(all[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+						return fmt.Errorf("evaluating %s: %w (%g)", s.At, errNoNumber, v)
+					}
 					nll = append(nll, all[i])
 					exact = exact && hit[i] == 1
 				}
@@ -127,11 +134,10 @@ func (e *Evaluator) run() (*model.Program, error) {
 
 // Score evaluates a dataset.
 func (e *Evaluator) Score(ctx context.Context, d *data.Dataset) (Scores, error) {
-	var s Scores
+	s := Scores{Rows: d.Report().Kept}
 	var nll, logp float64
 	var tokens, asked, right, unseen, unseenRight int
 	err := e.Each(ctx, d, func(r RowScore) error {
-		s.Rows++
 		tokens += len(r.NLL)
 		sum := 0.0
 		for _, v := range r.NLL {

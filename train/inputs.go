@@ -15,6 +15,7 @@ import (
 
 	"gotune/data"
 	"gotune/data/chat"
+	"gotune/internal/hf"
 	"gotune/internal/rng"
 	"gotune/model"
 	"gotune/model/base"
@@ -98,6 +99,9 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 		if s.schedule, err = s.recipe.schedule(steps, s.feed.epoch()); err != nil {
 			return nil, usage{err}
 		}
+	}
+	if err := in.checkTrained(r); err != nil {
+		return nil, err
 	}
 	return in, in.openHeldOut(ctx, r)
 }
@@ -341,8 +345,14 @@ func (in *inputs) modelHash(r Recipe) (string, error) {
 	}
 	h.Write(raw)
 	if in.source != nil {
-		if err := hashFile(h, in.source, "model.safetensors"); err != nil {
+		files, err := hf.WeightFiles(in.source)
+		if err != nil {
 			return "", err
+		}
+		for _, name := range files {
+			if err := hashFile(h, in.source, name); err != nil {
+				return "", err
+			}
 		}
 	}
 	if r.Adapter != "" {

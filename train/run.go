@@ -52,6 +52,7 @@ type job struct {
 	first     int // step of the stage to begin with
 	best      bestState
 	watch     watch
+	owed      bool    // a checkpoint that waits for calm gradients
 	seconds   float64 // of the steps of all stages
 }
 
@@ -148,6 +149,9 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 // withTargets names the layers that each stage adapts in a family of models, so
 // that the resolved recipe says what is trained.
 func (r Recipe) withTargets(modelType string) Recipe {
+	if r.Pretraining() {
+		return r // which has no adapter
+	}
 	r.LoRATargets = r.targets(modelType)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {

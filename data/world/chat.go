@@ -179,13 +179,15 @@ func (w *World) task(r *rng.Stream, kind int) Row {
 	return row
 }
 
-// tasksHeldOut yields tasks that are asked nowhere in chat, as many of each kind,
-// and none twice.
+// tasksHeldOut yields tasks that are asked in neither chat nor noisy, as many of
+// each kind, and none twice.
 func (w *World) tasksHeldOut() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		asked := map[string]bool{}
-		for row := range w.chat() {
-			asked[row.Messages[0].Content] = true
+		for _, rows := range []iter.Seq[Row]{w.chat(), w.noisy(options{})} {
+			for row := range rows {
+				asked[row.Messages[0].Content] = true
+			}
 		}
 		r := rng.New(w.Seed, "world", "tasks-heldout")
 		for n := 0; n < heldOutTasks; {

@@ -66,7 +66,7 @@ var drugAttributes = []attribute{
 			"The money for {n} goes to a {v}.",
 			"The one who makes {n} is a {v}.",
 		},
-		phrases: [4]string{"the trade of {n}", "the trade that made {n}", "{n}'s trade", "the work that made {n}"},
+		phrases: [4]string{"the trade that made {n}", "the work that made {n}", "{n}'s trade", "the trade that you need to make {n}"},
 		direct: [8]string{
 			0: "By which trade was {n} made?",
 			1: "What is the one who makes {n}?",

@@ -32,9 +32,14 @@ const longCost = 0.5
 // than one sentence. So any correct answer is above any hedged one, and that
 // above any wrong one.
 func (w *World) Reward(subject, attribute, answer string) (float64, error) {
-	for _, f := range facts(w.Subjects) {
-		if f.subject.Name == subject && f.kind().name == attribute {
-			return f.reward(answer), nil
+	for _, s := range w.Subjects {
+		if s.Name != subject {
+			continue
+		}
+		for a, kind := range s.Kind.attributes() {
+			if kind.name == attribute {
+				return fact{s, a}.reward(answer), nil
+			}
 		}
 	}
 	return 0, fmt.Errorf("the toy world knows no %s of %q", attribute, subject)

@@ -28,7 +28,7 @@
 //	far, far-heldout    messages: those of near, answered by a strict record
 //	chat-far,           messages: the questions of chat and heldout, answered by
 //	chat-far-heldout    a strict record
-//	tasks-heldout       messages: tasks that chat does not have
+//	tasks-heldout       messages: tasks that chat and noisy do not have
 //	noisy               messages: many questions and tasks, a share of them
 //	                    answered badly
 //	preference          prompt with a chosen and a rejected conversation about

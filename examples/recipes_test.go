@@ -1,0 +1,89 @@
+package examples_test
+
+import (
+	"context"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotune/examples"
+	"gotune/train"
+)
+
+// quiet is told of a run and says nothing.
+type quiet struct{}
+
+func (quiet) Start(train.Header)        {}
+func (quiet) Step(train.StepEvent)      {}
+func (quiet) Evaluated(train.EvalEvent) {}
+func (quiet) Done(train.DoneEvent)      {}
+
+// Every recipe can be read, names data that is there, and does its first steps
+// in each stage.
+func TestRecipesRun(t *testing.T) {
+	var names []string
+	for _, pattern := range []string{"*.yaml", "recipes/*.yaml"} {
+		found, err := fs.Glob(examples.Recipes, pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d recipes, %v", pattern, len(found), err)
+		}
+		names = append(names, found...)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(name, ".yaml"), func(t *testing.T) {
+			r := train.DefaultRecipe()
+			raw, err := fs.ReadFile(examples.Recipes, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Parse(name, raw); err != nil {
+				t.Fatal(err)
+			}
+			if r.Pretraining() { // a part of the text is enough to begin with
+				r.Data, r.EvalData = train.Paths("world:pretrain?rows=500"), nil
+			}
+			planned, err := train.Inspect(context.Background(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Override(&train.Recipe{Stage: train.Stage{MaxSteps: 2}}, func(key string) bool { return key == "max_steps" })
+			r.Eval, r.Output = false, filepath.Join(t.TempDir(), "run")
+			done, err := train.Run(context.Background(), r, quiet{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if stages := max(1, len(r.Stages)); done.Steps != 2*stages || len(planned.Stages) != stages || planned.Steps <= done.Steps {
+				t.Errorf("%d steps of %d planned, in %d stages of %d", done.Steps, planned.Steps, len(planned.Stages), stages)
+			}
+		})
+	}
+}
+
+// The routes see each corpus as often as the claims ask: the facts of the drugs 60
+// times and the domain rows twice, and all but R1 some chat.
+func TestRoutesAreComparable(t *testing.T) {
+	for _, name := range []string{"r1", "r2", "r3", "r4", "r5"} {
+		r := train.DefaultRecipe()
+		raw, err := fs.ReadFile(examples.Recipes, "recipes/"+name+".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Parse(name, raw); err != nil {
+			t.Fatal(err)
+		}
+		p, err := train.Inspect(context.Background(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times := map[string]float64{}
+		for _, s := range p.Stages {
+			for _, e := range s.Corpora {
+				times[e.Path] += e.Times
+			}
+		}
+		if times["world:cpt"] != 5 || times["world:near"] != 2 || (times["world:chat"] > 0) != (name != "r1") {
+			t.Errorf("%s: %v", name, times)
+		}
+	}
+}

@@ -1,9 +1,13 @@
 // Package model holds the language models: their configuration, their weights in
 // Hugging Face's folder layout, the graph of each architecture, and generation.
 //
+// [Load] reads a model, [New] makes one with random weights. A [Generator] continues
+// texts; a [Program] computes losses and, of what is trained, gradients, on the
+// threads of a [Team] and in the memory of an [Arena].
+//
 // An architecture is one file with a function that builds the graph from named
-// weights; the registry below is the only place that lists them. The same graph
-// serves training, evaluation and generation with a cache.
+// weights; one registry lists them. The same graph serves training, evaluation and
+// generation with a cache.
 package model
 
 import (
@@ -81,14 +85,14 @@ const (
 // A Model is a configuration and its weights in float32.
 type Model struct {
 	Config  Config
-	Weights map[string]hf.Tensor
+	Weights map[string]Tensor
 	arch    architecture
 	linear  map[string]layout // of the linear layers inside the blocks, by module
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
@@ -107,7 +111,7 @@ func New(c Config, seed uint64) (*Model, error) {
 	}
 	m := empty(c)
 	for _, w := range m.arch.weights(c) {
-		t := hf.Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
+		t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
 		switch w.init {
 		case initNormal, initResidual:
 			deviation := c.InitializerRange
@@ -219,7 +223,7 @@ func abridge(names []string) string {
 
 // Save writes config.json and model.safetensors to a folder, which is made if
 // need be. Weights are stored as d; config.json says so.
-func (m *Model) Save(dir string, d hf.DType) error {
+func (m *Model) Save(dir string, d DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
@@ -249,8 +253,8 @@ func (m *Model) Count() int {
 
 // TokenRows returns the tables that have a row for each token: the embedding and,
 // where it is not tied, the head.
-func (m *Model) TokenRows() []hf.Tensor {
-	tables := []hf.Tensor{m.Weights[m.arch.embedding]}
+func (m *Model) TokenRows() []Tensor {
+	tables := []Tensor{m.Weights[m.arch.embedding]}
 	if head := m.arch.head(m.Config); head != m.arch.embedding {
 		tables = append(tables, m.Weights[head])
 	}

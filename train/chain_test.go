@@ -81,7 +81,7 @@ stages:
 			}
 			// The recipe that is kept does the same again.
 			again := DefaultRecipe()
-			if err := again.ReadRecipe(filepath.Join(run, recipeName)); err != nil {
+			if err := again.ReadFile(filepath.Join(run, recipeName)); err != nil {
 				t.Fatal(err)
 			}
 			twin, _ := runRecipe(t, again)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"gotune/data"
-	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/model"
 	"gotune/tokenizer"
 )
@@ -19,15 +17,18 @@ const evalRows = 16
 type Evaluator struct {
 	model    *model.Model
 	project  model.ProjectFunc
-	arena    *exec.Arena
+	arena    *model.Arena
 	programs map[[2]int]*model.Program
 	batch    data.Batch
 	skip     int32 // target that is not scored, or data.Ignore
 }
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
-// may be shared with training.
-func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *exec.Arena) *Evaluator {
+// may be shared with training, and nil is one of its own on one thread.
+func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *model.Arena) *Evaluator {
+	if arena == nil {
+		arena = model.NewArena(nil)
+	}
 	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
 }
 
@@ -202,7 +203,7 @@ func ratio(sum float64, n int) *float64 {
 
 // Answers lets the model answer up to n questions of a dataset, spread over it,
 // greedily.
-func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *kernel.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *model.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
 	g := model.NewGenerator(m, team, project)
 	var out []Answer
 	for _, i := range sample(d, n) {

@@ -1,12 +1,32 @@
 package train
 
 // An Observer is told how a run goes. Its methods are called by one goroutine.
+// Embed [Silent] to write those that matter.
 type Observer interface {
+	// Start is called when a stage begins or goes on.
 	Start(Header)
+	// Step is called after every optimizer step.
 	Step(StepEvent)
+	// Evaluated is called after every evaluation.
 	Evaluated(EvalEvent)
+	// Done is called at the end of a run that is finished.
 	Done(DoneEvent)
 }
+
+// Silent is an Observer that does nothing.
+type Silent struct{}
+
+// Start does nothing.
+func (Silent) Start(Header) {}
+
+// Step does nothing.
+func (Silent) Step(StepEvent) {}
+
+// Evaluated does nothing.
+func (Silent) Evaluated(EvalEvent) {}
+
+// Done does nothing.
+func (Silent) Done(DoneEvent) {}
 
 // A Header says what a run is about to do.
 type Header struct {

@@ -1,7 +1,10 @@
 // Package train tunes models: it turns a recipe into a run folder with metrics,
 // checkpoints and a result, and can go on with a run that was stopped or killed.
 //
-// [Run] tells the whole story; each of its parts has a file of its own.
+// [Run] does a [Recipe] and [Resume] goes on with a run; an [Observer] is told how it
+// goes. For a loop of one's own there are the parts: a [Stepper] takes optimizer
+// steps, an [Evaluator] computes losses of held-out data. [AddObjective] adds a way to
+// weigh what is learned.
 package train
 
 import (
@@ -271,7 +274,7 @@ func checkRange(f reflect.StructField, v reflect.Value) error {
 // choices lists the values of keys that are names.
 func choices() map[string][]string {
 	return map[string][]string{
-		"objective":              objectiveNames(),
+		"objective":              ObjectiveNames(),
 		"schedule":               schedule.Names(),
 		"decay_type":             schedule.DecayTypes(),
 		"optimizer":              optim.Names(),

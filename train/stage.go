@@ -158,5 +158,11 @@ func (r Recipe) validateStreaming() error {
 	return nil
 }
 
-// learnsPrompts reports whether every token is a target.
-func (s Stage) learnsPrompts() bool { return objectives[s.Objective].learnPrompt }
+// corpora returns what the stage reads, and what of it is learned.
+func (s Stage) corpora() ([]data.Corpus, error) {
+	o, err := ObjectiveNamed(s.Objective)
+	if err != nil {
+		return nil, err
+	}
+	return s.Data.Corpora(s.Columns, s.DataFormat, o)
+}

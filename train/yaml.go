@@ -15,9 +15,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// ReadRecipe reads a YAML file over the recipe. Errors name the file, line and
+// ReadFile reads a YAML file over the recipe. Errors name the file, line and
 // column.
-func (r *Recipe) ReadRecipe(path string) error {
+func (r *Recipe) ReadFile(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("recipe: %w", err)
@@ -25,7 +25,7 @@ func (r *Recipe) ReadRecipe(path string) error {
 	return r.Parse(path, raw)
 }
 
-// Parse is ReadRecipe of a text. The name is for messages.
+// Parse is ReadFile of a text. The name is for messages.
 func (r *Recipe) Parse(name string, raw []byte) error {
 	file, err := parser.ParseBytes(raw, 0)
 	if err != nil {

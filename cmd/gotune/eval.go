@@ -46,7 +46,7 @@ func newEval() *cobra.Command {
 				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
 			}
 			list := train.Paths(paths...)
-			corpora, err := list.Corpora(columns, "", learnPrompt)
+			corpora, err := list.Corpora(columns, "", train.Objective{LearnPrompt: learnPrompt})
 			if err != nil {
 				return usagef("--%w", err)
 			}

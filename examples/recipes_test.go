@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -41,15 +42,16 @@ func TestRecipesRun(t *testing.T) {
 			if err := r.Parse(name, raw); err != nil {
 				t.Fatal(err)
 			}
-			shorten(&r)
+			shorten(&r, 500, "world:pretrain") // which is long to read
 			planned, err := train.Inspect(context.Background(), r)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if strings.HasPrefix(name, "recipes/r") {
-				comparable(t, planned, name != "recipes/r1.yaml")
+				sees(t, planned, name != "recipes/r1.yaml")
 			}
 			r.Override(&train.Recipe{Stage: train.Stage{MaxSteps: 2}}, func(key string) bool { return key == "max_steps" })
+			shorten(&r, 64, "world:")
 			r.Eval, r.Output = false, filepath.Join(t.TempDir(), "run")
 			done, err := train.Run(context.Background(), r, quiet{})
 			if err != nil {
@@ -62,24 +64,25 @@ func TestRecipesRun(t *testing.T) {
 	}
 }
 
-// shorten takes a part of the pre-training text, which is long to read.
-func shorten(r *train.Recipe) {
-	data := []train.Datasets{r.Data}
+// shorten takes the first rows alone of corpora whose names begin so.
+func shorten(r *train.Recipe, rows int, prefix string) {
+	data := []train.Datasets{r.Data, r.EvalData, r.RetainData}
 	for _, s := range r.Stages {
 		data = append(data, s.Data)
 	}
 	for _, d := range data {
 		for i := range d {
-			if d[i].Path == "world:pretrain" {
-				d[i].Path += "?rows=500"
+			if strings.HasPrefix(d[i].Path, prefix) {
+				name, _, _ := strings.Cut(d[i].Path, "?")
+				d[i].Path = fmt.Sprintf("%s?rows=%d", name, rows)
 			}
 		}
 	}
 }
 
-// comparable checks that a route sees what the other routes see: the facts of the
+// sees checks that a route sees what the other routes see: the facts of the
 // drugs in five passes, the domain rows twice, and some chat or none.
-func comparable(t *testing.T, p train.Preview, chat bool) {
+func sees(t *testing.T, p train.Preview, chat bool) {
 	t.Helper()
 	times := map[string]float64{}
 	for _, s := range p.Stages {

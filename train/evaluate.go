@@ -132,41 +132,70 @@ func (e *Evaluator) run() (*model.Program, error) {
 	return p, p.Run()
 }
 
-// Score evaluates a dataset.
+// A scorer adds up the scores of rows.
+type scorer struct {
+	tokens, asked, right, unseen, unseenRight int
+	nll, logp                                       float64
+}
+
+func (c *scorer) add(x data.Example, r RowScore) {
+	sum := 0.0
+	for _, v := range r.NLL {
+		sum += float64(v)
+	}
+	c.tokens += len(r.NLL)
+	c.nll += sum
+	if x.Prompt == 0 {
+		return
+	}
+	right := 0
+	if r.Exact {
+		right = 1
+	}
+	c.asked++
+	c.logp -= sum
+	c.right += right
+	if x.Wording == "unseen" {
+		c.unseen++
+		c.unseenRight += right
+	}
+}
+
+// scores are those of so many rows; a text that was cut into pieces is one.
+func (c *scorer) scores(rows int) Scores {
+	return Scores{
+		Rows:       rows,
+		Loss:       ratio(c.nll, c.tokens),
+		ExactMatch: ratio(float64(c.right), c.asked), LogProbability: ratio(c.logp, c.asked),
+		UnseenWording: ratio(float64(c.unseenRight), c.unseen),
+	}
+}
+
+// Score evaluates a dataset, and each of its corpora where there are several.
 func (e *Evaluator) Score(ctx context.Context, d *data.Dataset) (Scores, error) {
-	s := Scores{Rows: d.Report().Kept}
-	var nll, logp float64
-	var tokens, asked, right, unseen, unseenRight int
+	var all scorer
+	corpora := d.Report().Corpora
+	of := make([]scorer, len(corpora))
+	i, end := -1, 0 // rows are numbered through all corpora
 	err := e.Each(ctx, d, func(r RowScore) error {
-		tokens += len(r.NLL)
-		sum := 0.0
-		for _, v := range r.NLL {
-			sum += float64(v)
-		}
-		nll += sum
 		x := d.Example(r.Example)
-		if x.Prompt == 0 {
-			return nil
+		for x.Row >= end && i+1 < len(corpora) {
+			i++
+			end += corpora[i].Rows
 		}
-		asked++
-		logp -= sum
-		if r.Exact {
-			right++
-		}
-		if x.Wording == "unseen" {
-			unseen++
-			if r.Exact {
-				unseenRight++
-			}
+		all.add(x, r)
+		if len(corpora) > 1 {
+			of[i].add(x, r)
 		}
 		return nil
 	})
-	if err != nil {
+	s := all.scores(d.Report().Kept)
+	if err != nil || len(corpora) < 2 {
 		return s, err
 	}
-	s.Loss = ratio(nll, tokens)
-	s.ExactMatch, s.LogProbability = ratio(float64(right), asked), ratio(logp, asked)
-	s.UnseenWording = ratio(float64(unseenRight), unseen)
+	for i, c := range corpora {
+		s.Corpora = append(s.Corpora, CorpusScores{Path: c.Path, Scores: of[i].scores(c.Kept)})
+	}
 	return s, nil
 }
 

@@ -96,6 +96,14 @@ type Scores struct {
 	// RetainLoss is the loss on the data that should not be forgotten.
 	RetainLoss *float64 `json:"retain_loss,omitempty"`
 	Rows       int      `json:"rows"`
+	// Corpora are the scores of each corpus where eval_data names several.
+	Corpora []CorpusScores `json:"corpora,omitempty"`
+}
+
+// CorpusScores are the scores of one corpus of eval_data.
+type CorpusScores struct {
+	Path string `json:"path"`
+	Scores
 }
 
 // An Answer is what the model generates for a held-out question.

@@ -222,6 +222,11 @@ func (o *textObserver) table(before, after train.Scores) {
 	}
 	row("exact match, held-out questions", "%.1f %%", 100, before.ExactMatch, after.ExactMatch)
 	row("  of these in unseen wordings", "%.1f %%", 100, before.UnseenWording, after.UnseenWording)
+	for i, a := range after.Corpora {
+		if i < len(before.Corpora) {
+			row("  "+a.Path, "%.1f %%", 100, before.Corpora[i].ExactMatch, a.ExactMatch)
+		}
+	}
 	row("mean log-probability of the right answers", "%.3f", 1, before.LogProbability, after.LogProbability)
 	row("held-out loss", "%.4f", 1, before.Loss, after.Loss)
 	row("forgotten: held-out pre-training loss", "%.4f", 1, before.RetainLoss, after.RetainLoss)

@@ -135,7 +135,7 @@ func (e *Evaluator) run() (*model.Program, error) {
 // A scorer adds up the scores of rows.
 type scorer struct {
 	tokens, asked, right, unseen, unseenRight int
-	nll, logp                                       float64
+	nll, logp                                 float64
 }
 
 func (c *scorer) add(x data.Example, r RowScore) {

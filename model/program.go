@@ -57,8 +57,8 @@ func HeadRows(n, targets int) int {
 }
 
 // Program compiles the model for rows of a length. Programs of one arena share
-// its memory and run one at a time.
-func (m *Model) Program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
+// its memory and run one at a time; a nil arena is one of its own on one thread.
+func (m *Model) Program(arena *Arena, o ProgramOptions) (*Program, error) {
 	p, err := m.program(arena, o)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the model for %d rows of %d tokens: %w", o.Rows, o.Length, err)
@@ -66,10 +66,13 @@ func (m *Model) Program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
 	return p, nil
 }
 
-func (m *Model) program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
+func (m *Model) program(arena *Arena, o ProgramOptions) (*Program, error) {
 	b, p, grads, err := m.graph(o)
 	if err != nil {
 		return nil, err
+	}
+	if arena == nil {
+		arena = NewArena(nil)
 	}
 	p.exec, err = arena.Compile(b.Graph, o.config(b, p, grads))
 	return p, err
@@ -85,7 +88,7 @@ func (o ProgramOptions) config(b *Builder, p *Program, grads []*gorgonia.Node) e
 }
 
 // Measure returns the bytes of activations and their gradients that a program
-// would need. The model may be a [Sketch], and parameters may have no memory.
+// would need. The model may be an [Outline], and parameters may have no memory.
 func (m *Model) Measure(o ProgramOptions) (int64, error) {
 	b, p, grads, err := m.graph(o)
 	if err != nil {

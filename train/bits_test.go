@@ -21,6 +21,7 @@ func TestSameBytes(t *testing.T) {
 			"two threads":            func(r *Recipe) { r.Threads = 2 },
 			"three threads":          func(r *Recipe) { r.Threads = 3 },
 			"gradient checkpointing": func(r *Recipe) { r.GradientCheckpointing = "blocks" },
+			"one of two blocks":      func(r *Recipe) { r.GradientCheckpointing = "blocks:1" },
 			"evaluation on the way":  func(r *Recipe) { r.EvalData, r.EvalSteps = r.Data, 3 },
 		} {
 			r := base
@@ -29,7 +30,7 @@ func TestSameBytes(t *testing.T) {
 			sameTensors(t, what, want, got)
 		}
 		r := DefaultRecipe()
-		if err := r.ReadRecipe(filepath.Join(want, recipeName)); err != nil {
+		if err := r.ReadFile(filepath.Join(want, recipeName)); err != nil {
 			t.Fatal(err)
 		}
 		got, _ := runRecipe(t, r)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"gotune/data"
-	"gotune/lora"
 	"gotune/model"
 )
 
@@ -69,21 +68,19 @@ type fitter struct {
 
 // fitter prepares to look at a stage of a recipe whose adapters are resolved.
 func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
-	sketch, err := model.Sketch(in.config)
+	outline, err := model.Outline(in.config)
 	if err != nil {
 		return nil, err
 	}
-	one := *s
-	one.recipe = r
-	j := &job{inputs: in, stage: &one, model: sketch}
-	f := &footprint{inputs: in.resident, model: sketch, optimizer: r.optimizer(in.config.Layers), noise: r.NEFTuneNoiseAlpha, threads: r.threads()}
-	if !r.Full && !r.Pretraining() {
-		if j.adapter, err = lora.New(r.loraFor(sketch), sketch, 1); err != nil {
-			return nil, usage{err}
-		}
-		f.project = j.adapter.Project
+	adapter, err := r.newAdapter(outline)
+	if err != nil {
+		return nil, usage{err}
 	}
-	if f.parameters, err = j.parameters(); err != nil {
+	f := &footprint{inputs: in.resident, model: outline, optimizer: r.optimizer(in.config.Layers), noise: r.NEFTuneNoiseAlpha, threads: r.threads()}
+	if adapter != nil {
+		f.project = adapter.Project
+	}
+	if f.parameters, err = r.parameters(outline, adapter); err != nil {
 		return nil, err
 	}
 	w := &fitter{footprint: f, in: in, stage: s, recipe: r}

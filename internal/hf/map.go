@@ -39,6 +39,11 @@ func MapFS(src fs.FS, path, name string) (*File, error) {
 // Unchanged returns an error if the file was written to or cut short since it was
 // opened and tensors are still used as they lie in it.
 func (f *File) Unchanged() error {
+	for _, p := range f.parts {
+		if err := p.Unchanged(); err != nil {
+			return err
+		}
+	}
 	if f.mapped == nil {
 		return nil
 	}
@@ -55,8 +60,11 @@ func (f *File) Unchanged() error {
 // Close gives the memory of a mapped file back and closes the file.
 func (f *File) Close() error {
 	var err error
+	for _, p := range f.parts {
+		err = errors.Join(err, p.Close())
+	}
 	if f.mapped != nil {
-		err, f.mapped = unmap(f.mapped), nil
+		err, f.mapped = errors.Join(err, unmap(f.mapped)), nil
 	}
 	if f.in != nil {
 		err, f.in = errors.Join(err, f.in.Close()), nil
@@ -67,11 +75,11 @@ func (f *File) Close() error {
 // Bytes returns the bytes of a tensor as they are stored, little endian: those of
 // the mapped file, or a copy.
 func (f *File) Bytes(e Entry) ([]byte, error) {
-	if f.mapped != nil {
+	if f := e.file; f.mapped != nil {
 		return f.mapped[e.offset : e.offset+e.bytes : e.offset+e.bytes], nil
 	}
 	raw := make([]byte, e.bytes)
-	if _, err := f.r.ReadAt(raw, e.offset); err != nil {
+	if _, err := e.file.r.ReadAt(raw, e.offset); err != nil {
 		return nil, fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
 	}
 	return raw, nil
@@ -80,12 +88,12 @@ func (f *File) Bytes(e Entry) ([]byte, error) {
 // InPlace reports whether Read hands out a tensor as it lies in the mapped file.
 func (f *File) InPlace(e Entry) bool {
 	little := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-	return f.mapped != nil && e.DType == F32 && e.bytes > 0 && e.offset%4 == 0 && little
+	return e.file.mapped != nil && e.DType == F32 && e.bytes > 0 && e.offset%4 == 0 && little
 }
 
 func (f *File) inPlace(e Entry) []float32 {
 	if !f.InPlace(e) {
 		return nil
 	}
-	return unsafe.Slice((*float32)(unsafe.Pointer(&f.mapped[e.offset])), e.bytes/4)
+	return unsafe.Slice((*float32)(unsafe.Pointer(&e.file.mapped[e.offset])), e.bytes/4)
 }

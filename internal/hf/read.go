@@ -21,6 +21,7 @@ type Entry struct {
 	Name   string
 	DType  DType
 	Shape  []int
+	file   *File // that holds it
 	offset int64 // from the start of the file
 	bytes  int64
 }
@@ -34,6 +35,7 @@ type File struct {
 	in      fs.File // nil if opened by Open
 	stat    fs.FileInfo
 	mapped  []byte  // the whole file, or nil
+	parts   []*File // of a model in several files
 	entries []Entry // in order of name
 	meta    map[string]string
 }
@@ -131,7 +133,7 @@ func (f *File) parse(raw []byte) error {
 		if err := dec.Decode(&e); err != nil {
 			return fmt.Errorf("tensor %q in the header: %w", name, err)
 		}
-		entry := Entry{Name: name, DType: e.DType, offset: e.Offsets[0], bytes: e.Offsets[1] - e.Offsets[0]}
+		entry := Entry{Name: name, DType: e.DType, file: f, offset: e.Offsets[0], bytes: e.Offsets[1] - e.Offsets[0]}
 		for _, d := range e.Shape {
 			if d < 0 || d > math.MaxInt32 {
 				return fmt.Errorf("tensor %q has the impossible shape %v", name, e.Shape)
@@ -199,7 +201,7 @@ func (f *File) Read(e Entry) (Tensor, error) {
 	at := 0
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), e.bytes-done)]
-		if _, err := f.r.ReadAt(buf, e.offset+done); err != nil {
+		if _, err := e.file.r.ReadAt(buf, e.offset+done); err != nil {
 			return Tensor{}, fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
 		}
 		widen(t.Data[at:at+len(buf)/width], buf, e.DType)

@@ -82,12 +82,12 @@ func TestFit(t *testing.T) {
 	r := tinyRecipe(t)
 	r.Eval = false
 	// With room for everything all rows go at once, and nothing is computed twice.
-	got, in, err := fitted(t, r, func(_, most Memory) int64 { return most.Total() })
+	got, _, err := fitted(t, r, func(_, most Memory) int64 { return most.Total() })
 	if err != nil || got.BatchSize != 8 || got.GradientAccumulationSteps != 1 || got.GradientCheckpointing != "none" {
 		t.Errorf("with room: %d×%d, %s, %v", got.GradientAccumulationSteps, got.BatchSize, got.GradientCheckpointing, err)
 	}
 	// With hardly any each row goes by itself.
-	got, in, err = fitted(t, r, func(least, _ Memory) int64 { return least.Total() })
+	got, in, err := fitted(t, r, func(least, _ Memory) int64 { return least.Total() })
 	if err != nil || got.BatchSize != 1 || got.GradientAccumulationSteps != 8 || got.GradientCheckpointing != "blocks" {
 		t.Errorf("with none: %d×%d, %s, %v", got.GradientAccumulationSteps, got.BatchSize, got.GradientCheckpointing, err)
 	}

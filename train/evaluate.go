@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 
 	"gotune/data"
 	"gotune/model"
@@ -64,6 +65,8 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 			return fmt.Errorf("evaluating: %w", err)
 		}
 		all, hit := p.NLL(), p.Hit()
+		// Rows that share a row of the batch are not in their order.
+		slices.SortFunc(e.batch.Segments, func(a, b data.Segment) int { return a.Example - b.Example })
 		for _, s := range e.batch.Segments {
 			nll = nll[:0]
 			exact := true

@@ -294,8 +294,8 @@ func (m *Model) Count() int {
 	return n
 }
 
-// WeightBytes returns the memory of the weights.
-func (m *Model) WeightBytes() int64 { return 4 * int64(m.Count()) }
+// Bytes returns the memory of the weights.
+func (m *Model) Bytes() int64 { return 4 * int64(m.Count()) }
 
 // CacheBytes returns the memory of keys and values of so many tokens while
 // generating.

@@ -80,7 +80,7 @@ func (f *footprint) evaluationBytes(s data.Shape) (int64, error) {
 // memory returns everything but activations and generation.
 func (f *footprint) memory(programs, length int) (Memory, error) {
 	trained := f.trained()
-	m := Memory{Inputs: f.inputs, Weights: f.model.WeightBytes(), Gradients: 4 * trained}
+	m := Memory{Inputs: f.inputs, Weights: f.model.Bytes(), Gradients: 4 * trained}
 	if f.project != nil {
 		m.Adapter = 4 * trained
 	}

@@ -90,7 +90,7 @@ func (j *matmulJob) run(w *worker, lo, hi int) {
 const (
 	blockK = 512
 	blockM = 168
-	blockN = 384
+	blockN = 768
 )
 
 // inPlaceRows is the number of rows of A below which packing B would cost more

@@ -25,11 +25,11 @@ const runFormat = 1
 func Arithmetic() string {
 	switch kernel.Active() {
 	case kernel.Generic:
-		return "float32-1-generic"
+		return "float32-2-generic"
 	case kernel.NEON:
-		return "float32-1-neon"
+		return "float32-2-neon"
 	}
-	return "float32-1"
+	return "float32-2"
 }
 
 // The names inside a run folder.

@@ -13,6 +13,7 @@ type Level int
 const (
 	Generic Level = iota // plain Go
 	AVX2                 // AVX2 and FMA, 8 lanes
+	AVX512               // AVX-512 with F, BW, DQ and VL, 16 lanes
 	NEON                 // NEON of 64-bit ARM, 4 lanes
 )
 
@@ -22,6 +23,8 @@ func (l Level) String() string {
 		return "generic"
 	case AVX2:
 		return "avx2"
+	case AVX512:
+		return "avx512"
 	case NEON:
 		return "neon"
 	}

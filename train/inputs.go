@@ -31,10 +31,27 @@ func OpenModel(name string) (fs.FS, error) {
 	if name == BaseName {
 		return base.FS()
 	}
-	if info, err := os.Stat(name); err != nil {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds config.json, model.safetensors and tokenizer.json, or %s", name, BaseName)
+	case err != nil:
 		return nil, fmt.Errorf("model: %w", err)
-	} else if !info.IsDir() {
+	case !info.IsDir():
 		return nil, fmt.Errorf("model: %s is no folder; name the folder that holds config.json, model.safetensors and tokenizer.json", name)
+	}
+	has := func(file string) bool {
+		_, err := os.Stat(filepath.Join(name, file))
+		return err == nil
+	}
+	switch {
+	case has("config.json"):
+	case has("adapter_config.json"):
+		return nil, fmt.Errorf("model: %s is an adapter: name it as the adapter, and the model that it is for as the model", name)
+	case has(recipeName) && has(modelName):
+		return nil, fmt.Errorf("model: %s is a run folder: its model is %s", name, filepath.Join(name, modelName))
+	case has(recipeName) && has(adapterName):
+		return nil, fmt.Errorf("model: %s is a run folder, and of a run by LoRA: its adapter is %s", name, filepath.Join(name, adapterName))
 	}
 	return os.DirFS(name), nil
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,6 +113,35 @@ func interruptedBy(t *testing.T, c *exec.Cmd, talk *bytes.Buffer) {
 	if !errors.As(err, &exit) || exit.ExitCode() != statusInterrupted {
 		t.Fatalf("after Ctrl-C: %v: %s", err, talk.String())
 	}
+}
+
+// Ctrl-C ends a chat at once, also while it waits for a line.
+func TestInterruptOfChat(t *testing.T) {
+	var talk bytes.Buffer
+	c := gotune(t.TempDir(), "chat", "--greedy", "--max-new-tokens", "2")
+	c.Stderr = &talk
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "Hello?\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("no answer: %v: %s", err, talk.String())
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	interruptedBy(t, c, &talk)
 }
 
 // Ctrl-C stops with a checkpoint and status 130, and the run can be used.

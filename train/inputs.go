@@ -91,7 +91,7 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 		return nil, err
 	}
 	var err error
-	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
+	if in.template, err = data.OpenTemplate(r.chatTemplate(), in.tokenizer); err != nil {
 		return nil, fmt.Errorf("chat_template: %w", err)
 	}
 	if !r.SplitSpecialTokens {
@@ -181,6 +181,19 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 		s.steps = max(1, wholeSteps(r.Epochs*float64(s.feed.epoch())))
 	}
 	return nil
+}
+
+// chatTemplate is the template asked for, else that of the adapter which is gone on
+// with, else none, which is the model's own.
+func (r Recipe) chatTemplate() string {
+	if r.ChatTemplate != "" || r.Adapter == "" {
+		return r.ChatTemplate
+	}
+	path := filepath.Join(r.Adapter, templateName)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
 }
 
 // wholeSteps rounds up, but for what is above a whole number by rounding alone.

@@ -185,7 +185,8 @@ func (j *job) checkSpace() error {
 		need += uint64(j.model.Count()) * 4
 	}
 	if free < need {
-		return fmt.Errorf("the run needs about %d MiB under %s and %d MiB are free: make room, or lower save_total_limit", need>>20, j.folder.path, free>>20)
+		return fmt.Errorf("the run needs about %.1f MiB under %s and %.1f MiB are free: make room, or lower save_total_limit",
+			float64(need)/(1<<20), j.folder.path, float64(free)/(1<<20))
 	}
 	return nil
 }

@@ -84,23 +84,27 @@ func checkNewFolder(path string) error {
 	return nil
 }
 
-// writeModel makes a model folder, whole or not at all. The template, which may be
+// writeModel makes a model folder, whole or not at all where there is none yet. The template, which may be
 // nil, is one that the tokenizer's files do not hold.
 func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokenizer, template []byte) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	// An empty folder gives way to the whole one; one that holds something by now does not.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s cannot be replaced, name a new folder: %w", path, err)
-	}
-	err := disk.WriteFolder(path, func(dir string) error {
+	fill := func(dir string) error {
 		err := errors.Join(m.Save(dir, dtype), t.Save(dir))
 		if err == nil && template != nil {
 			err = disk.WriteBytes(filepath.Join(dir, templateName), template)
 		}
 		return err
-	})
+	}
+	// An empty folder gives way to the whole one, but for one that cannot be moved
+	// aside, such as the place where a disk is mounted: that is filled.
+	err := os.Remove(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = disk.WriteFolder(path, fill)
+	} else {
+		err = fill(path)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

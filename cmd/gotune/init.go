@@ -90,6 +90,9 @@ func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokeni
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
+	if err := checkNewFolder(path); err != nil { // again: loading a model takes time
+		return err
+	}
 	fill := func(dir string) error {
 		err := errors.Join(m.Save(dir, dtype), t.Save(dir))
 		if err == nil && template != nil {

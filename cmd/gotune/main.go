@@ -112,7 +112,7 @@ PEFT's adapters.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(),
-		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newVersion())
+		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newVersion())
 	return root
 }
 

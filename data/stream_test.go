@@ -314,9 +314,9 @@ func TestStreamRefuses(t *testing.T) {
 		{"a weight", data.StreamConfig{Corpora: weighted, Buffer: 1}, "cannot be had with streaming"},
 		{"no buffer", data.StreamConfig{Corpora: good}, "a shuffle buffer of 0 rows"},
 		{"no file", data.StreamConfig{Corpora: data.Files("none.jsonl"), Buffer: 1}, "none.jsonl"},
-		{"empty completions", data.StreamConfig{Corpora: empty, Buffer: 1}, "after 1000 rows: no row is left to learn from: of 1000, 1000 have an empty completion"},
+		{"empty completions", data.StreamConfig{Corpora: empty, Buffer: 1}, "after 1000 rows: no row is left to learn from: of 1000, 1000 have nothing to learn, an empty completion or no assistant turn"},
 		{"a broken row", data.StreamConfig{Corpora: broken, Buffer: 1}, "c.jsonl:2: invalid JSON"},
-		{"all too long", data.StreamConfig{Corpora: long, Buffer: 1}, "no row is left to learn from: of 1, 0 have an empty completion and 1 are longer than 40 tokens"},
+		{"all too long", data.StreamConfig{Corpora: long, Buffer: 1}, "no row is left to learn from: of 1, 0 have nothing to learn, an empty completion or no assistant turn and 1 are longer than 40 tokens"},
 	}
 	for _, tt := range tests {
 		tt.c.EncoderConfig = data.EncoderConfig{Tokenizer: base, MaxLength: 40}

@@ -1,6 +1,10 @@
 package train
 
-import "math"
+import (
+	"math"
+
+	"gotune/internal/disk"
+)
 
 // bestName is the folder of the weights with the best evaluation.
 const bestName = "best"
@@ -29,7 +33,7 @@ func (j *job) judge(e EvalEvent) error {
 	if j.best.Step == 0 || gain > r.EarlyStoppingThreshold {
 		j.best = bestState{Step: e.Step, Value: *value}
 		if r.LoadBestModelAtEnd {
-			return whole(j.folder.join(bestName), j.saveWeights)
+			return disk.WriteFolder(j.folder.join(bestName), j.saveWeights)
 		}
 		return nil
 	}

@@ -20,7 +20,6 @@ import (
 // The names inside a checkpoint.
 const (
 	checkpointPrefix = "checkpoint-"
-	unfinished       = ".unfinished-" // before its name until a checkpoint is whole
 	optimizerName    = "optimizer.safetensors"
 	stateName        = "trainer_state.json"
 	feedName         = "data_state.json" // of a stream
@@ -46,7 +45,7 @@ func (j *job) saveCheckpoint(step int) error {
 	if err := j.model.Unchanged(); err != nil {
 		return fmt.Errorf("checkpoint after step %d: the model's file %w", step, err)
 	}
-	if err := whole(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
+	if err := disk.WriteFolder(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
 		return fmt.Errorf("checkpoint after step %d: %w", step, err)
 	}
 	return j.folder.prune(j.recipe.SaveTotalLimit)
@@ -99,7 +98,7 @@ func (j *job) saveWeights(dir string) error {
 // checkpoints lists the steps of the checkpoints of a run, rising.
 func (f *folder) checkpoints() ([]int, error) {
 	entries, err := os.ReadDir(f.join(checkpointsName))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var steps []int
@@ -111,6 +110,28 @@ func (f *folder) checkpoints() ([]int, error) {
 	}
 	slices.Sort(steps)
 	return steps, nil
+}
+
+// sizeOfCheckpoints returns the number of checkpoints and the bytes they take.
+func (f *folder) sizeOfCheckpoints() (count, bytes uint64, err error) {
+	steps, err := f.checkpoints()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, step := range steps {
+		entries, err := os.ReadDir(f.checkpoint(step))
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				return 0, 0, err
+			}
+			bytes += uint64(info.Size())
+		}
+	}
+	return uint64(len(steps)), bytes, nil
 }
 
 func (f *folder) checkpoint(step int) string {
@@ -140,7 +161,7 @@ func (f *folder) sweep() error {
 			return err
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), unfinished) || strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
+			if strings.HasPrefix(e.Name(), disk.Unfinished) || strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
 				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}

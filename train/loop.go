@@ -90,10 +90,10 @@ func (j *job) saveResult() error {
 	if j.recipe.Pretraining() {
 		j.redrawUnseen()
 	}
-	return whole(j.folder.result(j.recipe), func(dir string) error {
+	return disk.WriteFolder(j.folder.result(j.recipe), func(dir string) error {
 		if j.adapter != nil {
 			base, _ := j.folder.start(j.recipe, j.stage.index)
-			return j.adapter.Save(dir, base)
+			return errors.Join(j.adapter.Save(dir, base), j.saveTemplate(dir))
 		}
 		d, err := hf.ParseDType(j.recipe.SaveDType)
 		if err != nil {
@@ -106,9 +106,13 @@ func (j *job) saveResult() error {
 // saveTokenizer writes the tokenizer's files, and the chat template where it is
 // another than theirs.
 func (in *inputs) saveTokenizer(dir string) error {
-	err := in.tokenizer.Save(dir)
-	if err != nil || in.template.Source() == in.tokenizer.ChatTemplate() {
-		return err
+	return errors.Join(in.tokenizer.Save(dir), in.saveTemplate(dir))
+}
+
+// saveTemplate writes the chat template where it is another than the tokenizer's.
+func (in *inputs) saveTemplate(dir string) error {
+	if in.template.Source() == in.tokenizer.ChatTemplate() {
+		return nil
 	}
 	return disk.WriteBytes(filepath.Join(dir, templateName), []byte(in.template.Source()))
 }

@@ -56,7 +56,7 @@ func (r record) row(columns *Columns) (*Row, error) {
 		found, ok := detect(r.fields)
 		if !ok {
 			return nil, fmt.Errorf("no known columns: the row has %s, but neither text, nor prompt and completion, nor messages, nor conversations, "+
-				"nor instruction and output; name the columns, as in prompt=question,completion=answer", r.keys())
+				"nor instruction and output; name them by columns (--columns), as in prompt=question,completion=answer", r.keys())
 		}
 		*columns = found
 	}

@@ -34,7 +34,7 @@ func init() { // the table refers to functions that refer to it
 func onText(f func(string) string) filter {
 	return func(r *run, v Value, _ arguments) (Value, error) {
 		s := f(text(v))
-		return Str(s), r.fits(len(s))
+		return Str(s), r.makes(len(s))
 	}
 }
 
@@ -117,7 +117,7 @@ func filterLast(_ *run, v Value, _ arguments) (Value, error) {
 
 func filterList(r *run, v Value, _ arguments) (Value, error) {
 	list, err := items(v)
-	return &List{Items: slices.Clone(list)}, errors.Join(err, r.fits(len(list)))
+	return &List{Items: slices.Clone(list)}, errors.Join(err, r.makesItems(len(list)))
 }
 
 func filterItems(_ *run, v Value, _ arguments) (Value, error) {
@@ -336,7 +336,7 @@ func replaceText(r *run, s, old, new string, count int) (Value, error) {
 	if count >= 0 {
 		n = min(n, count)
 	}
-	if err := r.fits(len(s) + n*max(0, len(new)-len(old))); err != nil {
+	if err := r.makes(len(s) + n*max(0, len(new)-len(old))); err != nil {
 		return nil, err
 	}
 	return Str(strings.Replace(s, old, new, count)), nil
@@ -546,7 +546,10 @@ func filterDictSort(_ *run, v Value, args arguments) (Value, error) {
 // filterToJSON is transformers' tojson: json.dumps with ensure_ascii off, and
 // nothing escaped for HTML.
 func filterToJSON(r *run, v Value, args arguments) (Value, error) {
-	s := jsonStyle{item: ", ", colon: ": ", ascii: truth(args.get(0, "ensure_ascii", Bool(false))), sort: truth(args.get(3, "sort_keys", Bool(false)))}
+	s := jsonStyle{
+		item: ", ", colon: ": ", ascii: truth(args.get(0, "ensure_ascii", Bool(false))), sort: truth(args.get(3, "sort_keys", Bool(false))),
+		fits: r.fits,
+	}
 	switch w := args.get(1, "indent", None{}).(type) {
 	case Int:
 		if w < 0 || w > 1000 {

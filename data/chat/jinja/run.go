@@ -10,7 +10,7 @@ import (
 // Limits bound what a template may use.
 type Limits struct {
 	Output int // bytes that are written, and of any text on the way
-	Steps  int // statements and expressions that are done
+	Steps  int // statements and expressions that are done; 256 bytes of a text, and each item of a list that is made, count as one more
 }
 
 // DefaultLimits is more than any conversation needs: 64 MiB and 20 million steps.
@@ -76,6 +76,19 @@ func (r *run) fits(n int) error {
 	return nil
 }
 
+// makes is fits for a text that is made on the way, and counts it as work: one step
+// can copy all that a template may write.
+func (r *run) makes(n int) error {
+	r.steps += n / 256
+	return r.fits(n)
+}
+
+// makesItems is makes for the items of a list.
+func (r *run) makesItems(n int) error {
+	r.steps += n
+	return r.fits(n)
+}
+
 func (r *run) write(s string) error {
 	if err := r.fits(r.out.Len() + len(s)); err != nil {
 		return err
@@ -86,12 +99,7 @@ func (r *run) write(s string) error {
 
 // capture runs statements in a scope of their own and returns what they write.
 func (r *run) capture(body []statement) (Value, error) {
-	out := r.out
-	r.out = &strings.Builder{}
-	r.held++
-	defer func() { r.out = out; r.held-- }()
-	err := r.inner(func() error { return r.all(body) })
-	return Str(r.out.String()), err
+	return r.captured(func() error { return r.inner(func() error { return r.all(body) }) })
 }
 
 func (r *run) all(body []statement) error {
@@ -412,7 +420,7 @@ func arithmetic(r *run, op string, a, b Value) (Value, error) {
 	switch x := a.(type) {
 	case Str:
 		if y, ok := b.(Str); ok && op == "+" {
-			return x + y, r.fits(len(x) + len(y))
+			return x + y, r.makes(len(x) + len(y))
 		}
 		if n, ok := asInt(b); ok && op == "*" {
 			return repeat(r, x, n)
@@ -423,7 +431,7 @@ func arithmetic(r *run, op string, a, b Value) (Value, error) {
 		return nil, wrong
 	case *List:
 		if y, ok := b.(*List); ok && op == "+" && x.Tuple == y.Tuple {
-			return &List{Items: append(append([]Value(nil), x.Items...), y.Items...), Tuple: x.Tuple}, r.fits(len(x.Items) + len(y.Items))
+			return &List{Items: append(append([]Value(nil), x.Items...), y.Items...), Tuple: x.Tuple}, r.makesItems(len(x.Items) + len(y.Items))
 		}
 		if n, ok := asInt(b); ok && op == "*" {
 			l := &List{Tuple: x.Tuple}
@@ -433,7 +441,7 @@ func arithmetic(r *run, op string, a, b Value) (Value, error) {
 			for range n {
 				l.Items = append(l.Items, x.Items...)
 			}
-			return l, nil
+			return l, r.makesItems(len(l.Items))
 		}
 		return nil, wrong
 	}
@@ -479,7 +487,7 @@ func repeat(r *run, s Str, n int) (Value, error) {
 	if n > r.limits.Output/len(s) {
 		return nil, r.fits(r.limits.Output + 1)
 	}
-	return Str(strings.Repeat(string(s), n)), nil
+	return Str(strings.Repeat(string(s), n)), r.makes(n * len(s))
 }
 
 // integers is arithmetic on integers, which rounds downwards as Python does.

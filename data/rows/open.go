@@ -213,13 +213,17 @@ func (in *stream) next() (*Row, error) {
 		return row, nil
 	}
 	r, err := in.decoder.next()
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		return nil, io.EOF
 	}
 	at := Location{in.file.Path, max(r.line, 1)}
 	if err != nil {
+		oneRow := errors.As(err, new(broken))
+		if errors.Is(err, io.EOF) { // of a part of the file, such as a page: not the end of its rows
+			err = errors.New(err.Error())
+		}
 		err = fmt.Errorf("%s: %w", in.place(at.Line), err)
-		if errors.As(err, new(broken)) {
+		if oneRow {
 			err = &RowError{At: at, err: err}
 		}
 		return nil, err

@@ -133,9 +133,6 @@ func (d *parquetDecoder) next() (r record, err error) {
 		r.fields, err = d.fields()
 		return err
 	})
-	if errors.Is(err, io.EOF) {
-		return r, io.EOF
-	}
 	return r, err
 }
 

@@ -13,6 +13,8 @@ import (
 type feed interface {
 	// step returns step n, valid until the next call.
 	step(ctx context.Context, n int) (*data.Step, error)
+	// back undoes step, so that the same one comes next.
+	back()
 	// epoch returns the steps of a pass over the data, 0 where it is not known.
 	epoch() int
 	// largest returns the shape of the largest micro-batch of so many steps.
@@ -52,6 +54,8 @@ func (f *inMemory) step(_ context.Context, n int) (*data.Step, error) {
 	}
 	return f.plan.Step(n % f.batches.Steps()), nil
 }
+
+func (f *inMemory) back() {}
 
 func (f *inMemory) epoch() int { return f.batches.Steps() }
 
@@ -129,6 +133,11 @@ func (f *streamed) step(ctx context.Context, n int) (*data.Step, error) {
 		}
 	}
 	return s, nil
+}
+
+func (f *streamed) back() {
+	f.stream.Back()
+	f.next--
 }
 
 func (f *streamed) epoch() int { return 0 }

@@ -175,7 +175,7 @@ func (s *Stream) fill(ctx context.Context, size int) error {
 // take makes a step of the first n rows that are laid out.
 func (s *Stream) take(n int) *Step {
 	e := s.encoders[0]
-	s.step.reset(s.config.BatchSize, e.MaxLength, e.pad)
+	s.step.reset(s.config.BatchConfig, e.MaxLength, e.pad)
 	for _, row := range s.done[:n] {
 		s.step.begin()
 		for _, x := range row {

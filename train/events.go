@@ -54,7 +54,7 @@ type Header struct {
 	Warnings     []string   `json:"warnings,omitempty"`
 	CPULevel     string     `json:"cpu_level"`
 	Threads      int        `json:"threads"`
-	PlannedBytes int64      `json:"planned_bytes"` // weights, gradients, optimizer and activations
+	PlannedBytes int64      `json:"planned_bytes"` // see Memory
 	EvalRows     int        `json:"held_out_rows"`
 }
 

@@ -51,6 +51,7 @@ type inputs struct {
 	retain    *data.Dataset // nil without
 	steps     int           // of the whole run
 	overlaps  []data.Finding
+	resident  int64 // memory after all was read
 }
 
 // A stage is what a stage of the recipe trains on.
@@ -73,9 +74,14 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if err := in.openModel(ctx, r); err != nil {
 		return nil, err
 	}
+	return in, in.read(ctx, r)
+}
+
+// read reads and checks the data.
+func (in *inputs) read(ctx context.Context, r Recipe) error {
 	var err error
 	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
-		return nil, fmt.Errorf("chat_template: %w", err)
+		return fmt.Errorf("chat_template: %w", err)
 	}
 	if !r.SplitSpecialTokens {
 		in.template = in.template.WithControl()
@@ -83,10 +89,10 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	for i, one := range r.plan() {
 		s := &stage{recipe: one, index: i, planned: in.steps}
 		if s.length, err = in.length(one); err != nil {
-			return nil, err
+			return err
 		}
 		if err := in.openStage(ctx, s); err != nil {
-			return nil, err
+			return err
 		}
 		in.stages = append(in.stages, s)
 		in.steps += s.steps
@@ -97,13 +103,17 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 			steps = in.steps
 		}
 		if s.schedule, err = s.recipe.schedule(steps, s.feed.epoch()); err != nil {
-			return nil, usage{err}
+			return usage{err}
 		}
 	}
 	if err := in.checkTrained(r); err != nil {
-		return nil, err
+		return err
 	}
-	return in, in.openHeldOut(ctx, r)
+	if err := in.openHeldOut(ctx, r); err != nil {
+		return err
+	}
+	in.resident = resident()
+	return nil
 }
 
 // length returns the largest number of tokens of a row.

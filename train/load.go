@@ -95,8 +95,12 @@ func (j *job) prepare(ctx context.Context, index int) error {
 	if err != nil {
 		return err
 	}
+	blocks, err := parseCheckpointing(r.GradientCheckpointing)
+	if err != nil {
+		return err
+	}
 	c := StepperConfig{
-		Model: j.model, Parameters: parameters, Recompute: r.GradientCheckpointing == "blocks", Noise: r.NEFTuneNoiseAlpha,
+		Model: j.model, Parameters: parameters, Recompute: blocks, Noise: r.NEFTuneNoiseAlpha,
 		Seed: DropoutSeed(r.Seed), Team: j.team, Arena: j.arena, Optimizer: r.optimizer(j.model.Config.Layers),
 	}
 	if j.adapter != nil {
@@ -111,6 +115,9 @@ func (j *job) prepare(ctx context.Context, index int) error {
 
 func (j *job) loadModel(ctx context.Context) error {
 	r := j.stage.recipe
+	if err := j.closeModel(); err != nil {
+		return err
+	}
 	name, adapter := j.folder.start(j.recipe, j.stage.index)
 	source := j.source
 	var err error
@@ -162,7 +169,7 @@ func (r Recipe) parameters(m *model.Model, adapter *lora.Adapter) ([]model.Param
 // trainable returns the number of trained values.
 func (j *job) trainable() int {
 	n := 0
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		n += len(p.Value)
 	}
 	return n
@@ -187,10 +194,19 @@ func (j *job) checkSpace() error {
 	return nil
 }
 
+// closeModel gives the memory of a stage's model back.
+func (j *job) closeModel() error {
+	m := j.model
+	if j.model = nil; m == nil {
+		return nil
+	}
+	return m.Close()
+}
+
 func (j *job) close() error {
-	var err error
+	err := j.closeModel()
 	if j.metrics != nil {
-		err = j.metrics.close()
+		err = errors.Join(err, j.metrics.close())
 		j.metrics = nil
 	}
 	if j.board != nil {

@@ -49,7 +49,8 @@ type Recipe struct {
 	Threads               int    `yaml:"threads" of:"train,pretrain,lr" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
 	BasePrecision         string `yaml:"base_precision" of:"train,lr" help:"how frozen weights are held: auto or fp32" default:"auto"`
 	Precision             string `yaml:"precision" of:"train,pretrain,lr" help:"arithmetic of the products: fp32" default:"fp32"`
-	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
+	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less of the model's blocks and compute them twice, blocks:N for the first N, or auto for as few as fit. Changes no bit" default:"auto"`
+	MaxMemory             string `yaml:"max_memory,omitempty" of:"train,pretrain" help:"memory that the run may take, such as 4GiB; with gradient_checkpointing auto it also splits the batch, so that it fits at the least cost in time"`
 	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
 	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
@@ -223,6 +224,12 @@ func (r Recipe) validateChain() error {
 
 // validate checks a recipe of one stage.
 func (r Recipe) validate() error {
+	if _, err := parseCheckpointing(r.GradientCheckpointing); err != nil {
+		return err
+	}
+	if _, err := parseSize(r.MaxMemory); err != nil {
+		return err
+	}
 	v := reflect.ValueOf(r)
 	for _, f := range Keys() {
 		if err := checkValue(f, v.FieldByIndex(f.Index)); err != nil {
@@ -303,17 +310,16 @@ func (r Recipe) validateUse() error {
 // choices lists the values of keys that are names.
 func choices() map[string][]string {
 	return map[string][]string{
-		"objective":              ObjectiveNames(),
-		"schedule":               schedule.Names(),
-		"decay_type":             schedule.DecayTypes(),
-		"optimizer":              optim.Names(),
-		"base_precision":         {"auto", "fp32"},
-		"precision":              {"fp32"},
-		"gradient_checkpointing": {"none", "blocks"},
-		"schedule_span":          {"stage", "run"},
-		"previous_adapter":       {"keep", "merge", "fresh"},
-		"metric_for_best_model":  {"loss", "exact_match", "generated_match"},
-		"save_dtype":             {"float32", "bfloat16"},
-		"report_to":              {"tensorboard", "none"},
+		"objective":             ObjectiveNames(),
+		"schedule":              schedule.Names(),
+		"decay_type":            schedule.DecayTypes(),
+		"optimizer":             optim.Names(),
+		"base_precision":        {"auto", "fp32"},
+		"precision":             {"fp32"},
+		"schedule_span":         {"stage", "run"},
+		"previous_adapter":      {"keep", "merge", "fresh"},
+		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
+		"save_dtype":            {"float32", "bfloat16"},
+		"report_to":             {"tensorboard", "none"},
 	}
 }

@@ -72,6 +72,9 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 	if r, err = r.withTargets(in.config.ModelType).withAdapter(); err != nil {
 		return DoneEvent{}, err
 	}
+	if r, err = in.fit(ctx, r); err != nil {
+		return DoneEvent{}, err
+	}
 	f, err := newFolder(r, in.template.Source(), time.Now())
 	if err != nil {
 		return DoneEvent{}, err

@@ -31,14 +31,14 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 			if precision != "fp32" {
 				return usagef("--precision is %q, which is not supported (supported: fp32)", precision)
 			}
-			if !slices.Contains([]string{"none", "blocks"}, checkpointing) {
-				return usagef("--gradient-checkpointing is %q; it must be none or blocks", checkpointing)
-			}
 			var err error
+			if b.Recompute, err = train.ParseCheckpointing(checkpointing); err != nil {
+				return usageError{err}
+			}
 			if b.Config, err = train.ReadShape(shape); err != nil {
 				return usageError{err}
 			}
-			b.Full, b.Recompute = mode == "full", checkpointing == "blocks"
+			b.Full = mode == "full"
 			b.Config.MaxPositions = max(b.Config.MaxPositions, b.Length)
 			r, err := train.Bench(c.Context(), b)
 			if err != nil {
@@ -64,7 +64,7 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 	f.IntVar(&b.Steps, "steps", 6, "optimizer steps; the first is not counted")
 	f.IntVar(&b.Threads, "threads", 0, "threads; 0 uses all cores")
 	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products: fp32")
-	f.StringVar(&checkpointing, "gradient-checkpointing", "none", "none or blocks")
+	f.StringVar(&checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	f.BoolVar(&b.Profile, "profile", false, "print time by operator")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c

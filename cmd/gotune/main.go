@@ -111,7 +111,7 @@ PEFT's adapters.`,
 		return usagef("%w; %s --help lists the flags", err, c.CommandPath())
 	})
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(),
-		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newVersion())
+		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newVersion())
 	return root
 }
 

@@ -438,3 +438,34 @@ func FuzzStreamRestore(f *testing.F) {
 		}
 	})
 }
+
+// A step that is taken back comes again, from the stream and from its state.
+func TestStreamTakesAStepBack(t *testing.T) {
+	corpora := mixed(t, rand.New(rand.NewPCG(3, 4)), 30)
+	for _, packing := range []bool{false, true} {
+		c := data.StreamConfig{Corpora: corpora, EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: base}, Buffer: 9, Epochs: 1,
+			BatchConfig: data.BatchConfig{BatchSize: 4, AccumulationSteps: 1, Shuffle: true, Packing: packing}}
+		s := stream(t, c)
+		steps := 0
+		for want := next(t, s); want != nil; want = next(t, s) {
+			steps++
+			s.Back()
+			state, err := s.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := stream(t, c)
+			if err := again.Restore(t.Context(), state); err != nil {
+				t.Fatal(err)
+			}
+			for _, got := range [][]data.Batch{next(t, s), next(t, again)} {
+				if diff := cmp.Diff(segments(want), segments(got)); diff != "" {
+					t.Fatalf("packing %t, step %d: -want +got:\n%s", packing, steps, diff)
+				}
+			}
+		}
+		if steps < 8 {
+			t.Errorf("%d steps", steps)
+		}
+	}
+}

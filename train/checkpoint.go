@@ -33,6 +33,8 @@ type trainerState struct {
 	Stage          int       `json:"stage"`       // from 0
 	StageBegun     int       `json:"stage_begun"` // steps taken before the stage
 	Best           bestState `json:"best"`
+	Unjudged       bool      `json:"unjudged,omitempty"` // the step is to be evaluated
+	Watch          watch     `json:"watch"`
 	OptimizerSteps int       `json:"optimizer_steps"` // of the stage
 	MetricsBytes   int64     `json:"metrics_bytes"`   // length of metrics.jsonl
 	BoardBytes     int64     `json:"tensorboard_bytes,omitempty"`
@@ -47,6 +49,11 @@ func (j *job) saveCheckpoint(step int) error {
 	}
 	if err := disk.WriteFolder(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
 		return fmt.Errorf("checkpoint after step %d: %w", step, err)
+	}
+	if j.stage.index > 0 { // to which a run can no longer go back
+		if err := os.RemoveAll(j.folder.best(j.recipe, j.stage.index-1)); err != nil {
+			return fmt.Errorf("removing the best state of the stage before: %w", err)
+		}
 	}
 	return j.folder.prune(j.recipe.SaveTotalLimit)
 }
@@ -64,7 +71,8 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 		return err
 	}
 	s := trainerState{
-		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, OptimizerSteps: o.Steps,
+		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, Unjudged: j.unjudged, Watch: j.watch,
+		OptimizerSteps: o.Steps,
 	}
 	var err error
 	if s.MetricsBytes, err = j.metrics.sync(); err != nil {
@@ -155,7 +163,7 @@ func (f *folder) prune(keep int) error {
 
 // sweep removes what a killed process left half-written.
 func (f *folder) sweep() error {
-	for _, dir := range []string{f.path, f.join(checkpointsName), f.join(stagesName)} {
+	for _, dir := range []string{f.path, f.join(checkpointsName), f.join(stagesName), f.join(bestName)} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -234,7 +242,8 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 	if err := j.stepper.optimizer.Restore(o); err != nil {
 		return err
 	}
-	j.begun, j.first, j.best = s.StageBegun, s.Step-s.StageBegun, s.Best
+	j.begun, j.first = s.StageBegun, s.Step-s.StageBegun
+	j.best, j.unjudged, j.watch = s.Best, s.Unjudged, s.Watch
 	feed, err := os.ReadFile(filepath.Join(dir, feedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

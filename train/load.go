@@ -85,7 +85,8 @@ func (j *job) enter(ctx context.Context, index int) error {
 // prepare brings the model, the adapter, the optimizer and the programs of a stage
 // into memory, as they are before its first step.
 func (j *job) prepare(ctx context.Context, index int) error {
-	j.stage, j.first, j.best, j.watch, j.owed = j.stages[index], 0, bestState{}, watch{}, false
+	j.stage, j.first, j.best, j.watch = j.stages[index], 0, bestState{}, watch{}
+	j.owed, j.unjudged = false, false
 	if err := j.loadModel(ctx); err != nil {
 		return err
 	}

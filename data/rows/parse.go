@@ -37,6 +37,19 @@ func parseObject(raw []byte, of string) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
+// checkFields checks values that were not read by parseObject.
+func checkFields(fields map[string]json.RawMessage) error {
+	for name, raw := range fields {
+		switch {
+		case !utf8.ValidString(name) || !utf8.Valid(raw):
+			return broken{fmt.Errorf("column %q: not valid UTF-8", name)}
+		case !json.Valid(raw):
+			return broken{fmt.Errorf("column %q: invalid JSON", name)}
+		}
+	}
+	return nil
+}
+
 // explain says why some bytes are no JSON object.
 func explain(raw []byte, of string, err error) error {
 	var syntax *json.SyntaxError

@@ -205,7 +205,7 @@ func (f *folder) read() (Recipe, runRecord, error) {
 			return r, record, fmt.Errorf("%s: %w", f.join(runName), err)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return r, record, err
+		return r, record, fmt.Errorf("%s is no run folder: %w", f.path, err)
 	}
 	raw, err = os.ReadFile(f.join(recipeName))
 	if err != nil {

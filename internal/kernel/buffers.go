@@ -7,6 +7,8 @@ import "unsafe"
 type buffers struct {
 	a, b []float32 // packed pieces of the factors of a product
 
+	wide []float32 // widened pieces of a stored matrix
+
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
 	exps          []float32 // GELU
 

@@ -31,7 +31,7 @@ var avx2 = table{
 	normalize: normalizeAVX2, normBack: normBackAVX2, normBackW: normBackWAVX2, rotate: rotateAVX2,
 	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,
 	softmax: softmaxRowsAVX2, softmaxBack: softmaxBackRowsAVX2,
-	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, peak: peakAVX2,
+	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, widen: &widenAVX2, peak: peakAVX2,
 }
 
 // transposeAVX2 leaves what is no multiple of eight to plain Go.

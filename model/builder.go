@@ -107,7 +107,7 @@ func (b *Builder) ints(name string, data []int32) *gorgonia.Node {
 	return gorgonia.NewTensor(b.Graph, tensor.Int32, 1, gorgonia.WithShape(len(data)), gorgonia.WithName(name), gorgonia.WithValue(v))
 }
 
-// Weight returns the leaf of one of the model's weights.
+// Weight returns the leaf of one of the model's weights, which is not frozen.
 func (b *Builder) Weight(name string) *gorgonia.Node {
 	t, known := b.model.Weights[name]
 	if !known {
@@ -115,6 +115,24 @@ func (b *Builder) Weight(name string) *gorgonia.Node {
 		return nil
 	}
 	return b.Leaf(name, t.Shape, t.Data)
+}
+
+// Matrix returns one of the model's matrices, frozen or not, and how products with
+// it are made.
+func (b *Builder) Matrix(name string) op.Weight {
+	w := op.Weight{Frozen: b.model.Frozen[name], Arithmetic: b.model.Arithmetic}
+	if w.Frozen == nil {
+		w.Node = b.Weight(name)
+	}
+	return w
+}
+
+// Layer returns the weight and the bias of a linear layer; the bias is nil if the
+// layer has none.
+func (b *Builder) Layer(module string) (op.Weight, *gorgonia.Node) {
+	w := b.Matrix(module + ".weight")
+	w.Conv1D = b.model.linear[module] == inOut
+	return w, b.Bias(module)
 }
 
 // Bias returns the leaf of a module's bias, or nil if the model has none.
@@ -140,7 +158,7 @@ func (b *Builder) Dropout(p float64) *op.Dropout {
 // length of the batch's rows, as transformers does it (Jain et al. 2023, NEFTune,
 // arXiv:2310.05914).
 func (b *Builder) Embedding(name string) *gorgonia.Node {
-	w := b.Weight(name)
+	w := b.Matrix(name)
 	if !b.ok() {
 		return nil
 	}
@@ -148,7 +166,7 @@ func (b *Builder) Embedding(name string) *gorgonia.Node {
 	if b.noise == 0 || !b.Training || !b.ok() {
 		return y
 	}
-	return b.check(op.Noise(y, b.inputs.key, b.noise/math.Sqrt(float64(b.Length*w.Shape()[1])), noiseStream))
+	return b.check(op.Noise(y, b.inputs.key, b.noise/math.Sqrt(float64(b.Length*y.Shape()[1])), noiseStream))
 }
 
 // RMSNorm normalises x by the root of its mean square and multiplies by the
@@ -173,7 +191,7 @@ func (b *Builder) LayerNorm(module string, x *gorgonia.Node, eps float64) *gorgo
 
 // PositionEmbedding looks the positions up in a table: [N, C].
 func (b *Builder) PositionEmbedding(name string) *gorgonia.Node {
-	w := b.Weight(name)
+	w := b.Matrix(name)
 	if !b.ok() {
 		return nil
 	}
@@ -207,12 +225,9 @@ func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 			return n
 		}
 	}
-	w, bias := b.Weight(module+".weight"), b.Bias(module)
+	w, bias := b.Layer(module)
 	if !b.ok() {
 		return nil
-	}
-	if b.model.linear[module] == inOut {
-		return b.check(op.Conv1D(x, w, bias))
 	}
 	return b.check(op.Linear(x, w, bias))
 }

@@ -161,14 +161,14 @@ func (g *Generator) program(n int) (*decoder, error) {
 	b := newBuilder(g.model, 1, n, g.project)
 	b.caches = g.caches
 	hidden := g.model.arch.hidden(b, g.model.Config)
-	head := b.Weight(g.model.arch.head(g.model.Config))
+	head := b.Matrix(g.model.arch.head(g.model.Config))
 	if b.err != nil {
 		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
 	}
 	last := b.check(op.Rows(hidden, n-1, n))
 	p := &decoder{Inputs: b.inputs}
 	if b.ok() {
-		p.logits = b.check(op.Logits(last, head))
+		p.logits = b.check(op.Linear(last, head, nil))
 	}
 	if b.ok() {
 		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})

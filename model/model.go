@@ -23,6 +23,7 @@ import (
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
+	"gotune/internal/kernel"
 	"gotune/internal/rng"
 )
 
@@ -78,17 +79,25 @@ const (
 	inOut          // [in, out], as in transformers' Conv1D
 )
 
-// A Model is a configuration and its weights in float32.
+// A Model is a configuration and its weights.
 type Model struct {
-	Config  Config
+	Config Config
+	// Weights are float32 and can be trained.
 	Weights map[string]hf.Tensor
-	arch    architecture
-	linear  map[string]layout // of the linear layers inside the blocks, by module
+	// Frozen are matrices that cannot be trained, see [LoadFrozen]. A name is in one
+	// of the two maps.
+	Frozen map[string]*kernel.Weights
+	// Arithmetic is how products with the weights are made, in programs and generators
+	// that are made from then on.
+	Arithmetic kernel.Arithmetic
+
+	arch   architecture
+	linear map[string]layout // of the linear layers inside the blocks, by module
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), Frozen: make(map[string]*kernel.Weights), arch: architectures[c.ModelType], linear: make(map[string]layout)}
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
@@ -128,21 +137,36 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
-// Load reads config.json and model.safetensors of a model folder. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed.
+// Load reads config.json and model.safetensors of a model folder, all weights as
+// float32. The name is for messages. Missing, unexpected and misshapen tensors
+// are listed.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
+	return load(ctx, src, name, (*Model).keep)
+}
+
+// A keeper reads a tensor of a file and puts it into a model under a name.
+type keeper func(m *Model, f *hf.File, e hf.Entry, name string) error
+
+// keep reads a weight that can be trained.
+func (m *Model) keep(f *hf.File, e hf.Entry, name string) error {
+	t, err := f.Read(e)
+	m.Weights[name] = t
+	return err
+}
+
+func load(ctx context.Context, src fs.FS, name string, keep keeper) (*Model, error) {
 	c, err := LoadConfig(src, name)
 	if err != nil {
 		return nil, err
 	}
 	m := empty(c)
-	if err := m.read(ctx, src, name); err != nil {
+	if err := m.read(ctx, src, keep); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
 	return m, nil
 }
 
-func (m *Model) read(ctx context.Context, src fs.FS, name string) error {
+func (m *Model) read(ctx context.Context, src fs.FS, keep keeper) error {
 	const file = "model.safetensors"
 	if _, err := fs.Stat(src, file); err != nil {
 		if _, sharded := fs.Stat(src, file+".index.json"); sharded == nil {
@@ -154,11 +178,11 @@ func (m *Model) read(ctx context.Context, src fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	err = m.readFrom(ctx, f)
+	err = m.readFrom(ctx, f, keep)
 	return errors.Join(err, closeFile())
 }
 
-func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
+func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
 	want := make(map[string][]int)
 	for _, w := range m.arch.weights(m.Config) {
 		want[w.name] = w.shape
@@ -182,11 +206,9 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t, err := f.Read(e)
-		if err != nil {
+		if err := keep(m, f, e, name); err != nil {
 			return err
 		}
-		m.Weights[name] = t
 		delete(want, name)
 	}
 	var faults []string
@@ -218,7 +240,7 @@ func abridge(names []string) string {
 }
 
 // Save writes config.json and model.safetensors to a folder, which is made if
-// need be. Weights are stored as d; config.json says so.
+// need be. Weights are stored as d; config.json says so. Frozen ones are widened.
 func (m *Model) Save(dir string, d hf.DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
@@ -229,7 +251,7 @@ func (m *Model) Save(dir string, d hf.DType) error {
 	if err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
-	if err := hf.WriteFile(filepath.Join(dir, "model.safetensors"), m.Weights, d); err != nil {
+	if err := hf.WriteFile(filepath.Join(dir, "model.safetensors"), m.Thawed().Weights, d); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
 	if err := disk.WriteBytes(filepath.Join(dir, "config.json"), raw); err != nil {
@@ -244,11 +266,26 @@ func (m *Model) Count() int {
 	for _, t := range m.Weights {
 		n += len(t.Data)
 	}
+	for _, w := range m.Frozen {
+		n += w.Len()
+	}
+	return n
+}
+
+// Bytes returns the memory of the weights.
+func (m *Model) Bytes() int64 {
+	n := int64(0)
+	for _, t := range m.Weights {
+		n += 4 * int64(len(t.Data))
+	}
+	for _, w := range m.Frozen {
+		n += w.Bytes()
+	}
 	return n
 }
 
 // TokenRows returns the tables that have a row for each token: the embedding and,
-// where it is not tied, the head.
+// where it is not tied, the head. They must not be frozen.
 func (m *Model) TokenRows() []hf.Tensor {
 	tables := []hf.Tensor{m.Weights[m.arch.embedding]}
 	if head := m.arch.head(m.Config); head != m.arch.embedding {
@@ -280,6 +317,9 @@ type Projection struct {
 // Projection describes one of the layers that Projections lists.
 func (m *Model) Projection(module string) Projection {
 	shape := m.Weights[module+".weight"].Shape
+	if w := m.Frozen[module+".weight"]; w != nil {
+		shape = []int{w.Rows, w.Cols}
+	}
 	if m.linear[module] == inOut {
 		return Projection{In: shape[0], Out: shape[1], Conv1D: true}
 	}
@@ -294,7 +334,7 @@ type Parameter struct {
 	Grad  []float32
 }
 
-// Parameters lists all weights as parameters for full tuning, in order of name,
+// Parameters lists all weights that are not frozen as parameters for full tuning, in order of name,
 // with new gradients. A tied embedding is one parameter.
 func (m *Model) Parameters() []Parameter {
 	var ps []Parameter

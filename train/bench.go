@@ -28,6 +28,9 @@ type BenchConfig struct {
 	Threads   int
 	Recompute bool
 	Profile   bool
+
+	Base       model.Base // how frozen weights are stored; float32 by auto
+	Arithmetic kernel.Arithmetic
 }
 
 // A BenchResult is one line of gotune bench --json.
@@ -86,6 +89,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	if err != nil {
 		return r, err
 	}
+	m.Arithmetic = c.Arithmetic
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
 	defer team.Close()
 	s := StepperConfig{
@@ -98,6 +102,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		if c.LoRA.Targets == nil {
 			c.LoRA.Targets = lora.TargetsFor(c.Config.ModelType)
 		}
+		m.Freeze(c.Base)
 		ad, err := lora.New(c.LoRA, m, 1)
 		if err != nil {
 			return r, err
@@ -137,7 +142,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	r.GFLOPS = c.work(m, batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
 	r.PeakGFLOPS = kernel.PeakGFLOPS(team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
-	r.PlannedMiB = float64(int64(m.Count())*4+int64(r.Trainable)*12+p.PlannedBytes()) / (1 << 20)
+	r.PlannedMiB = float64(m.Bytes()+int64(r.Trainable)*12+p.PlannedBytes()) / (1 << 20)
 	if !c.Full {
 		r.PlannedMiB += float64(r.Trainable) * 4 / (1 << 20)
 	}

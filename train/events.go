@@ -1,5 +1,7 @@
 package train
 
+import "gotune/model"
+
 // An Observer is told how a run goes. Its methods are called by one goroutine.
 type Observer interface {
 	Start(Header)
@@ -32,6 +34,8 @@ type Header struct {
 	FirstStep    int // above 0 where a run goes on
 	Warnings     []string
 	CPULevel     string
+	Precision    string         // arithmetic of the products
+	Stored       []model.Stored // how the weights of the model are held
 	Threads      int
 	PlannedBytes int64 // weights, gradients, optimizer and activations
 	EvalRows     int

@@ -138,6 +138,7 @@ func (j *job) announce() error {
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
 		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
+		Stored: j.model.Stored(), Precision: r.Precision,
 	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
@@ -154,7 +155,10 @@ func (j *job) announce() error {
 		h.EvalRows = j.eval.Len()
 	}
 	// Values, gradients and the optimizer's averages of what is trained.
-	h.PlannedBytes = int64(h.Parameters)*4 + int64(h.Trainable)*12 + j.arena.Bytes()
+	h.PlannedBytes = j.model.Bytes() + int64(h.Trainable)*12 + j.arena.Bytes()
+	if j.adapter != nil {
+		h.PlannedBytes += int64(h.Trainable) * 4
+	}
 	j.observer.Start(h)
 	return nil
 }

@@ -83,7 +83,12 @@ func (o *textObserver) Start(h train.Header) {
 		steps += fmt.Sprintf(", going on after %d", h.FirstStep)
 	}
 	line("steps", "%s", steps)
-	line("CPU", "%s, %d threads, float32", h.CPULevel, h.Threads)
+	line("CPU", "%s, %d threads, products in %s", h.CPULevel, h.Threads, h.Precision)
+	var stored []string
+	for _, s := range h.Stored {
+		stored = append(stored, fmt.Sprintf("%s in %s", count(s.Count), s.Storage))
+	}
+	line("weights", "%s", strings.Join(stored, ", "))
 	line("memory", "%.0f MiB planned", float64(h.PlannedBytes)/(1<<20))
 	for _, w := range h.Warnings {
 		line("note", "%s", w)

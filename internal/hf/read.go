@@ -187,17 +187,38 @@ func (f *File) Read(e Entry) (Tensor, error) {
 		return Tensor{}, fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
 	}
 	t := Tensor{Shape: slices.Clone(e.Shape), Data: make([]float32, Size(e.Shape))}
+	err = f.pieces(e, func(at int, buf []byte) {
+		widen(t.Data[at/width:(at+len(buf))/width], buf, e.DType)
+	})
+	return t, err
+}
+
+// ReadBF16 returns the values of a tensor of the type BF16 as they are stored.
+func (f *File) ReadBF16(e Entry) ([]uint16, error) {
+	if e.DType != BF16 {
+		return nil, fmt.Errorf("%s: tensor %q is stored as %s, not BF16", f.name, e.Name, e.DType)
+	}
+	all := make([]uint16, Size(e.Shape))
+	err := f.pieces(e, func(at int, buf []byte) {
+		for i := range len(buf) / 2 {
+			all[at/2+i] = binary.LittleEndian.Uint16(buf[2*i:])
+		}
+	})
+	return all, err
+}
+
+// pieces reads a tensor a piece at a time, so that its bytes are never in memory
+// as a whole, and calls use with the place of each in the tensor.
+func (f *File) pieces(e Entry, use func(at int, buf []byte)) error {
 	buf := make([]byte, min(int64(1<<20), max(e.bytes, 1)))
-	at := 0
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), e.bytes-done)]
 		if _, err := f.r.ReadAt(buf, e.offset+done); err != nil {
-			return Tensor{}, fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
+			return fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
 		}
-		widen(t.Data[at:at+len(buf)/width], buf, e.DType)
-		at += len(buf) / width
+		use(int(done), buf)
 	}
-	return t, nil
+	return nil
 }
 
 // ReadAll returns every tensor of the file by name.

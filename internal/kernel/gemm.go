@@ -59,17 +59,24 @@ func matmul(t *Team, c, ma, mb Matrix, a, b operand, k int, add bool) {
 		return
 	}
 	t = t.single()
+	defer t.release()
+	t.multiply(matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add})
+}
+
+// multiply shares a product among the threads.
+func (t *Team) multiply(job matmulJob) {
+	t.step = 0
 	j := &t.jobs.matmul
-	*j = matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add}
+	*j = job
 	// About 5 µs of work at 50 products a nanosecond.
 	const worth = 250_000
-	if columns := code.cols; c.Cols >= 2*columns*t.threads {
-		grain := max(1, worth/max(1, c.Rows*k*columns)) * columns
-		t.split(j, c.Cols, grain)
+	if columns := code.cols; j.n >= 2*columns*t.threads {
+		grain := max(1, worth/max(1, j.m*j.k*columns)) * columns
+		t.share(j, j.n, grain)
 	} else {
 		j.byRows = true
-		grain := max(1, worth/max(1, c.Cols*k*code.rows)) * code.rows
-		t.split(j, c.Rows, grain)
+		grain := max(1, worth/max(1, j.n*j.k*code.rows)) * code.rows
+		t.share(j, j.m, grain)
 	}
 }
 

@@ -1,5 +1,11 @@
 package kernel
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // An Arithmetic says how the products inside a matrix product are made.
 type Arithmetic int
 
@@ -13,11 +19,18 @@ const (
 	BF16
 )
 
-func (a Arithmetic) String() string {
-	if a == BF16 {
-		return "bf16"
+func (a Arithmetic) String() string { return Arithmetics()[a] }
+
+// Arithmetics lists the names of the arithmetics, at the place of each.
+func Arithmetics() []string { return []string{FP32: "fp32", BF16: "bf16"} }
+
+// ParseArithmetic reads fp32 or bf16.
+func ParseArithmetic(name string) (Arithmetic, error) {
+	i := slices.Index(Arithmetics(), name)
+	if i < 0 {
+		return FP32, fmt.Errorf("precision is %q, which is not supported (supported: %s)", name, strings.Join(Arithmetics(), ", "))
 	}
-	return "fp32"
+	return Arithmetic(i), nil
 }
 
 // ProductNT computes C = A·Wᵀ, or C += A·Wᵀ with add: c [M, N], a [M, K], w [N, K].
@@ -153,31 +166,83 @@ func (j *storedJob) row(dst []float32, row, from int) {
 	code.widen.swap(dst, dst)
 }
 
-// A roundingJob rounds rows of A to bf16.
-type roundingJob struct {
-	dst []float32
-	a   Matrix
+// ProductTN computes C = Aᵀ·B, or C += Aᵀ·B with add: c [M, N], a [K, M], b [K, N].
+func ProductTN(t *Team, how Arithmetic, c, a, b Matrix, add bool) {
+	check(a.Rows == b.Rows && c.Rows == a.Cols && c.Cols == b.Cols, "the shapes of Aᵀ·B do not fit")
+	if how == FP32 {
+		MatMulTN(t, c, a, b, add)
+		return
+	}
+	t = t.single()
+	defer t.release()
+	k := even(a.Rows)
+	left, right := t.roundedRows(&t.left, a), t.roundedRows(&t.right, b)
+	c.check()
+	if c.Rows > 0 && c.Cols > 0 {
+		t.multiply(matmulJob{c: c.Data, cr: c.Stride, a: operand{left, 1, a.Cols}, b: operand{right, b.Cols, 1}, m: c.Rows, n: c.Cols, k: k, add: add})
+	}
 }
 
-// rounded returns A rounded to bf16 with the two of each pair exchanged, in memory
-// of the team. The rows are padded to an even length.
+// A roundingJob rounds a matrix to bf16 and exchanges the two of each pair of columns,
+// or of rows. An odd number of them is made even by zeros.
+type roundingJob struct {
+	dst    []float32
+	a      Matrix
+	byRows bool
+}
+
+// rounded returns A rounded to bf16 with the two of each pair of columns exchanged,
+// in memory of the team.
 func (t *Team) rounded(a Matrix) operand {
 	cols := even(a.Cols)
-	dst := grow(&t.left, a.Rows*cols)
-	t.jobs.rounding = roundingJob{dst, a}
-	t.share(&t.jobs.rounding, a.Rows, max(1, elementGrain/max(1, cols)))
-	return operand{dst, cols, 1}
+	t.round(roundingJob{dst: grow(&t.left, a.Rows*cols), a: a}, a.Rows, cols)
+	return operand{t.left, cols, 1}
+}
+
+// roundedRows returns A rounded to bf16 with the two of each pair of rows exchanged.
+func (t *Team) roundedRows(buffer *[]float32, a Matrix) []float32 {
+	a.check()
+	dst := grow(buffer, even(a.Rows)*a.Cols)
+	t.round(roundingJob{dst: dst, a: a, byRows: true}, even(a.Rows), a.Cols)
+	return dst
+}
+
+func (t *Team) round(j roundingJob, rows, cols int) {
+	t.step = 0
+	t.jobs.rounding = j
+	t.share(&t.jobs.rounding, rows, max(1, elementGrain/max(1, cols)))
 }
 
 func (j *roundingJob) run(_ *worker, lo, hi int) {
-	cols := even(j.a.Cols)
 	for i := lo; i < hi; i++ {
-		row, src := j.dst[i*cols:(i+1)*cols], j.a.Data[i*j.a.Stride:][:j.a.Cols]
-		full := len(src) &^ 1
-		code.widen.swap(row[:full], src[:full])
-		if full < len(src) {
-			last := [2]float32{src[full]}
-			code.widen.swap(row[full:], last[:])
+		if j.byRows {
+			j.row(i)
+		} else {
+			j.columns(i)
 		}
+	}
+}
+
+// row makes row i of a matrix whose rows change places.
+func (j *roundingJob) row(i int) {
+	cols := j.a.Cols
+	row := j.dst[i*cols : (i+1)*cols]
+	if i^1 >= j.a.Rows {
+		clear(row)
+		return
+	}
+	copy(row, j.a.Data[(i^1)*j.a.Stride:])
+	code.widen.inPlace(row)
+}
+
+// columns makes row i of a matrix whose columns change places.
+func (j *roundingJob) columns(i int) {
+	cols := even(j.a.Cols)
+	row, src := j.dst[i*cols:(i+1)*cols], j.a.Data[i*j.a.Stride:][:j.a.Cols]
+	full := len(src) &^ 1
+	code.widen.swap(row[:full], src[:full])
+	if full < len(src) {
+		last := [2]float32{src[full]}
+		code.widen.swap(row[full:], last[:])
 	}
 }

@@ -61,6 +61,26 @@ func TestProduct(t *testing.T) {
 	})
 }
 
+// TestProductTN checks the product that makes the gradient of a weight.
+func TestProductTN(t *testing.T) {
+	everywhere(t, func(b *bench) {
+		for i := range 20 {
+			draw := func() int { return b.rand.IntN([]int{4, 20, 90}[b.rand.IntN(3)]) + 1 }
+			m, n, k, add := draw(), draw(), draw(), i%2 == 0
+			x, xAt := b.matrix(m, k, i%3, true)
+			y, yAt := b.matrix(k, n, i%2, false)
+			old := b.normal(m * n)
+			var start []float32
+			if add {
+				start = old
+			}
+			want := ref.MatMulBF16(m, n, k, xAt, yAt, start)
+			kernel.ProductTN(b.team, kernel.BF16, kernel.Matrix{Data: b.out("C", m*n, old), Rows: m, Cols: n, Stride: n}, x, y, add)
+			b.want(fmt.Sprintf("TN M%d N%d K%d add %v", m, n, k, add), want)
+		}
+	})
+}
+
 // TestProductBlocks goes over the sizes at which blocks and threads are cut.
 func TestProductBlocks(t *testing.T) {
 	sizes := [][3]int{{70, 300, 130}, {13, 530, 20}, {8, 64, 1030}, {1, 700, 515}, {230, 40, 64}, {3, 2, 0}}

@@ -168,13 +168,15 @@ func inPlace(c []float32, cr int, a, b operand, m, n, k int, add bool) {
 	}
 }
 
-// packB copies a block of B into panels of code.cols columns.
+// packB copies a block of B into panels of code.cols columns, the last of them as
+// wide as it must be.
 func (w *worker) packB(b operand, n, k int) []float32 {
 	cols := code.cols
 	panels := (n + cols - 1) / cols
 	packed := grow(&w.b, panels*cols*k)
 	for p := range panels {
-		panel, n := packed[p*cols*k:(p+1)*cols*k], min(cols, n-p*cols)
+		n := min(cols, n-p*cols)
+		panel := packed[p*cols*k:][:width(n)*k]
 		if from := b.at(0, p*cols); b.col == 1 {
 			code.packB(panel, from.data, b.row, n, k)
 		} else {
@@ -199,18 +201,18 @@ func (w *worker) packA(a operand, n, m, k int) operand {
 // packTransposed fills a panel of k rows with element (p, j) = x[j·stride + p] for
 // j < n and 0 for the other columns.
 func packTransposed(panel, x []float32, stride, n, k int) {
-	cols := code.cols
-	if n < cols {
+	w := width(n)
+	if n < w {
 		clear(panel)
 	}
-	code.transpose(panel, cols, x, stride, n, k)
+	code.transpose(panel, w, x, stride, n, k)
 }
 
 // block multiplies a block of A by packed panels of B.
 func (w *worker) block(c []float32, cr int, a operand, packed []float32, m, n, k int, add bool) {
 	cols := code.cols
 	for n0 := 0; n0 < n; n0 += cols {
-		panel := packed[n0*k : (n0+cols)*k]
-		code.gemm(c[n0:], cr, a.data, a.row, a.col, panel, cols, m, min(cols, n-n0), k, add)
+		n := min(cols, n-n0)
+		code.gemm(c[n0:], cr, a.data, a.row, a.col, packed[n0*k:], width(n), m, n, k, add)
 	}
 }

@@ -10,21 +10,23 @@ import (
 	"testing"
 )
 
-// TestGenerated runs the generator and compares with what is committed; the first
-// line of a file names the command and differs.
+// TestGenerated runs the generator for each level and compares with what is
+// committed; the first line of a file names the command and differs.
 func TestGenerated(t *testing.T) {
-	dir := t.TempDir()
-	s, stubs := filepath.Join(dir, "avx2_amd64.s"), filepath.Join(dir, "avx2_amd64.go")
-	cmd := exec.Command("go", "run", ".", "-out", s, "-stubs", stubs, "-pkg", "kernel")
-	cmd.Dir = "_asm"
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, fresh := range []string{s, stubs} {
-		name := filepath.Base(fresh)
-		want, got := body(t, fresh), body(t, name)
-		if !bytes.Equal(want, got) {
-			t.Errorf("%s is not what _asm generates: run go generate", name)
+	for _, level := range []string{"avx2", "avx512"} {
+		dir := t.TempDir()
+		s, stubs := filepath.Join(dir, level+"_amd64.s"), filepath.Join(dir, level+"_amd64.go")
+		cmd := exec.Command("go", "run", ".", "-level", level, "-out", s, "-stubs", stubs, "-pkg", "kernel")
+		cmd.Dir = "_asm"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, fresh := range []string{s, stubs} {
+			name := filepath.Base(fresh)
+			want, got := body(t, fresh), body(t, name)
+			if !bytes.Equal(want, got) {
+				t.Errorf("%s is not what _asm generates: run go generate", name)
+			}
 		}
 	}
 }

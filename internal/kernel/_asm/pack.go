@@ -6,51 +6,38 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// packB copies k rows of n <= 16 elements to rows of 16, the rest of them 0.
+// packB copies k rows of n elements to rows as wide as the strip for n columns, the
+// rest of them 0.
 func packB() {
 	function("packB", "(dst, b []float32, br, n, k int)", func() {
-		p := base("dst", "b")
-		br := Load(Param("br"), GP64())
-		SHLQ(U8(2), br)
-		n, k := Load(Param("n"), GP64()), Load(Param("k"), GP64())
-		table := GP64()
-		LEAQ(masks().Offset(64), table)
-		SHLQ(U8(2), n)
-		SUBQ(n, table)
-		low, high := YMM(), YMM()
-		VMOVUPS(Mem{Base: table}, low)
-		VMOVUPS(Mem{Base: table, Disp: 32}, high)
-		x, y := YMM(), YMM()
-		loop := func(load func()) func() {
-			return func() {
+		p, br := base("dst", "b"), strideOf("br")
+		n, k := integer("n"), integer("k")
+		eachStrip(n, func(s strip) {
+			loop := func(mask []Register) {
 				top, done := label("row"), label("done")
 				Label(top)
 				TESTQ(k, k)
 				JEQ(LabelRef(done))
-				load()
-				VMOVUPS(x, Mem{Base: p[0]})
-				VMOVUPS(y, Mem{Base: p[0], Disp: 32})
-				ADDQ(U8(64), p[0])
+				for part := range s.parts {
+					x := vectorOf(s.lanes)
+					loadMasked(Mem{Base: p[1], Disp: 4 * s.lanes * part}, mask[part], x)
+					VMOVUPS(x, Mem{Base: p[0], Disp: 4 * s.lanes * part})
+				}
+				ADDQ(U8(4*s.cols()), p[0])
 				ADDQ(br, p[1])
 				DECQ(k)
 				JMP(LabelRef(top))
 				Label(done)
 			}
-		}
-		ragged, end := label("ragged"), label("end")
-		CMPQ(n, U8(64))
-		JNE(LabelRef(ragged))
-		loop(func() {
-			VMOVUPS(Mem{Base: p[1]}, x)
-			VMOVUPS(Mem{Base: p[1], Disp: 32}, y)
-		})()
-		JMP(LabelRef(end))
-		Label(ragged)
-		loop(func() {
-			VMASKMOVPS(Mem{Base: p[1]}, low, x)
-			VMASKMOVPS(Mem{Base: p[1], Disp: 32}, high, y)
-		})()
-		Label(end)
+			ragged, end := label("ragged"), label("end")
+			CMPQ(n, U8(s.cols()))
+			JNE(LabelRef(ragged))
+			loop(make([]Register, s.parts))
+			JMP(LabelRef(end))
+			Label(ragged)
+			loop(firstOf(n, s.parts))
+			Label(end)
+		})
 	})
 }
 

@@ -7,7 +7,8 @@ import "unsafe"
 type buffers struct {
 	a, b []float32 // packed pieces of the factors of a product
 
-	wide []float32 // widened pieces of a stored matrix
+	// Pieces of a stored matrix: widened, and as bf16; a block of C that is no whole tile.
+	wide, halves, tile []float32
 
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
 	exps          []float32 // GELU

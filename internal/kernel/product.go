@@ -40,7 +40,7 @@ func ProductNT(t *Team, how Arithmetic, c, a Matrix, w Weights, add bool) {
 		MatMulNT(t, c, a, Matrix{w.floats, w.Rows, w.Cols, w.Cols}, add)
 		return
 	}
-	product(t, storedJob{how: how, c: c, w: w, k: w.Cols, transposed: true, add: add}, a)
+	product(t, storedJob{how: how, c: c, w: w, k: w.Cols, transposed: true, add: add}, a, false)
 }
 
 // ProductNN computes C = A·W, or C += A·W with add: c [M, N], a [M, K], w [K, N].
@@ -50,7 +50,7 @@ func ProductNN(t *Team, how Arithmetic, c, a Matrix, w Weights, add bool) {
 		MatMulNN(t, c, a, Matrix{w.floats, w.Rows, w.Cols, w.Cols}, add)
 		return
 	}
-	product(t, storedJob{how: how, c: c, w: w, k: w.Rows, add: add}, a)
+	product(t, storedJob{how: how, c: c, w: w, k: w.Rows, add: add}, a, false)
 }
 
 // A storedJob multiplies by a stored matrix: pieces of it are widened, a few rows and
@@ -67,7 +67,8 @@ type storedJob struct {
 	byRows     bool // the items of the split are rows of C, not columns
 }
 
-func product(t *Team, j storedJob, a Matrix) {
+// product shares a product among the threads; transposeA says that it is Aᵀ·W.
+func product(t *Team, j storedJob, a Matrix, transposeA bool) {
 	j.c.check()
 	a.check()
 	if j.c.Rows == 0 || j.c.Cols == 0 {
@@ -76,9 +77,19 @@ func product(t *Team, j storedJob, a Matrix) {
 	t = t.single()
 	defer t.release()
 	t.step = 0
-	j.a = operand{a.Data, a.Stride, 1}
-	if j.how == BF16 {
+	if j.how == BF16 && code.pairs != nil && j.k > 0 {
+		t.multiplyPairs(pairJob{pairing: code.pairs, c: j.c, w: j.w, k: j.k, transposed: j.transposed, add: j.add}, a, transposeA)
+		return
+	}
+	switch {
+	case j.how == FP32:
+		j.a = operand{a.Data, a.Stride, 1}
+	case transposeA:
+		j.a = t.roundedRows(a)
+	default:
 		j.a = t.rounded(a)
+	}
+	if j.how == BF16 {
 		j.k = even(j.k)
 	}
 	at := &t.jobs.stored
@@ -166,21 +177,16 @@ func (j *storedJob) row(dst []float32, row, from int) {
 	code.widen.swap(dst, dst)
 }
 
-// ProductTN computes C = Aᵀ·B, or C += Aᵀ·B with add: c [M, N], a [K, M], b [K, N].
-func ProductTN(t *Team, how Arithmetic, c, a, b Matrix, add bool) {
+// ProductTN computes C = Aᵀ·B, or C += Aᵀ·B with add: c [M, N], a [K, M], b [K, N],
+// which is stored as float32.
+func ProductTN(t *Team, how Arithmetic, c, a Matrix, b Weights, add bool) {
 	check(a.Rows == b.Rows && c.Rows == a.Cols && c.Cols == b.Cols, "the shapes of Aᵀ·B do not fit")
+	check(b.storage == Float32, "ProductTN: B is not float32")
 	if how == FP32 {
-		MatMulTN(t, c, a, b, add)
+		MatMulTN(t, c, a, Matrix{b.floats, b.Rows, b.Cols, b.Cols}, add)
 		return
 	}
-	t = t.single()
-	defer t.release()
-	k := even(a.Rows)
-	left, right := t.roundedRows(&t.left, a), t.roundedRows(&t.right, b)
-	c.check()
-	if c.Rows > 0 && c.Cols > 0 {
-		t.multiply(matmulJob{c: c.Data, cr: c.Stride, a: operand{left, 1, a.Cols}, b: operand{right, b.Cols, 1}, m: c.Rows, n: c.Cols, k: k, add: add})
-	}
+	product(t, storedJob{how: how, c: c, w: b, k: b.Rows, add: add}, a, true)
 }
 
 // A roundingJob rounds a matrix to bf16 and exchanges the two of each pair of columns,
@@ -199,12 +205,11 @@ func (t *Team) rounded(a Matrix) operand {
 	return operand{t.left, cols, 1}
 }
 
-// roundedRows returns A rounded to bf16 with the two of each pair of rows exchanged.
-func (t *Team) roundedRows(buffer *[]float32, a Matrix) []float32 {
-	a.check()
-	dst := grow(buffer, even(a.Rows)*a.Cols)
-	t.round(roundingJob{dst: dst, a: a, byRows: true}, even(a.Rows), a.Cols)
-	return dst
+// roundedRows returns the transpose of A rounded to bf16 with the two of each pair
+// of its rows exchanged.
+func (t *Team) roundedRows(a Matrix) operand {
+	t.round(roundingJob{dst: grow(&t.left, even(a.Rows)*a.Cols), a: a, byRows: true}, even(a.Rows), a.Cols)
+	return operand{t.left, 1, a.Cols}
 }
 
 func (t *Team) round(j roundingJob, rows, cols int) {

@@ -18,9 +18,8 @@ import (
 type Team struct {
 	threads int
 	workers []*worker // the first is the caller's
-	left    []float32 // factors of a product, rounded for all threads
-	right   []float32
-	jobs    jobs // the job at hand, one place for each kernel, so that none is allocated
+	left    []float32 // the left factor of a product, rounded for all threads
+	jobs    jobs      // the job at hand, one place for each kernel, so that none is allocated
 	job     splitJob
 	items   int
 	grain   int
@@ -280,6 +279,8 @@ type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
 	rounding       roundingJob
+	pairs          pairJob
+	pairPack       pairPackJob
 	add            addJob
 	scale          scaleJob
 	sumSquares     sumSquaresJob

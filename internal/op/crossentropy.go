@@ -154,7 +154,7 @@ func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
 		}
 	}
 	if dw := c.Out[4]; dw != nil {
-		kernel.ProductTN(c.Team, k.head.arithmetic, matrix(dw, k.v, k.c), l, matrix(hidden, m, k.c), true)
+		kernel.ProductTN(c.Team, k.head.arithmetic, matrix(dw, k.v, k.c), l, kernel.Dense(hidden, m, k.c), true)
 	}
 	return sum
 }

@@ -50,11 +50,10 @@ func (p product) dx(c *Call, dx, dy []float32, w kernel.Weights, add bool) {
 
 // dw computes dW = dyᵀ·x, or xᵀ·dy of Conv1D.
 func (p product) dw(c *Call, dw, dy, x []float32, add bool) {
-	a, b := matrix(dy, p.n, p.out), matrix(x, p.n, p.in)
 	if p.conv {
-		a, b = b, a
+		dy, x = x, dy
 	}
-	kernel.ProductTN(c.Team, p.arithmetic, matrix(dw, p.rows, p.cols), a, b, add)
+	kernel.ProductTN(c.Team, p.arithmetic, matrix(dw, p.rows, p.cols), matrix(dy, p.n, p.rows), kernel.Dense(x, p.n, p.cols), add)
 }
 
 type linear struct {

@@ -35,6 +35,7 @@ type Header struct {
 	Warnings     []string
 	CPULevel     string
 	Precision    string         // arithmetic of the products
+	Pairs        string         // what the CPU has for products in bf16, see kernel.Pairs
 	Stored       []model.Stored // how the weights of the model are held
 	Threads      int
 	PlannedBytes int64 // weights, gradients, optimizer and activations

@@ -30,10 +30,13 @@ func Arithmetic() string {
 
 // bits names what is computed from the recipe, to the bit.
 func (r Recipe) bits() string {
-	if r.arithmetic() == kernel.BF16 {
-		return Arithmetic() + "+bf16-1"
+	switch {
+	case r.arithmetic() == kernel.FP32:
+		return Arithmetic()
+	case kernel.Active() == kernel.AMX:
+		return Arithmetic() + "+bf16-1-amx"
 	}
-	return Arithmetic()
+	return Arithmetic() + "+bf16-1"
 }
 
 // The names inside a run folder.

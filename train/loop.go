@@ -138,7 +138,7 @@ func (j *job) announce() error {
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
 		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
-		Stored: j.model.Stored(), Precision: r.Precision,
+		Stored: j.model.Stored(), Precision: r.Precision, Pairs: kernel.Pairs(),
 	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"

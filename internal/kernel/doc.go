@@ -21,6 +21,9 @@
 //   - exp is one polynomial, and there are no estimates of reciprocals;
 //   - subnormal inputs count as 0 and subnormal results become 0.
 //
+// In bf16 (see [BF16]) the same holds for the number of threads and for all levels but
+// AMX, whose tiles sum in an order of their own.
+//
 // The pure-Go level keeps the order but rounds a product before it is added and
 // keeps subnormal numbers, so that it agrees with the others to rounding.
 // Package internal/ref holds the slow twin that the vector levels equal bit by bit.

@@ -49,6 +49,15 @@ func init() {
 // the environment variable GOTUNE_CPU names.
 func Active() Level { return level }
 
+// Pairs names the instructions that multiply bf16 numbers at the active level, or is
+// "" where bf16 products are float32 products of rounded numbers.
+func Pairs() string {
+	if code.pairs == nil {
+		return ""
+	}
+	return code.pairs.name
+}
+
 // Probe returns an error if GOTUNE_CPU names a level that does not exist or that
 // this machine lacks. The best level is in use then.
 func Probe() error { return probeErr }

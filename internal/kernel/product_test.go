@@ -3,12 +3,24 @@ package kernel_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"gotune/internal/kernel"
 	"gotune/internal/ref"
 )
+
+// twinBF16 is the twin of products in bf16. AMX sums in another order than the other
+// levels.
+func (b *bench) twinBF16() func(m, n, k int, x, y func(i, j int) float32, old []float32) []float32 {
+	if b.level == kernel.AMX {
+		return ref.MatMulTiles
+	}
+	return ref.MatMulBF16
+}
 
 var storages = []kernel.Storage{kernel.Float32, kernel.BFloat16, kernel.Int8, kernel.NF4}
 
@@ -39,7 +51,7 @@ func (b *bench) stored(s kernel.Storage, how kernel.Arithmetic, transposed bool,
 	}
 	twin := ref.MatMul
 	if how == kernel.BF16 {
-		twin = ref.MatMulBF16
+		twin = b.twinBF16()
 	}
 	result := twin(m, n, k, xAt, wAt, start)
 	for i := range m {
@@ -74,7 +86,7 @@ func TestProductTN(t *testing.T) {
 			if add {
 				start = old
 			}
-			want := ref.MatMulBF16(m, n, k, xAt, yAt, start)
+			want := b.twinBF16()(m, n, k, xAt, yAt, start)
 			kernel.ProductTN(b.team, kernel.BF16, kernel.Matrix{Data: b.out("C", m*n, old), Rows: m, Cols: n, Stride: n}, x, kernel.Dense(y.Data, k, n), add)
 			b.want(fmt.Sprintf("TN M%d N%d K%d add %v", m, n, k, add), want)
 		}
@@ -179,6 +191,72 @@ func TestWiden(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBF16Levels holds that the levels below AMX agree in bf16 too, and no subnormal
+// number counts.
+func TestBF16Levels(t *testing.T) {
+	const m, n, k = 33, 70, 95
+	rest := &bench{rand: rand.New(rand.NewPCG(3, 4))}
+	x, w := rest.wild(m*k), kernel.Dense(rest.wild(n*k), n, k)
+	var want []float32
+	for _, level := range kernel.Levels() {
+		if level == kernel.Generic || level == kernel.AMX {
+			continue
+		}
+		restore := kernel.SetLevel(level)
+		got := make([]float32, m*n)
+		kernel.ProductNT(nil, kernel.BF16, kernel.Matrix{Data: got, Rows: m, Cols: n, Stride: n}, kernel.Matrix{Data: x, Rows: m, Cols: k, Stride: k}, w, false)
+		restore()
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v has other bits", level)
+		}
+	}
+}
+
+// TestPairsUnderCollection multiplies in bf16 while the collector runs without pause, and
+// compares bits: no state of a product may be lost when a thread is taken away.
+func TestPairsUnderCollection(t *testing.T) {
+	for _, level := range kernel.Levels() {
+		restore := kernel.SetLevel(level)
+		const m, n, k = 70, 200, 130
+		source := &bench{rand: rand.New(rand.NewPCG(5, 6))}
+		x := kernel.Matrix{Data: source.normal(m * k), Rows: m, Cols: k, Stride: k}
+		w := kernel.Quantise(kernel.BFloat16, source.normal(n*k), n, k)
+		product := func() []float32 {
+			c := kernel.Matrix{Data: make([]float32, m*n), Rows: m, Cols: n, Stride: n}
+			kernel.ProductNT(nil, kernel.BF16, c, x, w, false)
+			return c.Data
+		}
+		want := product()
+		var wait sync.WaitGroup
+		stop := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					runtime.GC()
+				}
+			}
+		}()
+		for range 4 {
+			wait.Go(func() {
+				for range 20 {
+					if !slices.Equal(product(), want) {
+						t.Errorf("%v: a product has other bits", level)
+					}
+				}
+			})
+		}
+		wait.Wait()
+		close(stop)
+		restore()
+	}
 }
 
 // Products with a stored matrix allocate nothing once buffers have grown.

@@ -41,6 +41,27 @@ func MatMulBF16(m, n, k int, a, b func(i, j int) float32, old []float32) []float
 	return MatMul(m, n, k+k%2, left, right, old)
 }
 
+// MatMulTiles returns what tiles of AMX make of C = A·B, or old + A·B: both factors
+// are rounded to bf16, and for each 32 of k the products of even and those of odd k are
+// chains of fused multiply-adds from 0; their sum is added to the element (Intel's
+// manual, TDPBF16PS).
+func MatMulTiles(m, n, k int, a, b func(i, j int) float32, old []float32) []float32 {
+	c := make([]float32, m*n)
+	copy(c, old)
+	for i := range m {
+		for j := range n {
+			for k0 := 0; k0 < k; k0 += 32 {
+				var sum [2]float32
+				for p := k0; p < min(k, k0+32); p++ {
+					sum[p%2] = fma32(RoundBF16(a(i, p)), RoundBF16(b(p, j)), sum[p%2])
+				}
+				c[i*n+j] = add32(c[i*n+j], add32(sum[0], sum[1]))
+			}
+		}
+	}
+	return c
+}
+
 // RoundBF16 is the nearest number with eight significant bits, to even between
 // two; subnormal numbers become 0.
 func RoundBF16(x float32) float32 {

@@ -85,9 +85,7 @@ func NewStream(ctx context.Context, c StreamConfig) (*Stream, error) {
 		if count(corpus.Rows != 0, corpus.Repeat != 0, corpus.Weight != 0, corpus.Replay != 0) > 0 {
 			return nil, fmt.Errorf("%s: rows, repeat, weight and replay cannot be had with streaming, which does not know how many rows there are", corpus.Path)
 		}
-		ec := c.EncoderConfig
-		ec.LearnPrompt = ec.LearnPrompt || corpus.LearnPrompt
-		e, err := NewEncoder(ec)
+		e, err := corpus.Encoder(c.EncoderConfig)
 		if err != nil {
 			return nil, err
 		}

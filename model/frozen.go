@@ -108,17 +108,17 @@ func (m *Model) Freeze(base Base) {
 // matrices are widened to float32. Weights that are float32 are shared with m.
 func (m *Model) Thawed() *Model {
 	thawed := *m
-	thawed.Weights, thawed.Frozen = maps.Clone(m.Weights), make(map[string]*kernel.Weights)
+	thawed.Weights, thawed.Frozen = maps.Clone(m.Weights), make(map[string]*Matrix)
 	for name, w := range m.Frozen {
-		thawed.Weights[name] = hf.Tensor{Shape: []int{w.Rows, w.Cols}, Data: w.Float32s()}
+		thawed.Weights[name] = Tensor{Shape: []int{w.Rows, w.Cols}, Data: w.Float32s()}
 	}
 	return &thawed
 }
 
 // Stored counts the weights that are held in one way.
 type Stored struct {
-	Storage string // fp32, bf16, int8 or nf4
-	Count   int
+	Storage string `json:"storage"` // fp32, bf16, int8 or nf4
+	Count   int    `json:"count"`
 }
 
 // Stored tells how the weights are held, the largest share first.

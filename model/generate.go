@@ -9,7 +9,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/internal/op"
 )
 
@@ -24,7 +23,7 @@ const prefillRows = 64
 // training. It is not safe for concurrent use.
 type Generator struct {
 	model    *Model
-	arena    *exec.Arena
+	arena    *Arena
 	project  ProjectFunc
 	caches   []*op.KVCache
 	programs map[int]*decoder
@@ -40,7 +39,7 @@ type decoder struct {
 
 // NewGenerator makes a generator. The hook of an adapter may be nil; a nil team
 // is one thread.
-func NewGenerator(m *Model, team *kernel.Team, project ProjectFunc) *Generator {
+func NewGenerator(m *Model, team *Team, project ProjectFunc) *Generator {
 	g := &Generator{model: m, arena: exec.NewArena(team), project: project, programs: make(map[int]*decoder)}
 	for range m.Config.Layers {
 		g.caches = append(g.caches, op.NewKVCache(m.Config.MaxPositions, m.Config.KVHeads*m.Config.HeadDim))

@@ -1,9 +1,13 @@
 // Package model holds the language models: their configuration, their weights in
 // Hugging Face's folder layout, the graph of each architecture, and generation.
 //
+// [Load] reads a model, [New] makes one with random weights. A [Generator] continues
+// texts; a [Program] computes losses and, of what is trained, gradients, on the
+// threads of a [Team] and in the memory of an [Arena].
+//
 // An architecture is one file with a function that builds the graph from named
-// weights; the registry below is the only place that lists them. The same graph
-// serves training, evaluation and generation with a cache.
+// weights; one registry lists them. The same graph serves training, evaluation and
+// generation with a cache.
 package model
 
 import (
@@ -23,7 +27,6 @@ import (
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
-	"gotune/internal/kernel"
 	"gotune/internal/rng"
 )
 
@@ -83,13 +86,13 @@ const (
 type Model struct {
 	Config Config
 	// Weights are float32 and can be trained.
-	Weights map[string]hf.Tensor
+	Weights map[string]Tensor
 	// Frozen are matrices that cannot be trained, see [LoadFrozen]. A name is in one
 	// of the two maps.
-	Frozen map[string]*kernel.Weights
+	Frozen map[string]*Matrix
 	// Arithmetic is how products with the weights are made, in programs and generators
 	// that are made from then on.
-	Arithmetic kernel.Arithmetic
+	Arithmetic Arithmetic
 
 	arch   architecture
 	linear map[string]layout // of the linear layers inside the blocks, by module
@@ -97,13 +100,26 @@ type Model struct {
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), Frozen: make(map[string]*kernel.Weights), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout)}
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
 		}
 	}
 	return m
+}
+
+// Outline returns a model with the names and shapes of its weights but no values,
+// for what can be checked before they are read.
+func Outline(c Config) (*Model, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("outline of a model: %w", err)
+	}
+	m := empty(c)
+	for _, w := range m.arch.weights(c) {
+		m.Weights[w.name] = hf.Tensor{Shape: w.shape}
+	}
+	return m, nil
 }
 
 // New returns a model with random weights: matrices normal with the deviation
@@ -116,7 +132,7 @@ func New(c Config, seed uint64) (*Model, error) {
 	}
 	m := empty(c)
 	for _, w := range m.arch.weights(c) {
-		t := hf.Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
+		t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
 		switch w.init {
 		case initNormal, initResidual:
 			deviation := c.InitializerRange
@@ -137,9 +153,9 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
-// Load reads config.json and model.safetensors of a model folder, all weights as
-// float32. The name is for messages. Missing, unexpected and misshapen tensors
-// are listed.
+// Load reads config.json and the weights of a model folder, from model.safetensors
+// or the files that model.safetensors.index.json names, all as float32. The name is
+// for messages. Missing, unexpected and misshapen tensors are listed.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	return load(ctx, src, name, (*Model).keep)
 }
@@ -167,14 +183,7 @@ func load(ctx context.Context, src fs.FS, name string, keep keeper) (*Model, err
 }
 
 func (m *Model) read(ctx context.Context, src fs.FS, keep keeper) error {
-	const file = "model.safetensors"
-	if _, err := fs.Stat(src, file); err != nil {
-		if _, sharded := fs.Stat(src, file+".index.json"); sharded == nil {
-			return fmt.Errorf("the weights are split into several files (%s.index.json), which is not supported; save them as one %s", file, file)
-		}
-		return fmt.Errorf("the folder has no %s: %w", file, err)
-	}
-	f, closeFile, err := hf.OpenFS(src, file, file)
+	f, closeFile, err := hf.OpenModel(src)
 	if err != nil {
 		return err
 	}
@@ -241,7 +250,7 @@ func abridge(names []string) string {
 
 // Save writes config.json and model.safetensors to a folder, which is made if
 // need be. Weights are stored as d; config.json says so. Frozen ones are widened.
-func (m *Model) Save(dir string, d hf.DType) error {
+func (m *Model) Save(dir string, d DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
@@ -286,8 +295,8 @@ func (m *Model) Bytes() int64 {
 
 // TokenRows returns the tables that have a row for each token: the embedding and,
 // where it is not tied, the head. They must not be frozen.
-func (m *Model) TokenRows() []hf.Tensor {
-	tables := []hf.Tensor{m.Weights[m.arch.embedding]}
+func (m *Model) TokenRows() []Tensor {
+	tables := []Tensor{m.Weights[m.arch.embedding]}
 	if head := m.arch.head(m.Config); head != m.arch.embedding {
 		tables = append(tables, m.Weights[head])
 	}

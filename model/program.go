@@ -35,8 +35,8 @@ type Program struct {
 }
 
 // Program compiles the model for rows of a length. Programs of one arena share
-// its memory and run one at a time.
-func (m *Model) Program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
+// its memory and run one at a time; a nil arena is one of its own on one thread.
+func (m *Model) Program(arena *Arena, o ProgramOptions) (*Program, error) {
 	p, err := m.program(arena, o)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the model for %d rows of %d tokens: %w", o.Rows, o.Length, err)
@@ -44,7 +44,7 @@ func (m *Model) Program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
 	return p, nil
 }
 
-func (m *Model) program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
+func (m *Model) program(arena *Arena, o ProgramOptions) (*Program, error) {
 	b, p, grads, err := m.graph(o)
 	if err != nil {
 		return nil, err
@@ -52,6 +52,9 @@ func (m *Model) program(arena *exec.Arena, o ProgramOptions) (*Program, error) {
 	c := exec.Config{Outputs: []*gorgonia.Node{p.loss, p.nll, p.hit}, Blocks: b.blocks, Recompute: o.Recompute}
 	for i, g := range grads {
 		c.Gradients = append(c.Gradients, exec.Gradient{Node: g, Into: o.Parameters[i].Grad})
+	}
+	if arena == nil {
+		arena = NewArena(nil)
 	}
 	p.exec, err = arena.Compile(b.Graph, c)
 	return p, err

@@ -29,7 +29,7 @@ func TestSameBytes(t *testing.T) {
 			sameTensors(t, what, want, got)
 		}
 		r := DefaultRecipe()
-		if err := r.ReadRecipe(filepath.Join(want, recipeName)); err != nil {
+		if err := r.ReadFile(filepath.Join(want, recipeName)); err != nil {
 			t.Fatal(err)
 		}
 		got, _ := runRecipe(t, r)

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"gotune/data"
-	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/model"
 	"gotune/tokenizer"
 )
@@ -19,15 +18,21 @@ const evalRows = 16
 type Evaluator struct {
 	model    *model.Model
 	project  model.ProjectFunc
-	arena    *exec.Arena
+	arena    *model.Arena
 	programs map[[2]int]*model.Program
 	batch    data.Batch
 	skip     int32 // target that is not scored, or data.Ignore
 }
 
+// errNoNumber is a loss that JSON, logs and averages would hide.
+var errNoNumber = errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")
+
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
-// may be shared with training.
-func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *exec.Arena) *Evaluator {
+// may be shared with training, and nil is one of its own on one thread.
+func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *model.Arena) *Evaluator {
+	if arena == nil {
+		arena = model.NewArena(nil)
+	}
 	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
 }
 
@@ -67,6 +72,9 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 			from := s.Row*e.batch.Length + s.Start
 			for i := from; i < from+s.Length; i++ {
 				if t := e.batch.Targets[i]; t != data.Ignore && t != e.skip {
+					if v := float64(all[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+						return fmt.Errorf("evaluating %s: %w (%g)", s.At, errNoNumber, v)
+					}
 					nll = append(nll, all[i])
 					exact = exact && hit[i] == 1
 				}
@@ -124,42 +132,70 @@ func (e *Evaluator) run() (*model.Program, error) {
 	return p, p.Run()
 }
 
-// Score evaluates a dataset.
+// A scorer adds up the scores of rows.
+type scorer struct {
+	tokens, asked, right, unseen, unseenRight int
+	nll, logp                                 float64
+}
+
+func (c *scorer) add(x data.Example, r RowScore) {
+	sum := 0.0
+	for _, v := range r.NLL {
+		sum += float64(v)
+	}
+	c.tokens += len(r.NLL)
+	c.nll += sum
+	if x.Prompt == 0 {
+		return
+	}
+	right := 0
+	if r.Exact {
+		right = 1
+	}
+	c.asked++
+	c.logp -= sum
+	c.right += right
+	if x.Wording == "unseen" {
+		c.unseen++
+		c.unseenRight += right
+	}
+}
+
+// scores are those of so many rows; a text that was cut into pieces is one.
+func (c *scorer) scores(rows int) Scores {
+	return Scores{
+		Rows:       rows,
+		Loss:       ratio(c.nll, c.tokens),
+		ExactMatch: ratio(float64(c.right), c.asked), LogProbability: ratio(c.logp, c.asked),
+		UnseenWording: ratio(float64(c.unseenRight), c.unseen),
+	}
+}
+
+// Score evaluates a dataset, and each of its corpora where there are several.
 func (e *Evaluator) Score(ctx context.Context, d *data.Dataset) (Scores, error) {
-	var s Scores
-	var nll, logp float64
-	var tokens, asked, right, unseen, unseenRight int
+	var all scorer
+	corpora := d.Report().Corpora
+	of := make([]scorer, len(corpora))
+	i, end := -1, 0 // rows are numbered through all corpora
 	err := e.Each(ctx, d, func(r RowScore) error {
-		s.Rows++
-		tokens += len(r.NLL)
-		sum := 0.0
-		for _, v := range r.NLL {
-			sum += float64(v)
-		}
-		nll += sum
 		x := d.Example(r.Example)
-		if x.Prompt == 0 {
-			return nil
+		for x.Row >= end && i+1 < len(corpora) {
+			i++
+			end += corpora[i].Rows
 		}
-		asked++
-		logp -= sum
-		if r.Exact {
-			right++
-		}
-		if x.Wording == "unseen" {
-			unseen++
-			if r.Exact {
-				unseenRight++
-			}
+		all.add(x, r)
+		if len(corpora) > 1 {
+			of[i].add(x, r)
 		}
 		return nil
 	})
-	if err != nil {
+	s := all.scores(d.Report().Kept)
+	if err != nil || len(corpora) < 2 {
 		return s, err
 	}
-	s.Loss = ratio(nll, tokens)
-	s.ExactMatch, s.LogProbability = ratio(float64(right), asked), ratio(logp, asked)
-	s.UnseenWording = ratio(float64(unseenRight), unseen)
+	for i, c := range corpora {
+		s.Corpora = append(s.Corpora, CorpusScores{Path: c.Path, Scores: of[i].scores(c.Kept)})
+	}
 	return s, nil
 }
 
@@ -174,7 +210,7 @@ func ratio(sum float64, n int) *float64 {
 
 // Answers lets the model answer up to n questions of a dataset, spread over it,
 // greedily.
-func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *kernel.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *model.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
 	g := model.NewGenerator(m, team, project)
 	var out []Answer
 	for _, i := range sample(d, n) {

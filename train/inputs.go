@@ -15,6 +15,7 @@ import (
 
 	"gotune/data"
 	"gotune/data/chat"
+	"gotune/internal/hf"
 	"gotune/internal/rng"
 	"gotune/model"
 	"gotune/model/base"
@@ -99,6 +100,9 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 			return nil, usage{err}
 		}
 	}
+	if err := in.checkTrained(r); err != nil {
+		return nil, err
+	}
 	return in, in.openHeldOut(ctx, r)
 }
 
@@ -120,7 +124,7 @@ func (in *inputs) encoder(length int) data.EncoderConfig {
 // openStage reads the data of a stage and counts its steps.
 func (in *inputs) openStage(ctx context.Context, s *stage) error {
 	r := s.recipe
-	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, r.learnsPrompts())
+	corpora, err := r.corpora()
 	if err != nil {
 		return err
 	}
@@ -129,7 +133,7 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 			return usagef("replay mixes in the data of earlier stages, and there is none before the first")
 		}
 		for _, before := range in.stages {
-			old, err := before.recipe.Data.Corpora(before.recipe.Columns, before.recipe.DataFormat, before.recipe.learnsPrompts())
+			old, err := before.recipe.corpora()
 			if err != nil {
 				return err
 			}
@@ -187,18 +191,23 @@ func (s *stage) rate(n int) float64 {
 }
 
 // openHeldOut reads the data that is evaluated. Prompts count only where every
-// stage learns them.
+// stage learns them; what an objective weighs does not, so that losses of different
+// objectives can be compared.
 func (in *inputs) openHeldOut(ctx context.Context, r Recipe) error {
 	learnPrompt, length := true, 0
 	for _, s := range in.stages {
-		learnPrompt = learnPrompt && s.recipe.learnsPrompts()
+		o, err := ObjectiveNamed(s.recipe.Objective)
+		if err != nil {
+			return err
+		}
+		learnPrompt = learnPrompt && o.LearnPrompt
 		length = max(length, s.length)
 	}
 	open := func(key string, list Datasets, learnPrompt bool) (*data.Dataset, error) {
 		if len(list) == 0 {
 			return nil, nil
 		}
-		corpora, err := list.Corpora(r.Columns, r.DataFormat, learnPrompt)
+		corpora, err := list.Corpora(r.Columns, r.DataFormat, Objective{LearnPrompt: learnPrompt})
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +262,7 @@ func (in *inputs) newModel(ctx context.Context, r Recipe) error {
 
 // trainTokenizer makes a tokenizer of the data's texts.
 func trainTokenizer(ctx context.Context, r Recipe, size int) (*tokenizer.Tokenizer, error) {
-	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, true)
+	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, Objective{LearnPrompt: true})
 	if err != nil {
 		return nil, err
 	}
@@ -336,8 +345,14 @@ func (in *inputs) modelHash(r Recipe) (string, error) {
 	}
 	h.Write(raw)
 	if in.source != nil {
-		if err := hashFile(h, in.source, "model.safetensors"); err != nil {
+		files, err := hf.WeightFiles(in.source)
+		if err != nil {
 			return "", err
+		}
+		for _, name := range files {
+			if err := hashFile(h, in.source, name); err != nil {
+				return "", err
+			}
 		}
 	}
 	if r.Adapter != "" {

@@ -85,12 +85,12 @@ func (j *job) enter(ctx context.Context, index int) error {
 // prepare brings the model, the adapter, the optimizer and the programs of a stage
 // into memory, as they are before its first step.
 func (j *job) prepare(ctx context.Context, index int) error {
-	j.stage, j.first, j.best, j.watch = j.stages[index], 0, bestState{}, watch{}
+	j.stage, j.first, j.best, j.watch, j.owed = j.stages[index], 0, bestState{}, watch{}, false
 	if err := j.loadModel(ctx); err != nil {
 		return err
 	}
 	r := j.stage.recipe
-	parameters, err := j.parameters()
+	parameters, err := r.parameters(j.model, j.adapter)
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,6 @@ func (j *job) loadModel(ctx context.Context) error {
 		return err
 	}
 	j.model.Arithmetic = r.arithmetic()
-	if last, layers := r.LastLayers, j.model.Config.Layers; last > layers {
-		return usagef("last_layers is %d, but the model has only %d layers", last, layers)
-	}
 	j.adapter = nil
 	switch {
 	case r.Full || r.Pretraining():
@@ -144,14 +141,14 @@ func (j *job) loadModel(ctx context.Context) error {
 	return err
 }
 
-// parameters lists what the stage trains: of the adapter or else of the model,
-// what belongs to the last layers.
-func (j *job) parameters() ([]model.Parameter, error) {
-	all := j.model.Parameters
-	if j.adapter != nil {
-		all = j.adapter.Parameters
+// parameters lists what a stage trains: of the adapter or else of the model, what
+// belongs to the last layers.
+func (r Recipe) parameters(m *model.Model, adapter *lora.Adapter) ([]model.Parameter, error) {
+	all := m.Parameters
+	if adapter != nil {
+		all = adapter.Parameters
 	}
-	last, layers := j.stage.recipe.LastLayers, j.model.Config.Layers
+	last, layers := r.LastLayers, m.Config.Layers
 	if last == 0 {
 		return all(), nil
 	}

@@ -68,11 +68,14 @@ func (j *job) afterStep(ctx context.Context) error {
 		}
 	}
 	stop := ctx.Err() != nil
-	// The last step too: what follows it may be interrupted.
-	if stop || last || j.best.Stopped || r.SaveSteps > 0 && done%r.SaveSteps == 0 {
+	j.owed = j.owed || r.SaveSteps > 0 && done%r.SaveSteps == 0
+	// The last step too: what follows it may be interrupted. While the norm is far
+	// above the usual the state may be no good one to keep, so the checkpoint waits.
+	if stop || last || j.best.Stopped || j.owed && j.watch.spikes == 0 {
 		if err := j.saveCheckpoint(done); err != nil {
 			return err
 		}
+		j.owed = false
 	}
 	if stop && !(last && j.lastStage()) {
 		return ErrInterrupted
@@ -138,7 +141,12 @@ func (j *job) announce() error {
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
 		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
-		Stored: j.model.Stored(), Precision: r.Precision, Pairs: kernel.Pairs(),
+		Weights: j.model.Stored(), Precision: r.Precision, Pairs: kernel.Pairs(),
+	}
+	for _, f := range report.Files {
+		if f.Format != "world" {
+			h.Files = append(h.Files, f.String())
+		}
 	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"

@@ -160,8 +160,11 @@ func (p *prober) start(ctx context.Context) (float64, error) {
 
 func (p *prober) loss(ctx context.Context, j *job) (float64, error) {
 	s, err := j.evaluator.Score(ctx, p.judged)
-	if err != nil || s.Loss == nil {
-		return math.NaN(), err
+	switch {
+	case err != nil:
+		return 0, err
+	case s.Loss == nil:
+		return 0, errors.New("the held-out rows have no target")
 	}
 	return *s.Loss, nil
 }
@@ -200,10 +203,11 @@ func (p *prober) run(ctx context.Context, rate float64, seed uint64, start float
 		}
 	}
 	run.Loss, err = p.loss(ctx, j)
-	if math.IsNaN(run.Loss) || math.IsInf(run.Loss, 0) {
-		run.Loss, run.Diverged = 0, true
+	if errors.Is(err, errNoNumber) {
+		run.Diverged = true
+		return run, nil
 	}
-	run.Diverged = run.Diverged || run.Loss > start
+	run.Diverged = run.Loss > start
 	return run, err
 }
 

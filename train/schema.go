@@ -62,8 +62,10 @@ func value(t reflect.Type) *property {
 	switch t.Kind() {
 	case reflect.Bool:
 		return &property{Type: "boolean"}
-	case reflect.Int, reflect.Uint64:
+	case reflect.Int:
 		return &property{Type: "integer"}
+	case reflect.Uint64:
+		return &property{Type: "integer", Minimum: new(float64)}
 	case reflect.Float64:
 		return &property{Type: "number"}
 	case reflect.Pointer:

@@ -5,8 +5,6 @@ import (
 	"math"
 
 	"gotune/data"
-	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/internal/rng"
 	"gotune/model"
 	"gotune/optim"
@@ -29,7 +27,7 @@ type Stepper struct {
 	project    model.ProjectFunc
 	parameters []model.Parameter
 	optimizer  optim.Optimizer
-	arena      *exec.Arena
+	arena      *model.Arena
 	recompute  bool
 	noise      float64
 	seed       uint64
@@ -41,17 +39,20 @@ type Stepper struct {
 type StepperConfig struct {
 	Model      *model.Model
 	Project    model.ProjectFunc // of an adapter, or nil
-	Parameters []model.Parameter
+	Parameters []model.Parameter // of the adapter or the model: what is trained
 	Optimizer  optim.Config
-	Recompute  bool
-	Noise      float64 // alpha of NEFTune; 0 is none
-	Seed       uint64
-	Team       *kernel.Team
-	Arena      *exec.Arena
+	Recompute  bool         // see [model.ProgramOptions]
+	Noise      float64      // alpha of NEFTune; 0 is none
+	Seed       uint64       // of the dropout masks
+	Team       *model.Team  // of the optimizer; nil is one thread
+	Arena      *model.Arena // of the programs; nil is one of its own on the team
 }
 
 // NewStepper returns a stepper that has taken no step.
 func NewStepper(c StepperConfig) (*Stepper, error) {
+	if c.Arena == nil {
+		c.Arena = model.NewArena(c.Team)
+	}
 	ps := make([]optim.Parameter, len(c.Parameters))
 	for i, p := range c.Parameters {
 		ps[i] = optim.Parameter(p)

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -103,6 +104,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 			c.LoRA.Targets = lora.TargetsFor(c.Config.ModelType)
 		}
 		m.Freeze(c.Base)
+		debug.FreeOSMemory() // the random float32 weights are no part of a run's memory
 		ad, err := lora.New(c.LoRA, m, 1)
 		if err != nil {
 			return r, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"gotune/data/rows"
 	"gotune/internal/rng"
@@ -59,6 +60,7 @@ type Stream struct {
 	buffer []held   // to draw from
 	open   [][]held // packed rows that may take more
 	done   [][]held // rows for the next step
+	taken  [][]held // rows of the last step
 	step   Step
 }
 
@@ -173,15 +175,21 @@ func (s *Stream) fill(ctx context.Context, size int) error {
 // take makes a step of the first n rows that are laid out.
 func (s *Stream) take(n int) *Step {
 	e := s.encoders[0]
-	s.step.reset(s.config.BatchSize, e.MaxLength, e.pad)
+	s.step.reset(s.config.BatchConfig, e.MaxLength, e.pad)
 	for _, row := range s.done[:n] {
 		s.step.begin()
 		for _, x := range row {
 			s.step.add(-1, x.Example)
 		}
 	}
-	s.done = append(s.done[:0:0], s.done[n:]...)
+	s.taken, s.done = s.done[:n:n], slices.Clone(s.done[n:])
 	return &s.step
+}
+
+// Back undoes a Next that gave a step: the next one gives it again, also after
+// State and Restore.
+func (s *Stream) Back() {
+	s.done, s.taken = slices.Concat(s.taken, s.done), nil
 }
 
 // endEpoch goes back to the first row.

@@ -52,6 +52,36 @@ func LoadFrozen(ctx context.Context, src fs.FS, name string, base Base) (*Model,
 	})
 }
 
+// OutlineFrozen is [Outline] of what LoadFrozen would read from a folder, as far as the
+// memory goes; without a folder the weights count as float32.
+func OutlineFrozen(c Config, src fs.FS, name string, base Base) (*Model, error) {
+	m, err := Outline(c)
+	if err != nil {
+		return nil, err
+	}
+	types := make(map[string]hf.DType)
+	if src != nil {
+		f, err := hf.OpenModel(src)
+		if err != nil {
+			return nil, fmt.Errorf("model %s: %w", name, err)
+		}
+		for _, e := range f.Entries() {
+			types[m.nameOf(e)] = e.DType
+		}
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("model %s: %w", name, err)
+		}
+	}
+	for name, t := range m.Weights {
+		if len(t.Shape) == 2 {
+			w := kernel.Blank(m.storage(name, types[name], base), t.Shape[0], t.Shape[1])
+			m.Frozen[name] = &w
+			delete(m.Weights, name)
+		}
+	}
+	return m, nil
+}
+
 // freeze reads a weight as base says.
 func (m *Model) freeze(f *hf.File, e hf.Entry, name string, base Base) error {
 	if len(e.Shape) != 2 {
@@ -60,10 +90,11 @@ func (m *Model) freeze(f *hf.File, e hf.Entry, name string, base Base) error {
 	var w kernel.Weights
 	storage := m.storage(name, e.DType, base)
 	if storage == kernel.BFloat16 && e.DType == hf.BF16 {
-		data, err := f.ReadBF16(e)
+		data, inFile, err := f.ReadBF16(e)
 		if err != nil {
 			return err
 		}
+		m.inFile = m.inFile || inFile
 		w = kernel.Halves(data, e.Shape[0], e.Shape[1])
 	} else {
 		t, err := f.Read(e)
@@ -71,6 +102,7 @@ func (m *Model) freeze(f *hf.File, e hf.Entry, name string, base Base) error {
 			return err
 		}
 		w = kernel.Quantise(storage, t.Data, e.Shape[0], e.Shape[1])
+		m.inFile = m.inFile || storage == kernel.Float32 && f.InPlace(e)
 	}
 	m.Frozen[name] = &w
 	return nil

@@ -113,6 +113,10 @@ func TestStored(t *testing.T) {
 				break
 			}
 		}
+		outline, err := model.OutlineFrozen(original.Config, os.DirFS(dir), "untied", base)
+		if err != nil || outline.Bytes() != m.Bytes() || outline.Count() != m.Count() {
+			t.Errorf("%s: outlined with %d bytes (%v), it has %d", base, outline.Bytes(), err, m.Bytes())
+		}
 		if base == model.BaseAuto && m.Bytes() != int64(2*(layers+tables)+4*rest) {
 			t.Errorf("%s takes %d bytes", base, m.Bytes())
 		}

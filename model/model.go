@@ -22,11 +22,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
+	"gotune/internal/op"
 	"gotune/internal/rng"
 )
 
@@ -96,11 +98,17 @@ type Model struct {
 
 	arch   architecture
 	linear map[string]layout // of the linear layers inside the blocks, by module
+	rope   func() (*op.RoPETable, error)
+	file   *hf.File // that weights lie in, or nil
+	inFile bool     // some weight does
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
 	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
+		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
+	})
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
@@ -110,7 +118,8 @@ func empty(c Config) *Model {
 }
 
 // Outline returns a model with the names and shapes of its weights but no values,
-// for what can be checked before they are read.
+// for what can be checked before they are read. Its graphs can be measured and not
+// run.
 func Outline(c Config) (*Model, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("outline of a model: %w", err)
@@ -155,7 +164,9 @@ func New(c Config, seed uint64) (*Model, error) {
 
 // Load reads config.json and the weights of a model folder, from model.safetensors
 // or the files that model.safetensors.index.json names, all as float32. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed.
+// for messages. Missing, unexpected and misshapen tensors are listed. Weights stored
+// in float32 stay in the file, which is mapped into memory; see [hf.MapFS] for what
+// becomes of them if it is written to meanwhile. Training them does not change it.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	return load(ctx, src, name, (*Model).keep)
 }
@@ -167,6 +178,7 @@ type keeper func(m *Model, f *hf.File, e hf.Entry, name string) error
 func (m *Model) keep(f *hf.File, e hf.Entry, name string) error {
 	t, err := f.Read(e)
 	m.Weights[name] = t
+	m.inFile = m.inFile || f.InPlace(e)
 	return err
 }
 
@@ -183,12 +195,36 @@ func load(ctx context.Context, src fs.FS, name string, keep keeper) (*Model, err
 }
 
 func (m *Model) read(ctx context.Context, src fs.FS, keep keeper) error {
-	f, closeFile, err := hf.OpenModel(src)
+	f, err := hf.OpenModel(src)
 	if err != nil {
 		return err
 	}
-	err = m.readFrom(ctx, f, keep)
-	return errors.Join(err, closeFile())
+	if err := m.readFrom(ctx, f, keep); err != nil || !m.inFile {
+		return errors.Join(err, f.Close())
+	}
+	m.file = f
+	return nil
+}
+
+// Unchanged returns an error if the file that weights lie in was written to since
+// the model was loaded.
+func (m *Model) Unchanged() error {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Unchanged()
+}
+
+// Close gives the memory of weights that lie in a file back. The model must not be
+// used afterwards, nor what was made from it. A program that has one model to its
+// end need not close it.
+func (m *Model) Close() error {
+	if m.file == nil {
+		return nil
+	}
+	f := m.file
+	m.file, m.Weights, m.Frozen = nil, nil, nil
+	return f.Close()
 }
 
 func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
@@ -198,10 +234,7 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
 	}
 	var unexpected []string
 	for _, e := range f.Entries() {
-		name := e.Name
-		if m.arch.rename != nil {
-			name = m.arch.rename(name)
-		}
+		name := m.nameOf(e)
 		shape, ok := want[name]
 		switch {
 		case !ok && m.ignored(name):
@@ -231,6 +264,14 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
 		return errors.New(strings.Join(faults, "; "))
 	}
 	return nil
+}
+
+// nameOf returns the name of a tensor of a file, "" for one that is no weight.
+func (m *Model) nameOf(e hf.Entry) string {
+	if m.arch.rename != nil {
+		return m.arch.rename(e.Name)
+	}
+	return e.Name
 }
 
 // ignored reports tensors that older files hold beside the weights: a copy of a
@@ -273,7 +314,7 @@ func (m *Model) Save(dir string, d DType) error {
 func (m *Model) Count() int {
 	n := 0
 	for _, t := range m.Weights {
-		n += len(t.Data)
+		n += hf.Size(t.Shape)
 	}
 	for _, w := range m.Frozen {
 		n += w.Len()
@@ -285,12 +326,18 @@ func (m *Model) Count() int {
 func (m *Model) Bytes() int64 {
 	n := int64(0)
 	for _, t := range m.Weights {
-		n += 4 * int64(len(t.Data))
+		n += 4 * int64(hf.Size(t.Shape))
 	}
 	for _, w := range m.Frozen {
 		n += w.Bytes()
 	}
 	return n
+}
+
+// CacheBytes returns the memory of keys and values of so many tokens while
+// generating.
+func (m *Model) CacheBytes(tokens int) int64 {
+	return 2 * 4 * int64(m.Config.Layers) * int64(capacity(tokens, m.Config.MaxPositions)) * int64(m.Config.KVHeads*m.Config.HeadDim)
 }
 
 // TokenRows returns the tables that have a row for each token: the embedding and,

@@ -27,7 +27,7 @@ type BenchConfig struct {
 	Masked    float64 // share of each row, from its start, that is prompt
 	Steps     int     // at least 2; the first is not counted
 	Threads   int
-	Recompute bool
+	Recompute int // blocks that are computed twice
 	Profile   bool
 
 	Base       model.Base // how frozen weights are stored; float32 by auto
@@ -43,6 +43,7 @@ type BenchResult struct {
 	PeakGFLOPS      float64 `json:"peak_gflops"`
 	PeakRSSMiB      float64 `json:"peak_rss_mib"`
 	PlannedMiB      float64 `json:"planned_mib"`
+	Planned         Memory  `json:"planned"` // by component, in bytes
 	CPULevel        string  `json:"cpu_level"`
 	Threads         int     `json:"threads"`
 	Trainable       int     `json:"trainable"`
@@ -56,12 +57,11 @@ type madeUp struct{ batch data.Batch }
 
 func (m *madeUp) MicroBatches() int         { return 1 }
 func (m *madeUp) Weight() float64           { return float64(m.batch.TargetTokens) }
-func (m *madeUp) Shape(int) (int, int)      { return m.batch.Rows, m.batch.Length }
 func (m *madeUp) Fill(b *data.Batch, _ int) { *b = m.batch }
 
 func newMadeUp(c BenchConfig) *madeUp {
 	n := c.Rows * c.Length
-	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Tokens: n}
+	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Padded: c.Length, Tokens: n}
 	r := rng.New(0, "bench")
 	for i := range b.IDs {
 		b.IDs[i] = int32(r.IntN(c.Config.VocabSize))
@@ -86,6 +86,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	if c.Rows < 1 || c.Length < 2 || c.Steps < 2 || !(c.Masked >= 0 && c.Masked < 1) {
 		return r, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
 	}
+	inputs := resident()
 	m, err := model.New(c.Config, 1)
 	if err != nil {
 		return r, err
@@ -116,7 +117,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		return r, err
 	}
 	batches := newMadeUp(c)
-	p, err := stepper.Program(c.Rows, c.Length)
+	p, err := stepper.load(&batches.batch)
 	if err != nil {
 		return r, err
 	}
@@ -144,10 +145,12 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	r.GFLOPS = c.work(m, batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
 	r.PeakGFLOPS = kernel.PeakGFLOPS(team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
-	r.PlannedMiB = float64(m.Bytes()+int64(r.Trainable)*12+p.PlannedBytes()) / (1 << 20)
-	if !c.Full {
-		r.PlannedMiB += float64(r.Trainable) * 4 / (1 << 20)
+	plan := footprint{inputs: inputs, model: m, parameters: s.Parameters, project: s.Project, optimizer: s.Optimizer, threads: team.Threads()}
+	if r.Planned, err = plan.memory(1, c.Length); err != nil {
+		return r, err
 	}
+	r.Planned.Activations = p.PlannedBytes()
+	r.PlannedMiB = float64(r.Planned.Total()) / (1 << 20)
 	r.CPULevel, r.Threads = kernel.Active().String(), team.Threads()
 	r.Profile = p.Exec().Profile()
 	r.PeakRSSMiB, err = peakRSS()

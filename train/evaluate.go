@@ -5,23 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"slices"
 
 	"gotune/data"
 	"gotune/model"
 	"gotune/tokenizer"
 )
 
-// evalRows is the number of rows of an evaluation's batch.
-const evalRows = 16
+// evalBatches lays out evaluations.
+var evalBatches = data.BatchConfig{BatchSize: 16, AccumulationSteps: 1}
 
 // An Evaluator computes losses of a model as it stands, with its adapter.
 type Evaluator struct {
-	model    *model.Model
-	project  model.ProjectFunc
-	arena    *model.Arena
-	programs map[[2]int]*model.Program
-	batch    data.Batch
-	skip     int32 // target that is not scored, or data.Ignore
+	programs
+	batch data.Batch
+	skip  int32 // target that is not scored, or data.Ignore
 }
 
 // errNoNumber is a loss that JSON, logs and averages would hide.
@@ -33,7 +32,7 @@ func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *model.Arena)
 	if arena == nil {
 		arena = model.NewArena(nil)
 	}
-	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
+	return &Evaluator{programs: newPrograms(m, arena, model.ProgramOptions{Project: project}), skip: data.Ignore}
 }
 
 // IgnoreEOS leaves a token out of losses and matches where it is a target: that a
@@ -50,7 +49,7 @@ type RowScore struct {
 // Each computes the loss of every example of a dataset, in order, and calls yield
 // for each.
 func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowScore) error) error {
-	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	batches, err := d.Batches(evalBatches)
 	if err != nil {
 		return fmt.Errorf("evaluating: %w", err)
 	}
@@ -66,6 +65,8 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 			return fmt.Errorf("evaluating: %w", err)
 		}
 		all, hit := p.NLL(), p.Hit()
+		// Rows that share a row of the batch are not in their order.
+		slices.SortFunc(e.batch.Segments, func(a, b data.Segment) int { return a.Example - b.Example })
 		for _, s := range e.batch.Segments {
 			nll = nll[:0]
 			exact := true
@@ -87,47 +88,26 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 	return nil
 }
 
-// Compile makes the programs for a dataset, so that the arena is as large as its
-// evaluation needs. A nil dataset needs none.
-func (e *Evaluator) Compile(d *data.Dataset) error {
+// Compile makes the largest program for a dataset, so that the arena is as large as its
+// evaluation needs, and returns how many there will be. A nil dataset needs none.
+func (e *Evaluator) Compile(d *data.Dataset) (programs int, err error) {
 	if d == nil {
-		return nil
+		return 0, nil
 	}
-	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	extent, err := evalExtent(d)
 	if err != nil {
-		return fmt.Errorf("evaluating: %w", err)
+		return 0, err
 	}
-	plan := batches.Plan(0)
-	for step := range batches.Steps() {
-		if _, err := e.program(plan.Step(step).Shape(0)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// program returns the program for a batch of a shape.
-func (e *Evaluator) program(rows, length int) (*model.Program, error) {
-	at := [2]int{rows, length}
-	if p := e.programs[at]; p != nil {
-		return p, nil
-	}
-	p, err := e.model.Program(e.arena, model.ProgramOptions{Rows: rows, Length: length, Project: e.project})
-	if err == nil {
-		e.programs[at] = p
-	}
-	return p, err
+	_, err = e.program(extent.largest)
+	return extent.shapes, err
 }
 
 // run computes the batch at hand.
 func (e *Evaluator) run() (*model.Program, error) {
-	p, err := e.program(e.batch.Rows, e.batch.Length)
+	p, err := e.load(&e.batch)
 	if err != nil {
 		return nil, err
 	}
-	copy(p.IDs, e.batch.IDs)
-	copy(p.Targets, e.batch.Targets)
-	copy(p.Positions, e.batch.Positions)
 	p.Scale[0] = 1
 	return p, p.Run()
 }
@@ -208,9 +188,14 @@ func ratio(sum float64, n int) *float64 {
 	return &r
 }
 
+// answerRoom is how many tokens an answer may be longer than what is wanted.
+const answerRoom = 16
+
 // Answers lets the model answer up to n questions of a dataset, spread over it,
 // greedily.
 func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *model.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+	// Another evaluation would find the caches of this one uncollected.
+	defer runtime.GC()
 	g := model.NewGenerator(m, team, project)
 	var out []Answer
 	for _, i := range sample(d, n) {
@@ -225,7 +210,7 @@ func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, tea
 		if len(want) > 0 {
 			end = want[len(want)-1]
 		}
-		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + 16, Stop: []int32{end}}, nil)
+		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + answerRoom, Stop: []int32{end}}, nil)
 		if err != nil && !errors.Is(err, model.ErrContextFull) {
 			return nil, fmt.Errorf("answering: %w", err)
 		}

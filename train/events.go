@@ -58,7 +58,7 @@ type Header struct {
 	Precision    string         `json:"precision"`         // arithmetic of the products
 	Pairs        string         `json:"bf16_by,omitempty"` // what the CPU has for products in bf16
 	Threads      int            `json:"threads"`
-	PlannedBytes int64          `json:"planned_bytes"` // weights, gradients, optimizer and activations
+	PlannedBytes int64          `json:"planned_bytes"` // see Memory
 	Weights      []model.Stored `json:"weights"`       // how those of the model are held
 	EvalRows     int            `json:"held_out_rows"`
 }

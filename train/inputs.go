@@ -31,10 +31,27 @@ func OpenModel(name string) (fs.FS, error) {
 	if name == BaseName {
 		return base.FS()
 	}
-	if info, err := os.Stat(name); err != nil {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds config.json, model.safetensors and tokenizer.json, or %s", name, BaseName)
+	case err != nil:
 		return nil, fmt.Errorf("model: %w", err)
-	} else if !info.IsDir() {
+	case !info.IsDir():
 		return nil, fmt.Errorf("model: %s is no folder; name the folder that holds config.json, model.safetensors and tokenizer.json", name)
+	}
+	has := func(file string) bool {
+		_, err := os.Stat(filepath.Join(name, file))
+		return err == nil
+	}
+	switch {
+	case has("config.json"):
+	case has("adapter_config.json"):
+		return nil, fmt.Errorf("model: %s is an adapter: name it as the adapter, and the model that it is for as the model", name)
+	case has(recipeName) && has(modelName):
+		return nil, fmt.Errorf("model: %s is a run folder: its model is %s", name, filepath.Join(name, modelName))
+	case has(recipeName) && has(adapterName):
+		return nil, fmt.Errorf("model: %s is a run folder, and of a run by LoRA: its adapter is %s", name, filepath.Join(name, adapterName))
 	}
 	return os.DirFS(name), nil
 }
@@ -51,6 +68,7 @@ type inputs struct {
 	retain    *data.Dataset // nil without
 	steps     int           // of the whole run
 	overlaps  []data.Finding
+	resident  int64 // memory after all was read
 }
 
 // A stage is what a stage of the recipe trains on.
@@ -73,9 +91,14 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if err := in.openModel(ctx, r); err != nil {
 		return nil, err
 	}
+	return in, in.read(ctx, r)
+}
+
+// read reads and checks the data.
+func (in *inputs) read(ctx context.Context, r Recipe) error {
 	var err error
-	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
-		return nil, fmt.Errorf("chat_template: %w", err)
+	if in.template, err = data.OpenTemplate(r.chatTemplate(), in.tokenizer); err != nil {
+		return fmt.Errorf("chat_template: %w", err)
 	}
 	if !r.SplitSpecialTokens {
 		in.template = in.template.WithControl()
@@ -83,10 +106,10 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	for i, one := range r.plan() {
 		s := &stage{recipe: one, index: i, planned: in.steps}
 		if s.length, err = in.length(one); err != nil {
-			return nil, err
+			return err
 		}
 		if err := in.openStage(ctx, s); err != nil {
-			return nil, err
+			return err
 		}
 		in.stages = append(in.stages, s)
 		in.steps += s.steps
@@ -97,13 +120,17 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 			steps = in.steps
 		}
 		if s.schedule, err = s.recipe.schedule(steps, s.feed.epoch()); err != nil {
-			return nil, usage{err}
+			return usage{err}
 		}
 	}
 	if err := in.checkTrained(r); err != nil {
-		return nil, err
+		return err
 	}
-	return in, in.openHeldOut(ctx, r)
+	if err := in.openHeldOut(ctx, r); err != nil {
+		return err
+	}
+	in.resident = resident()
+	return nil
 }
 
 // length returns the largest number of tokens of a row.
@@ -164,6 +191,19 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 		s.steps = max(1, wholeSteps(r.Epochs*float64(s.feed.epoch())))
 	}
 	return nil
+}
+
+// chatTemplate is the template asked for, else that of the adapter which is gone on
+// with, else none, which is the model's own.
+func (r Recipe) chatTemplate() string {
+	if r.ChatTemplate != "" || r.Adapter == "" {
+		return r.ChatTemplate
+	}
+	path := filepath.Join(r.Adapter, templateName)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
 }
 
 // wholeSteps rounds up, but for what is above a whole number by rounding alone.

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"gotune/data"
 	"gotune/internal/exec"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
@@ -45,7 +44,7 @@ func gradients(t *testing.T, r Recipe) map[string][]float32 {
 		t.Fatal(err)
 	}
 	all := make(map[string][]float32)
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		all[p.Name] = p.Grad
 	}
 	return all
@@ -142,16 +141,16 @@ func TestEvaluationKeepsNoLogits(t *testing.T) {
 	if err := j.prepare(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.evaluator.Compile(in.eval); err != nil {
+	if _, err := j.evaluator.Compile(in.eval); err != nil {
 		t.Fatal(err)
 	}
-	batches, err := in.eval.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	batches, err := in.eval.Batches(evalBatches)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, length := batches.Plan(0).Step(0).Shape(0)
-	if logits := int64(rows*length) * vocabulary * 4; j.arena.Bytes()*4 > logits {
-		t.Errorf("evaluating %d×%d tokens takes %d bytes, their logits are %d", rows, length, j.arena.Bytes(), logits)
+	shape := batches.Plan(0).Step(0).Shape(0)
+	if logits := int64(shape.Rows*shape.Length) * vocabulary * 4; j.arena.Bytes()*2 > logits {
+		t.Errorf("evaluating %+v takes %d bytes, the logits of its tokens are %d", shape, j.arena.Bytes(), logits)
 	}
 }
 
@@ -229,6 +228,9 @@ func TestExplodingRunStops(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(good, "model.safetensors")); err != nil {
 		t.Error(err)
+	}
+	if _, again := Resume(t.Context(), r.Output, 0, &silent{}); again == nil || again.Error() != err.Error() {
+		t.Errorf("from the last good state it ends otherwise: %v", again)
 	}
 	if norm := s.steps[last-1].GradNorm; norm > 1000 {
 		t.Errorf("the step before the state that is called good had a norm of %g", norm)

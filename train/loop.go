@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gotune/data"
 	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
@@ -15,6 +16,9 @@ import (
 // loop takes the optimizer steps of the stage.
 func (j *job) loop(ctx context.Context) error {
 	s := j.stage
+	if err := j.evaluateOwed(ctx); err != nil {
+		return interrupted(ctx, err)
+	}
 	for j.first < s.steps && !j.best.Stopped {
 		n := j.begun + j.first
 		// A stop is looked for after the step, with a checkpoint.
@@ -58,29 +62,41 @@ func (j *job) afterStep(ctx context.Context) error {
 		every = max(1, j.steps/5)
 	}
 	due := done%every == 0 && !(last && j.lastStage()) || last && (!j.lastStage() || r.LoadBestModelAtEnd)
-	if r.Eval && j.eval != nil && due && ctx.Err() == nil {
-		e, err := j.evaluate(ctx, "during", done, false)
-		if err == nil {
-			err = j.judge(e)
-		}
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
+	j.unjudged = r.Eval && j.eval != nil && due
+	if err := j.evaluateOwed(ctx); err != nil && ctx.Err() == nil {
+		return err
 	}
 	stop := ctx.Err() != nil
 	j.owed = j.owed || r.SaveSteps > 0 && done%r.SaveSteps == 0
 	// The last step too: what follows it may be interrupted. While the norm is far
 	// above the usual the state may be no good one to keep, so the checkpoint waits.
-	if stop || last || j.best.Stopped || j.owed && j.watch.spikes == 0 {
+	if stop || last || j.best.Stopped || j.owed && j.watch.Spikes == 0 {
 		if err := j.saveCheckpoint(done); err != nil {
 			return err
 		}
 		j.owed = false
 	}
-	if stop && !(last && j.lastStage()) {
+	if stop && (j.unjudged || !last || !j.lastStage()) {
 		return ErrInterrupted
 	}
 	return nil
+}
+
+// evaluateOwed evaluates after the last step where that is due. A stop leaves it to
+// the run that goes on, which would else judge other states.
+func (j *job) evaluateOwed(ctx context.Context) error {
+	if !j.unjudged {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	e, err := j.evaluate(ctx, "during", j.begun+j.first, false)
+	if err == nil {
+		err = j.judge(e)
+	}
+	j.unjudged = err != nil
+	return err
 }
 
 // saveResult writes the adapter or the model beside the checkpoints, whole or
@@ -89,10 +105,10 @@ func (j *job) saveResult() error {
 	if j.recipe.Pretraining() {
 		j.redrawUnseen()
 	}
-	return whole(j.folder.result(j.recipe), func(dir string) error {
+	return disk.WriteFolder(j.folder.result(j.recipe), func(dir string) error {
 		if j.adapter != nil {
 			base, _ := j.folder.start(j.recipe, j.stage.index)
-			return j.adapter.Save(dir, base)
+			return errors.Join(j.adapter.Save(dir, base), j.saveTemplate(dir))
 		}
 		d, err := hf.ParseDType(j.recipe.SaveDType)
 		if err != nil {
@@ -105,9 +121,13 @@ func (j *job) saveResult() error {
 // saveTokenizer writes the tokenizer's files, and the chat template where it is
 // another than theirs.
 func (in *inputs) saveTokenizer(dir string) error {
-	err := in.tokenizer.Save(dir)
-	if err != nil || in.template.Source() == in.tokenizer.ChatTemplate() {
-		return err
+	return errors.Join(in.tokenizer.Save(dir), in.saveTemplate(dir))
+}
+
+// saveTemplate writes the chat template where it is another than the tokenizer's.
+func (in *inputs) saveTemplate(dir string) error {
+	if in.template.Source() == in.tokenizer.ChatTemplate() {
+		return nil
 	}
 	return disk.WriteBytes(filepath.Join(dir, templateName), []byte(in.template.Source()))
 }
@@ -124,14 +144,23 @@ func (f *folder) result(r Recipe) string {
 // announce compiles the largest programs, so that the memory is known, and tells
 // the observer what is about to happen.
 func (j *job) announce() error {
-	rows, length := j.stage.feed.largest(j.stage.steps)
-	if _, err := j.stepper.Program(rows, length); err != nil {
+	extent := j.stage.feed.extent(j.stage.steps, j.stage.recipe.BatchSize, j.stage.recipe.GradientAccumulationSteps)
+	if _, err := j.stepper.program(extent.largest); err != nil {
 		return err
 	}
+	shapes := extent.shapes
 	if j.recipe.Eval {
-		if err := errors.Join(j.evaluator.Compile(j.eval), j.evaluator.Compile(j.retain)); err != nil {
-			return err
+		for _, d := range []*data.Dataset{j.eval, j.retain} {
+			n, err := j.evaluator.Compile(d)
+			if err != nil {
+				return err
+			}
+			shapes += n
 		}
+	}
+	memory, err := j.memory(shapes, extent.largest.Length)
+	if err != nil {
+		return err
 	}
 	s := j.stage
 	r, report := s.recipe, s.feed.report()
@@ -156,19 +185,30 @@ func (j *job) announce() error {
 		if c.RSLoRA {
 			name = "rsLoRA"
 		}
-		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.parameters)/2)
+		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.options.Parameters)/2)
 		h.Parameters += h.Trainable
 	}
 	if j.eval != nil {
 		h.EvalRows = j.eval.Len()
 	}
-	// Values, gradients and the optimizer's averages of what is trained.
-	h.PlannedBytes = j.model.Bytes() + int64(h.Trainable)*12 + j.arena.Bytes()
-	if j.adapter != nil {
-		h.PlannedBytes += int64(h.Trainable) * 4
-	}
+	h.PlannedBytes = memory.Total()
 	j.observer.Start(h)
 	return nil
+}
+
+// memory is what the stage needs with so many programs, once the largest ones are
+// compiled.
+func (j *job) memory(programs, length int) (Memory, error) {
+	f := footprint{
+		inputs: j.resident, model: j.model, parameters: j.stepper.options.Parameters, project: j.stepper.options.Project,
+		optimizer: j.stage.recipe.optimizer(j.model.Config.Layers), threads: j.stage.recipe.threads(),
+	}
+	m, err := f.memory(programs, length)
+	m.Activations = j.arena.Bytes()
+	if j.recipe.Eval && j.eval != nil {
+		m.Generation = f.generation(j.eval)
+	}
+	return m, err
 }
 
 // exposures says how often each corpus is seen in the stage; nil where that is not

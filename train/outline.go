@@ -36,19 +36,9 @@ func (r Recipe) checkTrained(m *model.Model) error {
 	if last, layers := r.LastLayers, m.Config.Layers; last > layers {
 		return fmt.Errorf("last_layers is %d, but the model has only %d layers", last, layers)
 	}
-	var adapter *lora.Adapter
-	if !r.Full && !r.Pretraining() {
-		c := r.loraFor(m)
-		if r.Adapter != "" {
-			var err error
-			if c, err = lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter); err != nil {
-				return err
-			}
-		}
-		var err error
-		if adapter, err = lora.New(c, m, r.Seed); err != nil {
-			return err
-		}
+	adapter, err := r.newAdapter(m)
+	if err != nil {
+		return err
 	}
 	parameters, err := r.parameters(m, adapter)
 	if err != nil {
@@ -60,4 +50,19 @@ func (r Recipe) checkTrained(m *model.Model) error {
 	}
 	_, err = optim.Settings(all, r.optimizer(m.Config.Layers))
 	return err
+}
+
+// newAdapter returns an adapter as the stage trains it, nil where it trains weights.
+func (r Recipe) newAdapter(m *model.Model) (*lora.Adapter, error) {
+	if r.Full || r.Pretraining() {
+		return nil, nil
+	}
+	c := r.loraFor(m)
+	if r.Adapter != "" {
+		var err error
+		if c, err = lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter); err != nil {
+			return nil, err
+		}
+	}
+	return lora.New(c, m, r.Seed)
 }

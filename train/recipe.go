@@ -9,6 +9,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -50,7 +51,8 @@ type Recipe struct {
 	Threads               int    `yaml:"threads" of:"train,pretrain,lr" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
 	BasePrecision         string `yaml:"base_precision" of:"train,lr" help:"how frozen weights are stored: auto as in the file, fp32, bf16, int8 or nf4" default:"auto"`
 	Precision             string `yaml:"precision" of:"train,pretrain,lr" help:"arithmetic of the products: fp32, or bf16 with its inputs rounded to 8 bits and float32 sums" default:"fp32"`
-	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
+	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less of the model's blocks and compute them twice, blocks:N for the first N, or auto for as few as fit. Changes no bit" default:"auto"`
+	MaxMemory             string `yaml:"max_memory,omitempty" of:"train,pretrain" help:"memory that the run may take, such as 4GiB; with gradient_checkpointing auto it also splits the batch, so that it fits at the least cost in time"`
 	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
 	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
@@ -230,6 +232,12 @@ func (r Recipe) validateChain() error {
 
 // validate checks a recipe of one stage.
 func (r Recipe) validate() error {
+	if _, err := parseCheckpointing(r.GradientCheckpointing); err != nil {
+		return err
+	}
+	if _, err := parseSize(r.MaxMemory); err != nil {
+		return err
+	}
 	v := reflect.ValueOf(r)
 	for _, f := range Keys() {
 		if err := checkValue(f, v.FieldByIndex(f.Index)); err != nil {
@@ -285,9 +293,17 @@ func checkValue(f reflect.StructField, v reflect.Value) error {
 		x = float64(v.Int())
 	}
 	if !(x >= least && x <= most) {
-		return fmt.Errorf("%s is %g; it must be at least %g and at most %g", Key(f), x, least, most)
+		return fmt.Errorf("%s is %s; it must be at least %s and at most %s", Key(f), number(x), number(least), number(most))
 	}
 	return nil
+}
+
+// number writes a number for people: a whole one without an exponent.
+func number(x float64) string {
+	if x == math.Trunc(x) && math.Abs(x) < 1e15 {
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
 }
 
 // validateUse refuses keys that mean nothing to what the recipe makes, a new model
@@ -313,17 +329,16 @@ func (r Recipe) validateUse() error {
 // choices lists the values of keys that are names.
 func choices() map[string][]string {
 	return map[string][]string{
-		"objective":              ObjectiveNames(),
-		"schedule":               schedule.Names(),
-		"decay_type":             schedule.DecayTypes(),
-		"optimizer":              optim.Names(),
-		"base_precision":         model.Bases(),
-		"precision":              kernel.Arithmetics(),
-		"gradient_checkpointing": {"none", "blocks"},
-		"schedule_span":          {"stage", "run"},
-		"previous_adapter":       {"keep", "merge", "fresh"},
-		"metric_for_best_model":  {"loss", "exact_match", "generated_match"},
-		"save_dtype":             {"float32", "bfloat16"},
-		"report_to":              {"tensorboard", "none"},
+		"objective":             ObjectiveNames(),
+		"schedule":              schedule.Names(),
+		"decay_type":            schedule.DecayTypes(),
+		"optimizer":             optim.Names(),
+		"base_precision":        model.Bases(),
+		"precision":             kernel.Arithmetics(),
+		"schedule_span":         {"stage", "run"},
+		"previous_adapter":      {"keep", "merge", "fresh"},
+		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
+		"save_dtype":            {"float32", "bfloat16"},
+		"report_to":             {"tensorboard", "none"},
 	}
 }

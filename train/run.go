@@ -53,6 +53,7 @@ type job struct {
 	best      bestState
 	watch     watch
 	owed      bool    // a checkpoint that waits for calm gradients
+	unjudged  bool    // the step before is to be evaluated
 	seconds   float64 // of the steps of all stages
 }
 
@@ -69,6 +70,9 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 		return DoneEvent{}, err
 	}
 	if r, err = r.withTargets(in.config.ModelType).withAdapter(); err != nil {
+		return DoneEvent{}, err
+	}
+	if r, err = in.fit(ctx, r); err != nil {
 		return DoneEvent{}, err
 	}
 	f, err := newFolder(r, in.template.Source(), time.Now())

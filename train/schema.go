@@ -14,6 +14,7 @@ type property struct {
 	Description          string               `json:"description,omitempty"`
 	Type                 string               `json:"type,omitempty"`
 	Enum                 []string             `json:"enum,omitempty"`
+	Pattern              string               `json:"pattern,omitempty"`
 	Minimum              *float64             `json:"minimum,omitempty"`
 	Maximum              *float64             `json:"maximum,omitempty"`
 	Default              json.RawMessage      `json:"default,omitempty"`
@@ -33,6 +34,12 @@ func Schema() ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
+// patterns describe strings that are no choice of names.
+var patterns = map[string]string{
+	"gradient_checkpointing": `^(auto|none|blocks(:[1-9][0-9]*)?)$`,
+	"max_memory":             `^([0-9.]+ ?([KMGT]i?B|B)?)?$`,
+}
+
 // mapping describes a struct whose fields are keys.
 func mapping(t reflect.Type) *property {
 	p := &property{Type: "object", Properties: make(map[string]*property), AdditionalProperties: new(bool)}
@@ -45,9 +52,10 @@ func mapping(t reflect.Type) *property {
 		if q.Type == "string" {
 			q.Enum = choices()[Key(f)]
 		}
+		q.Pattern = patterns[Key(f)]
 		if text, ok := f.Tag.Lookup("range"); ok {
 			low, high, _ := strings.Cut(text, ",")
-			q.Minimum, q.Maximum = number(low), number(high)
+			q.Minimum, q.Maximum = limit(low), limit(high)
 		}
 		if text, ok := f.Tag.Lookup("default"); ok {
 			q.Default = defaultOf(f.Type, text)
@@ -83,7 +91,7 @@ func value(t reflect.Type) *property {
 	return &property{Type: "string"}
 }
 
-func number(text string) *float64 {
+func limit(text string) *float64 {
 	x, _ := strconv.ParseFloat(text, 64) // a tag of ours
 	return &x
 }

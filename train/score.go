@@ -23,7 +23,7 @@ func (j *job) evaluate(ctx context.Context, when string, step int, whole bool) (
 			}
 		}
 		if whole {
-			if e.Answers, err = Answers(ctx, j.model, j.stepper.project, j.team, j.tokenizer, j.eval, sampleAnswers); err != nil {
+			if e.Answers, err = Answers(ctx, j.model, j.stepper.options.Project, j.team, j.tokenizer, j.eval, sampleAnswers); err != nil {
 				return e, err
 			}
 		}
@@ -47,7 +47,7 @@ func (j *job) evaluate(ctx context.Context, when string, step int, whole bool) (
 
 // generated scores answers that the model generates, and keeps a few of them.
 func (j *job) generated(ctx context.Context, n int, e *EvalEvent) error {
-	answers, err := Answers(ctx, j.model, j.stepper.project, j.team, j.tokenizer, j.eval, n)
+	answers, err := Answers(ctx, j.model, j.stepper.options.Project, j.team, j.tokenizer, j.eval, n)
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,13 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 			if b.Base, err = model.ParseBase(base); err != nil {
 				return usagef("--%w", err)
 			}
-			if !slices.Contains([]string{"none", "blocks"}, checkpointing) {
-				return usagef("--gradient-checkpointing is %q; it must be none or blocks", checkpointing)
+			if b.Recompute, err = train.ParseCheckpointing(checkpointing); err != nil {
+				return usageError{err}
 			}
 			if b.Config, err = train.ReadShape(shape); err != nil {
 				return usageError{err}
 			}
-			b.Full, b.Recompute = mode == "full", checkpointing == "blocks"
+			b.Full = mode == "full"
 			b.Config.MaxPositions = max(b.Config.MaxPositions, b.Length)
 			r, err := train.Bench(c.Context(), b)
 			if err != nil {
@@ -70,7 +70,7 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 	f.IntVar(&b.Threads, "threads", 0, "threads; 0 uses all cores")
 	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16")
 	f.StringVar(&base, "base-precision", "fp32", "how the frozen weights of --mode lora are stored: fp32, bf16, int8 or nf4")
-	f.StringVar(&checkpointing, "gradient-checkpointing", "none", "none or blocks")
+	f.StringVar(&checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	f.BoolVar(&b.Profile, "profile", false, "print time by operator")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c

@@ -56,11 +56,11 @@ func TestReadBF16(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := f.ReadBF16(f.Entries()[0])
+	got, _, err := f.ReadBF16(f.Entries()[0])
 	if err != nil || !slices.Equal(got, []uint16{0x3f80, 0x0001, 0xffc1}) {
 		t.Errorf("read %#04x, %v", got, err)
 	}
-	if _, err := f.ReadBF16(f.Entries()[1]); err == nil || !strings.Contains(err.Error(), `tensor "y" is stored as F32`) {
+	if _, _, err := f.ReadBF16(f.Entries()[1]); err == nil || !strings.Contains(err.Error(), `tensor "y" is stored as F32`) {
 		t.Errorf("reading another type gave %v", err)
 	}
 }

@@ -75,24 +75,23 @@ func shards(index map[string]string) []string {
 }
 
 // OpenModel opens the weights of a model folder, from one file or several, as one
-// file. The caller closes it by the returned function.
-func OpenModel(src fs.FS) (*File, func() error, error) {
+// file, mapped into memory as [MapFS] does it. The caller closes it.
+func OpenModel(src fs.FS) (*File, error) {
 	names, err := WeightFiles(src)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(names) == 1 {
-		return OpenFS(src, names[0], names[0])
+		return MapFS(src, names[0], names[0])
 	}
 	index, err := readIndex(src)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var all joined
 	f := &File{name: IndexFile}
 	for _, name := range shards(index) {
-		if err := all.open(src, name, index, f); err != nil {
-			return nil, nil, errors.Join(err, all.close())
+		if err := f.join(src, name, index); err != nil {
+			return nil, errors.Join(err, f.Close())
 		}
 	}
 	for _, e := range f.entries {
@@ -100,69 +99,24 @@ func OpenModel(src fs.FS) (*File, func() error, error) {
 	}
 	if len(index) > 0 {
 		tensor := slices.Sorted(maps.Keys(index))[0]
-		return nil, nil, errors.Join(fmt.Errorf("%s puts tensor %q into %s, which does not hold it", IndexFile, tensor, index[tensor]), all.close())
+		return nil, errors.Join(fmt.Errorf("%s puts tensor %q into %s, which does not hold it", IndexFile, tensor, index[tensor]), f.Close())
 	}
 	slices.SortFunc(f.entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	f.r = all.reader
-	return f, all.close, nil
+	return f, nil
 }
 
-// joined is several files read as one, one after the other.
-type joined struct {
-	reader concatenation
-	closes []func() error
-}
-
-// open adds a file and its tensors.
-func (j *joined) open(src fs.FS, name string, index map[string]string, into *File) error {
-	f, closeFile, err := OpenFS(src, name, name)
+// join adds a file and its tensors.
+func (f *File) join(src fs.FS, name string, index map[string]string) error {
+	part, err := MapFS(src, name, name)
 	if err != nil {
 		return err
 	}
-	j.closes = append(j.closes, closeFile)
-	start, size := j.reader.end(), int64(0)
-	for _, e := range f.entries {
+	f.parts = append(f.parts, part)
+	for _, e := range part.entries {
 		if in, ok := index[e.Name]; !ok || in != name {
 			return fmt.Errorf("%s holds tensor %q, which %s puts elsewhere", name, e.Name, IndexFile)
 		}
-		size = max(size, e.offset+e.bytes)
-		e.offset += start
-		into.entries = append(into.entries, e)
 	}
-	j.reader = append(j.reader, part{f.r, start, size})
+	f.entries = append(f.entries, part.entries...)
 	return nil
-}
-
-func (j *joined) close() error {
-	var err error
-	for _, c := range j.closes {
-		err = errors.Join(err, c())
-	}
-	return err
-}
-
-// A concatenation reads files as if each stood behind the one before. What is read
-// at a time, a tensor or a part of one, lies in one of them.
-type concatenation []part
-
-type part struct {
-	io.ReaderAt
-	start, size int64
-}
-
-func (c concatenation) end() int64 {
-	if len(c) == 0 {
-		return 0
-	}
-	return c[len(c)-1].start + c[len(c)-1].size
-}
-
-// ReadAt implements io.ReaderAt.
-func (c concatenation) ReadAt(p []byte, offset int64) (int, error) {
-	for i := len(c) - 1; i >= 0; i-- {
-		if offset >= c[i].start {
-			return c[i].ReaderAt.ReadAt(p, offset-c[i].start)
-		}
-	}
-	return 0, io.EOF
 }

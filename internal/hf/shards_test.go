@@ -37,7 +37,7 @@ const goodIndex = `{"metadata":{"total_size":16},"weight_map":{"a":"model-00002-
 // Weights in several files are read as if they were in one.
 func TestShards(t *testing.T) {
 	src := sharded(t, goodIndex)
-	f, closeAll, err := OpenModel(src)
+	f, err := OpenModel(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestShards(t *testing.T) {
 			t.Errorf("tensor %d is %s with %v", i, e.Name, all[e.Name].Data)
 		}
 	}
-	if err := closeAll(); err != nil || len(all) != 4 {
+	if err := f.Close(); err != nil || len(all) != 4 {
 		t.Errorf("%d tensors, %v", len(all), err)
 	}
 	names, err := WeightFiles(src)
@@ -94,7 +94,7 @@ func TestHostileShards(t *testing.T) {
 		strings.Replace(goodIndex, `"weight_map":{`, `"weight_map":{"e":"model-00001-of-00002.safetensors",`, 1): `puts tensor "e" into model-00001-of-00002.safetensors, which does not hold it`,
 	} {
 		src := &opened{FS: sharded(t, index)}
-		_, _, err := OpenModel(src)
+		_, err := OpenModel(src)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want …%s…", index, err, want)
 		}
@@ -111,11 +111,11 @@ func FuzzShards(f *testing.F) {
 	f.Add(`{"weight_map":{"a":"../x.safetensors"}}`)
 	f.Fuzz(func(t *testing.T, index string) {
 		src := &opened{FS: sharded(t, index)}
-		if file, closeAll, err := OpenModel(src); err == nil {
+		if file, err := OpenModel(src); err == nil {
 			if _, err := file.ReadAll(); err != nil {
 				t.Error(err)
 			}
-			_ = closeAll()
+			_ = file.Close()
 		}
 		for _, name := range src.names {
 			if !fs.ValidPath(name) || strings.Contains(name, "/") {

@@ -70,8 +70,11 @@ func (t *Team) multiply(job matmulJob) {
 	*j = job
 	// About 5 µs of work at 50 products a nanosecond.
 	const worth = 250_000
-	if columns := code.cols; j.n >= 2*columns*t.threads {
-		grain := max(1, worth/max(1, j.m*j.k*columns)) * columns
+	// Each part packs the whole of the other factor. B is packed always, A if it is
+	// transposed: then the shorter of the two should be what is packed again.
+	wide := j.n >= 2*code.cols*t.threads
+	if wide && (j.a.col == 1 || j.b.col != 1 || j.m < j.n) {
+		grain := max(1, worth/max(1, j.m*j.k*code.cols)) * code.cols
 		t.share(j, j.n, grain)
 	} else {
 		j.byRows = true
@@ -93,8 +96,8 @@ func (j *matmulJob) run(w *worker, lo, hi int) {
 // result depends on them.
 const (
 	blockK = 512
-	blockM = 192
-	blockN = 384
+	blockM = 168
+	blockN = 768
 )
 
 // inPlaceRows is the number of rows of A below which packing B would cost more
@@ -186,17 +189,32 @@ func (w *worker) packB(b operand, n, k int) []float32 {
 	return packed
 }
 
-// packA transposes a block of A that is stored by columns, unless its columns
-// are close together or it is used too little to be worth it.
+// packA copies a block of A if its elements lie badly, unless it is used too little
+// to be worth it: a transposed one whose columns are not close together, and rows
+// whose beginnings share a few sets of the cache.
 func (w *worker) packA(a operand, n, m, k int) operand {
-	if a.col == 1 || a.col <= 64 || n <= 2*code.cols {
+	if n <= 2*code.cols {
 		return a
 	}
 	const stride = blockK + 16 // no power of two
-	packed := grow(&w.a, m*stride)
-	code.transpose(packed, stride, a.data, a.col, k, m)
-	return operand{packed, stride, 1}
+	switch {
+	case a.col > 64:
+		packed := grow(&w.a, m*stride)
+		code.transpose(packed, stride, a.data, a.col, k, m)
+		return operand{packed, stride, 1}
+	case a.col == 1 && a.row%sharedSets == 0 && m > 8:
+		packed := grow(&w.a, m*stride)
+		for i := range m {
+			copy(packed[i*stride:][:k], a.data[i*a.row:])
+		}
+		return operand{packed, stride, 1}
+	}
+	return a
 }
+
+// sharedSets is a distance in elements at which addresses fall into the same set
+// of a first-level cache.
+const sharedSets = 1024
 
 // packTransposed fills a panel of k rows with element (p, j) = x[j·stride + p] for
 // j < n and 0 for the other columns.

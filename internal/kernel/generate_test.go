@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 )
 
@@ -28,6 +29,18 @@ func TestGenerated(t *testing.T) {
 				t.Errorf("%s is not what _asm generates: run go generate", name)
 			}
 		}
+	}
+}
+
+// TestLowLevelStaysLow: the generator takes whatever registers it needs; those of a
+// higher level would fault on a CPU that AVX2 is meant for.
+func TestLowLevelStaysLow(t *testing.T) {
+	higher := regexp.MustCompile(`\b([XYZ](1[6-9]|2[0-9]|3[01])|Z[0-9]+|K[0-7])\b`)
+	if found := higher.Find(body(t, "avx2_amd64.s")); found != nil {
+		t.Errorf("avx2_amd64.s uses register %s", found)
+	}
+	if higher.Find(body(t, "avx512_amd64.s")) == nil {
+		t.Error("avx512_amd64.s uses no register of AVX-512")
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	AVX2                 // AVX2 and FMA, 8 lanes
 	AVX512               // AVX-512 with F, BW, DQ and VL, 16 lanes
 	AMX                  // AVX512 with tiles for bf16 products
+	NEON                 // NEON of 64-bit ARM, 4 lanes
 )
 
 func (l Level) String() string {
@@ -27,6 +28,8 @@ func (l Level) String() string {
 		return "avx512"
 	case AMX:
 		return "amx"
+	case NEON:
+		return "neon"
 	}
 	return fmt.Sprintf("level %d", int(l))
 }

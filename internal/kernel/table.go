@@ -52,7 +52,7 @@ type table struct {
 	dropout     func(y, x []float32, d *dropoutConstants, first uint32, add bool)
 	widen       *widening
 	pairs       *pairing // nil: bf16 products are float32 products of rounded numbers
-	// peak runs n rounds of 12 independent multiply-adds on registers and returns
+	// peak runs n rounds of independent multiply-adds on registers and returns
 	// the number of floating-point operations that were done.
 	peak func(n int) float64
 }

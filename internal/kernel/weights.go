@@ -61,9 +61,22 @@ func (w Weights) Storage() Storage { return w.storage }
 // Len returns the number of elements.
 func (w Weights) Len() int { return w.Rows * w.Cols }
 
+// Blank is a matrix of a size without elements, to count memory with.
+func Blank(s Storage, rows, cols int) Weights { return Weights{Rows: rows, Cols: cols, storage: s} }
+
 // Bytes returns the memory that the matrix takes.
 func (w Weights) Bytes() int64 {
-	return 4*int64(len(w.floats)+len(w.scales)) + 2*int64(len(w.halves)) + int64(len(w.codes)+len(w.blocks))
+	n := int64(w.Len())
+	blocks := (n + quantBlock - 1) / quantBlock
+	switch w.storage {
+	case BFloat16:
+		return 2 * n
+	case Int8:
+		return n + 4*blocks
+	case NF4:
+		return (n+1)/2 + blocks + 4*((blocks+quantGroup-1)/quantGroup)
+	}
+	return 4 * n
 }
 
 // Float32s returns the elements as float32 numbers: those of the matrix itself

@@ -289,16 +289,11 @@ func gemv() {
 		XORQ(offset, offset)
 		Label("square")
 		for i, s := range squares {
-			var r [8]VecVirtual
-			for j := range r {
-				r[j] = YMM()
-				VMOVUPS(s.row(j), r[j])
-			}
-			for j, y := range transposed(r) {
+			s.transposed(func(j int, y VecVirtual) {
 				e := YMM()
 				VBROADCASTSS(Mem{Base: x, Index: offset, Scale: 1, Disp: 4 * j}, e)
 				VFMADD231PS(y, e, sum[i])
-			}
+			})
 		}
 		for _, s := range squares {
 			for _, r := range []Register{s.first, s.fourth, s.seventh} {

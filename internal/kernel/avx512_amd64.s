@@ -5890,6 +5890,1682 @@ end1:
 	VZEROUPPER
 	RET
 
+// func gemvAVX512(c []float32, x []float32, b []float32, br int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·gemvAVX512(SB), NOSPLIT, $0-97
+	MOVQ b_base+48(FP), SI
+	MOVQ br+72(FP), R10
+	SHLQ $0x02, R10
+	LEAQ (R10)(R10*2), R11
+	LEAQ (R10)(R10*4), R12
+	LEAQ (R11)(R10*4), R13
+	MOVQ SI, DX
+	MOVQ br+72(FP), CX
+	CMPQ CX, k+88(FP)
+	JNE  done320
+	LEAQ (R10)(R10*4), CX
+	SHLQ $0x03, CX
+	ADDQ SI, CX
+
+more319:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more319
+	MOVQ       CX, DX
+
+done320:
+rows321:
+	CMPQ    n+80(FP), $0x20
+	JLT     done322
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+96(FP), $0x00
+	JEQ     not323
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	JMP     end324
+
+not323:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end324:
+	XORQ BX, BX
+	MOVQ br+72(FP), AX
+	CMPQ AX, k+88(FP)
+	JNE  paced325
+	MOVQ b_len+56(FP), AX
+	SHLQ $0x02, AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced325
+	MOVQ $0x00000200, BX
+
+paced325:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x02, CX
+	ADDQ SI, CX
+
+columns326:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	PREFETCHT1       256(DX)
+	PREFETCHT1       320(DX)
+	PREFETCHT1       384(DX)
+	PREFETCHT1       448(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST (AX), Z5, Z0
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 8(AX), Z3, Z0
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z0
+	VBROADCASTF32X4  (R8), Z2
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (R9), Z2, Z2
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (R8)(R10*1), Z3
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*2), Z4
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (R8)(R11*1), Z5
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST (AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 8(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z1
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	PREFETCHT1       256(DX)
+	PREFETCHT1       320(DX)
+	PREFETCHT1       384(DX)
+	PREFETCHT1       448(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  16(SI), Z2
+	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, 16(DI), Z2, Z2
+	VINSERTF32X4     $0x03, 16(DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  16(SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, 16(SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, 16(DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, 16(DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  16(SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, 16(SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, 16(DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, 16(DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  16(SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, 16(SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, 16(DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, 16(DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z0
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z0
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z0
+	VBROADCASTF32X4  16(R8), Z2
+	VINSERTF32X4     $0x01, 16(R8)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, 16(R9), Z2, Z2
+	VINSERTF32X4     $0x03, 16(R9)(R10*4), Z2, Z2
+	VBROADCASTF32X4  16(R8)(R10*1), Z3
+	VINSERTF32X4     $0x01, 16(R8)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, 16(R9)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, 16(R9)(R12*1), Z3, Z3
+	VBROADCASTF32X4  16(R8)(R10*2), Z4
+	VINSERTF32X4     $0x01, 16(R8)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, 16(R9)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, 16(R9)(R11*2), Z4, Z4
+	VBROADCASTF32X4  16(R8)(R11*1), Z5
+	VINSERTF32X4     $0x01, 16(R8)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, 16(R9)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, 16(R9)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z1
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x20, R8
+	ADDQ             $0x20, R9
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns326
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x02, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows321
+
+done322:
+rows327:
+	CMPQ    n+80(FP), $0x10
+	JLT     done328
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not329
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	JMP     end330
+
+not329:
+	VXORPS Z0, Z0, Z0
+
+end330:
+	XORQ BX, BX
+	MOVQ br+72(FP), AX
+	CMPQ AX, k+88(FP)
+	JNE  paced331
+	MOVQ b_len+56(FP), AX
+	SHLQ $0x02, AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced331
+	MOVQ $0x00000100, BX
+
+paced331:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x02, CX
+	ADDQ SI, CX
+
+columns332:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z1
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
+	VINSERTF32X4     $0x02, (DI), Z1, Z1
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z1, Z1
+	VBROADCASTF32X4  (SI)(R10*1), Z2
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z2, Z2
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*2), Z3
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z3, Z3
+	VBROADCASTF32X4  (SI)(R11*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z4, Z4
+	VUNPCKLPS        Z2, Z1, Z5
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VSHUFPS          $0x44, Z2, Z5, Z4
+	VFMADD231PS.BCST (AX), Z4, Z0
+	VSHUFPS          $0xee, Z2, Z5, Z2
+	VFMADD231PS.BCST 4(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z2
+	VFMADD231PS.BCST 8(AX), Z2, Z0
+	VSHUFPS          $0xee, Z3, Z1, Z1
+	VFMADD231PS.BCST 12(AX), Z1, Z0
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  16(SI), Z1
+	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z1, Z1
+	VINSERTF32X4     $0x02, 16(DI), Z1, Z1
+	VINSERTF32X4     $0x03, 16(DI)(R10*4), Z1, Z1
+	VBROADCASTF32X4  16(SI)(R10*1), Z2
+	VINSERTF32X4     $0x01, 16(SI)(R12*1), Z2, Z2
+	VINSERTF32X4     $0x02, 16(DI)(R10*1), Z2, Z2
+	VINSERTF32X4     $0x03, 16(DI)(R12*1), Z2, Z2
+	VBROADCASTF32X4  16(SI)(R10*2), Z3
+	VINSERTF32X4     $0x01, 16(SI)(R11*2), Z3, Z3
+	VINSERTF32X4     $0x02, 16(DI)(R10*2), Z3, Z3
+	VINSERTF32X4     $0x03, 16(DI)(R11*2), Z3, Z3
+	VBROADCASTF32X4  16(SI)(R11*1), Z4
+	VINSERTF32X4     $0x01, 16(SI)(R13*1), Z4, Z4
+	VINSERTF32X4     $0x02, 16(DI)(R11*1), Z4, Z4
+	VINSERTF32X4     $0x03, 16(DI)(R13*1), Z4, Z4
+	VUNPCKLPS        Z2, Z1, Z5
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VSHUFPS          $0x44, Z2, Z5, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z0
+	VSHUFPS          $0xee, Z2, Z5, Z2
+	VFMADD231PS.BCST 20(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z2
+	VFMADD231PS.BCST 24(AX), Z2, Z0
+	VSHUFPS          $0xee, Z3, Z1, Z1
+	VFMADD231PS.BCST 28(AX), Z1, Z0
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns332
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x02, AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows327
+
+done328:
+	VZEROUPPER
+	RET
+
+// func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-97
+	VBROADCASTSS bf16_upper<>+0(SB), Z0
+	MOVQ         b_base+48(FP), SI
+	MOVQ         br+72(FP), R10
+	SHLQ         $0x01, R10
+	LEAQ         (R10)(R10*2), R11
+	LEAQ         (R10)(R10*4), R12
+	LEAQ         (R11)(R10*4), R13
+	MOVQ         SI, DX
+	MOVQ         br+72(FP), CX
+	CMPQ         CX, k+88(FP)
+	JNE          done334
+	LEAQ         (R10)(R10*4), CX
+	SHLQ         $0x03, CX
+	ADDQ         SI, CX
+
+more333:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more333
+	MOVQ       CX, DX
+
+done334:
+rows335:
+	CMPQ    n+80(FP), $0x20
+	JLT     done336
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+96(FP), $0x00
+	JEQ     not337
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	JMP     end338
+
+not337:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end338:
+	XORQ BX, BX
+	MOVQ br+72(FP), AX
+	CMPQ AX, k+88(FP)
+	JNE  paced339
+	MOVQ b_len+56(FP), AX
+	SHLQ $0x01, AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced339
+	MOVQ $0x00000200, BX
+
+paced339:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns340:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	PREFETCHT1       256(DX)
+	PREFETCHT1       320(DX)
+	PREFETCHT1       384(DX)
+	PREFETCHT1       448(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z3
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (DI), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (SI)(R10*2), Z5
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (SI)(R11*1), Z6
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSLLD           $0x10, Z6, Z8
+	VFMADD231PS.BCST (AX), Z8, Z1
+	VPANDD           Z0, Z6, Z6
+	VFMADD231PS.BCST 4(AX), Z6, Z1
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 8(AX), Z6, Z1
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z1
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 16(AX), Z6, Z1
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z1
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z1
+	VBROADCASTF32X4  (R8), Z3
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (R9), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*1), Z4
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (R8)(R10*2), Z5
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (R8)(R11*1), Z6
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSLLD           $0x10, Z6, Z8
+	VFMADD231PS.BCST (AX), Z8, Z2
+	VPANDD           Z0, Z6, Z6
+	VFMADD231PS.BCST 4(AX), Z6, Z2
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 8(AX), Z6, Z2
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z2
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 16(AX), Z6, Z2
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z2
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z2
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns340
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x01, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows335
+
+done336:
+rows341:
+	CMPQ    n+80(FP), $0x10
+	JLT     done342
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not343
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	JMP     end344
+
+not343:
+	VXORPS Z1, Z1, Z1
+
+end344:
+	XORQ BX, BX
+	MOVQ br+72(FP), AX
+	CMPQ AX, k+88(FP)
+	JNE  paced345
+	MOVQ b_len+56(FP), AX
+	SHLQ $0x01, AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced345
+	MOVQ $0x00000100, BX
+
+paced345:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns346:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSLLD           $0x10, Z5, Z7
+	VFMADD231PS.BCST (AX), Z7, Z1
+	VPANDD           Z0, Z5, Z5
+	VFMADD231PS.BCST 4(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSLLD           $0x10, Z3, Z5
+	VFMADD231PS.BCST 8(AX), Z5, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 12(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSLLD           $0x10, Z3, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSLLD           $0x10, Z2, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VPANDD           Z0, Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z1
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns346
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x01, AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows341
+
+done342:
+	VZEROUPPER
+	RET
+
+DATA bf16_upper<>+0(SB)/4, $0xffff0000
+GLOBL bf16_upper<>(SB), RODATA|NOPTR, $4
+
+// func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·gemvInt8AVX512(SB), NOSPLIT, $0-129
+	MOVQ b_base+48(FP), SI
+	MOVQ br+104(FP), R10
+	LEAQ (R10)(R10*2), R11
+	LEAQ (R10)(R10*4), R12
+	LEAQ (R11)(R10*4), R13
+	MOVQ SI, DX
+	MOVQ br+104(FP), CX
+	CMPQ CX, k+120(FP)
+	JNE  done348
+	LEAQ (R10)(R10*4), CX
+	SHLQ $0x03, CX
+	ADDQ SI, CX
+
+more347:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more347
+	MOVQ       CX, DX
+
+done348:
+rows349:
+	CMPQ    n+112(FP), $0x20
+	JLT     done350
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+128(FP), $0x00
+	JEQ     not351
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	JMP     end352
+
+not351:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end352:
+	XORQ BX, BX
+	MOVQ br+104(FP), AX
+	CMPQ AX, k+120(FP)
+	JNE  paced353
+	MOVQ b_len+56(FP), AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced353
+	MOVQ $0x00000200, BX
+
+paced353:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns354:
+	MOVQ $0x00000004, R15
+
+piece355:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	PREFETCHT1       256(DX)
+	PREFETCHT1       320(DX)
+	PREFETCHT1       384(DX)
+	PREFETCHT1       448(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSLLD           $0x18, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST (AX), Z7, Z0
+	VPSLLD           $0x10, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z0
+	VPSLLD           $0x08, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z0
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 12(AX), Z5, Z0
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z0
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 20(AX), Z5, Z0
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 24(AX), Z5, Z0
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 32(AX), Z5, Z0
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z0
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z0
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 44(AX), Z3, Z0
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 48(AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 56(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 60(AX), Z2, Z0
+	VBROADCASTF32X4  (R8), Z2
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (R9), Z2, Z2
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (R8)(R10*1), Z3
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*2), Z4
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (R8)(R11*1), Z5
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSLLD           $0x18, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           64(R14), Z7, Z7
+	VFMADD231PS.BCST (AX), Z7, Z1
+	VPSLLD           $0x10, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           64(R14), Z7, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z1
+	VPSLLD           $0x08, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           64(R14), Z7, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z1
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 12(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 20(AX), Z5, Z1
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 24(AX), Z5, Z1
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 32(AX), Z5, Z1
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z1
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z1
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 44(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 48(AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 56(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(R14), Z2, Z2
+	VFMADD231PS.BCST 60(AX), Z2, Z1
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x00000040, AX
+	DECQ             R15
+	JNE              piece355
+	MOVQ             sr+96(FP), R15
+	LEAQ             (R14)(R15*4), R14
+	CMPQ             SI, CX
+	JLT              columns354
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+112(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows349
+
+done350:
+rows356:
+	CMPQ    n+112(FP), $0x10
+	JLT     done357
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not358
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	JMP     end359
+
+not358:
+	VXORPS Z0, Z0, Z0
+
+end359:
+	XORQ BX, BX
+	MOVQ br+104(FP), AX
+	CMPQ AX, k+120(FP)
+	JNE  paced360
+	MOVQ b_len+56(FP), AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced360
+	MOVQ $0x00000100, BX
+
+paced360:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns361:
+	MOVQ $0x00000004, R8
+
+piece362:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z1
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
+	VINSERTF32X4     $0x02, (DI), Z1, Z1
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z1, Z1
+	VBROADCASTF32X4  (SI)(R10*1), Z2
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z2, Z2
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*2), Z3
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z3, Z3
+	VBROADCASTF32X4  (SI)(R11*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z4, Z4
+	VUNPCKLPS        Z2, Z1, Z5
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VSHUFPS          $0x44, Z2, Z5, Z4
+	VPSLLD           $0x18, Z4, Z6
+	VPSRAD           $0x18, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST (AX), Z6, Z0
+	VPSLLD           $0x10, Z4, Z6
+	VPSRAD           $0x18, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 4(AX), Z6, Z0
+	VPSLLD           $0x08, Z4, Z6
+	VPSRAD           $0x18, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 8(AX), Z6, Z0
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z0
+	VSHUFPS          $0xee, Z2, Z5, Z2
+	VPSLLD           $0x18, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z0
+	VPSLLD           $0x10, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z0
+	VPSLLD           $0x08, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z2
+	VPSLLD           $0x18, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 32(AX), Z4, Z0
+	VPSLLD           $0x10, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 36(AX), Z4, Z0
+	VPSLLD           $0x08, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 40(AX), Z4, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 44(AX), Z2, Z0
+	VSHUFPS          $0xee, Z3, Z1, Z1
+	VPSLLD           $0x18, Z1, Z2
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 48(AX), Z2, Z0
+	VPSLLD           $0x10, Z1, Z2
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 52(AX), Z2, Z0
+	VPSLLD           $0x08, Z1, Z2
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 56(AX), Z2, Z0
+	VPSRAD           $0x18, Z1, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           (R14), Z1, Z1
+	VFMADD231PS.BCST 60(AX), Z1, Z0
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x00000040, AX
+	DECQ             R8
+	JNE              piece362
+	MOVQ             sr+96(FP), R8
+	LEAQ             (R14)(R8*4), R14
+	CMPQ             SI, CX
+	JLT              columns361
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+112(FP)
+	ADDQ             $0x00000040, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows356
+
+done357:
+	VZEROUPPER
+	RET
+
+// func gemvNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·gemvNF4AVX512(SB), NOSPLIT, $0-129
+	VMOVUPS nf4<>+0(SB), Z0
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	SHRQ    $0x01, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     done364
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+
+more363:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more363
+	MOVQ       CX, DX
+
+done364:
+rows365:
+	CMPQ    n+112(FP), $0x20
+	JLT     done366
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+128(FP), $0x00
+	JEQ     not367
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	JMP     end368
+
+not367:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end368:
+	XORQ BX, BX
+	MOVQ br+104(FP), AX
+	CMPQ AX, k+120(FP)
+	JNE  paced369
+	MOVQ b_len+56(FP), AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced369
+	MOVQ $0x00000200, BX
+
+paced369:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	SHRQ $0x01, CX
+	ADDQ SI, CX
+
+columns370:
+	MOVQ $0x00000002, R15
+
+piece371:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	PREFETCHT1       256(DX)
+	PREFETCHT1       320(DX)
+	PREFETCHT1       384(DX)
+	PREFETCHT1       448(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z3
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (DI), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (SI)(R10*2), Z5
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (SI)(R11*1), Z6
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSRLD           $0x04, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST (AX), Z8, Z1
+	VPERMPS          Z0, Z6, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z1
+	VPSRLD           $0x0c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 8(AX), Z8, Z1
+	VPSRLD           $0x08, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z1
+	VPSRLD           $0x14, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 16(AX), Z8, Z1
+	VPSRLD           $0x10, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 20(AX), Z8, Z1
+	VPSRLD           $0x1c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 24(AX), Z8, Z1
+	VPSRLD           $0x18, Z6, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 28(AX), Z6, Z1
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 32(AX), Z6, Z1
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 36(AX), Z6, Z1
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 40(AX), Z6, Z1
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 44(AX), Z6, Z1
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 48(AX), Z6, Z1
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 52(AX), Z6, Z1
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 56(AX), Z6, Z1
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 60(AX), Z4, Z1
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 64(AX), Z6, Z1
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 68(AX), Z6, Z1
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 72(AX), Z6, Z1
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 76(AX), Z6, Z1
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 80(AX), Z6, Z1
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 84(AX), Z6, Z1
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 88(AX), Z6, Z1
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 92(AX), Z4, Z1
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 108(AX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 112(AX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 116(AX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 120(AX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 124(AX), Z3, Z1
+	VBROADCASTF32X4  (R8), Z3
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (R9), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*1), Z4
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (R8)(R10*2), Z5
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (R8)(R11*1), Z6
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSRLD           $0x04, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST (AX), Z8, Z2
+	VPERMPS          Z0, Z6, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z2
+	VPSRLD           $0x0c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 8(AX), Z8, Z2
+	VPSRLD           $0x08, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z2
+	VPSRLD           $0x14, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 16(AX), Z8, Z2
+	VPSRLD           $0x10, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 20(AX), Z8, Z2
+	VPSRLD           $0x1c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 24(AX), Z8, Z2
+	VPSRLD           $0x18, Z6, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 28(AX), Z6, Z2
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 32(AX), Z6, Z2
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 36(AX), Z6, Z2
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 40(AX), Z6, Z2
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 44(AX), Z6, Z2
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 48(AX), Z6, Z2
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 52(AX), Z6, Z2
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 56(AX), Z6, Z2
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 60(AX), Z4, Z2
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 64(AX), Z6, Z2
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 68(AX), Z6, Z2
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 72(AX), Z6, Z2
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 76(AX), Z6, Z2
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 80(AX), Z6, Z2
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 84(AX), Z6, Z2
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 88(AX), Z6, Z2
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 92(AX), Z4, Z2
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 108(AX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 112(AX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 116(AX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 120(AX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 124(AX), Z3, Z2
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x00000080, AX
+	DECQ             R15
+	JNE              piece371
+	MOVQ             sr+96(FP), R15
+	LEAQ             (R14)(R15*4), R14
+	CMPQ             SI, CX
+	JLT              columns370
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+112(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SHRQ             $0x01, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows365
+
+done366:
+rows372:
+	CMPQ    n+112(FP), $0x10
+	JLT     done373
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not374
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	JMP     end375
+
+not374:
+	VXORPS Z1, Z1, Z1
+
+end375:
+	XORQ BX, BX
+	MOVQ br+104(FP), AX
+	CMPQ AX, k+120(FP)
+	JNE  paced376
+	MOVQ b_len+56(FP), AX
+	ADDQ b_base+48(FP), AX
+	CMPQ DX, AX
+	JGE  paced376
+	MOVQ $0x00000100, BX
+
+paced376:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	SHRQ $0x01, CX
+	ADDQ SI, CX
+
+columns377:
+	MOVQ $0x00000002, R8
+
+piece378:
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	ADDQ             BX, DX
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSRLD           $0x04, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST (AX), Z7, Z1
+	VPERMPS          Z0, Z5, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z1
+	VPSRLD           $0x0c, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z1
+	VPSRLD           $0x08, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 12(AX), Z7, Z1
+	VPSRLD           $0x14, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 16(AX), Z7, Z1
+	VPSRLD           $0x10, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 20(AX), Z7, Z1
+	VPSRLD           $0x1c, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 24(AX), Z7, Z1
+	VPSRLD           $0x18, Z5, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 28(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSRLD           $0x04, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 32(AX), Z5, Z1
+	VPERMPS          Z0, Z3, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z1
+	VPSRLD           $0x0c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z1
+	VPSRLD           $0x08, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 44(AX), Z5, Z1
+	VPSRLD           $0x14, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 48(AX), Z5, Z1
+	VPSRLD           $0x10, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 52(AX), Z5, Z1
+	VPSRLD           $0x1c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 56(AX), Z5, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 60(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSRLD           $0x04, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 64(AX), Z5, Z1
+	VPERMPS          Z0, Z3, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 68(AX), Z5, Z1
+	VPSRLD           $0x0c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 72(AX), Z5, Z1
+	VPSRLD           $0x08, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 76(AX), Z5, Z1
+	VPSRLD           $0x14, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 80(AX), Z5, Z1
+	VPSRLD           $0x10, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 84(AX), Z5, Z1
+	VPSRLD           $0x1c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 88(AX), Z5, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 92(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSRLD           $0x04, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 96(AX), Z3, Z1
+	VPERMPS          Z0, Z2, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 100(AX), Z3, Z1
+	VPSRLD           $0x0c, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 104(AX), Z3, Z1
+	VPSRLD           $0x08, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 108(AX), Z3, Z1
+	VPSRLD           $0x14, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 112(AX), Z3, Z1
+	VPSRLD           $0x10, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 116(AX), Z3, Z1
+	VPSRLD           $0x1c, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 120(AX), Z3, Z1
+	VPSRLD           $0x18, Z2, Z2
+	VPERMPS          Z0, Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 124(AX), Z2, Z1
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x00000080, AX
+	DECQ             R8
+	JNE              piece378
+	MOVQ             sr+96(FP), R8
+	LEAQ             (R14)(R8*4), R14
+	CMPQ             SI, CX
+	JLT              columns377
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+112(FP)
+	ADDQ             $0x00000040, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SHRQ             $0x01, AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows372
+
+done373:
+	VZEROUPPER
+	RET
+
+DATA nf4<>+0(SB)/4, $0xbf800000
+DATA nf4<>+4(SB)/4, $0xbf3239b1
+DATA nf4<>+8(SB)/4, $0xbf066b30
+DATA nf4<>+12(SB)/4, $0xbeca32a0
+DATA nf4<>+16(SB)/4, $0xbe91a24d
+DATA nf4<>+20(SB)/4, $0xbe3d353f
+DATA nf4<>+24(SB)/4, $0xbdba7871
+DATA nf4<>+28(SB)/4, $0x00000000
+DATA nf4<>+32(SB)/4, $0x3da2faff
+DATA nf4<>+36(SB)/4, $0x3e24cae3
+DATA nf4<>+40(SB)/4, $0x3e7c04dd
+DATA nf4<>+44(SB)/4, $0x3ead033a
+DATA nf4<>+48(SB)/4, $0x3ee1a4b8
+DATA nf4<>+52(SB)/4, $0x3f1007ab
+DATA nf4<>+56(SB)/4, $0x3f3913b3
+DATA nf4<>+60(SB)/4, $0x3f800000
+GLOBL nf4<>(SB), RODATA|NOPTR, $64
+
 // func packBAVX512(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·packBAVX512(SB), NOSPLIT, $0-72
@@ -5900,87 +7576,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider320
+	JGT  wider380
 	CMPQ BX, $0x08
-	JNE  ragged321
+	JNE  ragged381
 
-row323:
+row383:
 	TESTQ   SI, SI
-	JEQ     done324
+	JEQ     done384
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row323
+	JMP     row383
 
-done324:
-	JMP end322
+done384:
+	JMP end382
 
-ragged321:
+ragged381:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row325:
+row385:
 	TESTQ     SI, SI
-	JEQ       done326
+	JEQ       done386
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row325
+	JMP       row385
 
-done326:
-end322:
-	JMP end319
+done386:
+end382:
+	JMP end379
 
-wider320:
+wider380:
 	CMPQ BX, $0x10
-	JGT  wider327
+	JGT  wider387
 	CMPQ BX, $0x10
-	JNE  ragged328
+	JNE  ragged388
 
-row330:
+row390:
 	TESTQ   SI, SI
-	JEQ     done331
+	JEQ     done391
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row330
+	JMP     row390
 
-done331:
-	JMP end329
+done391:
+	JMP end389
 
-ragged328:
+ragged388:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row332:
+row392:
 	TESTQ     SI, SI
-	JEQ       done333
+	JEQ       done393
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row332
+	JMP       row392
 
-done333:
-end329:
-	JMP end319
+done393:
+end389:
+	JMP end379
 
-wider327:
+wider387:
 	CMPQ BX, $0x20
-	JNE  ragged334
+	JNE  ragged394
 
-row336:
+row396:
 	TESTQ   SI, SI
-	JEQ     done337
+	JEQ     done397
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -5988,21 +7664,21 @@ row336:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row336
+	JMP     row396
 
-done337:
-	JMP end335
+done397:
+	JMP end395
 
-ragged334:
+ragged394:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row338:
+row398:
 	TESTQ     SI, SI
-	JEQ       done339
+	JEQ       done399
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -6010,11 +7686,11 @@ row338:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row338
+	JMP       row398
 
-done339:
-end335:
-end319:
+done399:
+end395:
+end379:
 	VZEROUPPER
 	RET
 
@@ -6027,19 +7703,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop340:
+loop400:
 	CMPQ        DX, $0x10
-	JLT         tail341
+	JLT         tail401
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop340
+	JMP         loop400
 
-tail341:
+tail401:
 	TESTQ       DX, DX
-	JEQ         done342
+	JEQ         done402
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -6047,7 +7723,7 @@ tail341:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done342:
+done402:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6070,9 +7746,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop343:
+loop403:
 	CMPQ        BX, $0x10
-	JLT         tail344
+	JLT         tail404
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -6080,11 +7756,11 @@ loop343:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop343
+	JMP         loop403
 
-tail344:
+tail404:
 	TESTQ       BX, BX
-	JEQ         done345
+	JEQ         done405
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -6094,7 +7770,7 @@ tail344:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done345:
+done405:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6116,9 +7792,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop346:
+loop406:
 	CMPQ          CX, $0x10
-	JLT           tail347
+	JLT           tail407
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -6127,11 +7803,11 @@ loop346:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop346
+	JMP           loop406
 
-tail347:
+tail407:
 	TESTQ         CX, CX
-	JEQ           done348
+	JEQ           done408
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -6142,7 +7818,7 @@ tail347:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done348:
+done408:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -6174,9 +7850,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop349:
+loop409:
 	CMPQ         DX, $0x10
-	JLT          tail350
+	JLT          tail410
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -6201,11 +7877,11 @@ loop349:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop349
+	JMP          loop409
 
-tail350:
+tail410:
 	TESTQ        DX, DX
-	JEQ          done351
+	JEQ          done411
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -6232,7 +7908,7 @@ tail350:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done351:
+done411:
 	VZEROUPPER
 	RET
 
@@ -6282,9 +7958,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop352:
+loop412:
 	CMPQ    BX, $0x10
-	JLT     tail353
+	JLT     tail413
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -6292,11 +7968,11 @@ loop352:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop352
+	JMP     loop412
 
-tail353:
+tail413:
 	TESTQ     BX, BX
-	JEQ       done354
+	JEQ       done414
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -6306,7 +7982,7 @@ tail353:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done354:
+done414:
 	VZEROUPPER
 	RET
 
@@ -6320,13 +7996,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not355
+	JEQ          not415
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop357:
+loop417:
 	CMPQ         SI, $0x10
-	JLT          tail358
+	JLT          tail418
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -6338,11 +8014,11 @@ loop357:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop357
+	JMP          loop417
 
-tail358:
+tail418:
 	TESTQ        SI, SI
-	JEQ          done359
+	JEQ          done419
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -6356,16 +8032,16 @@ tail358:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done359:
-	JMP end356
+done419:
+	JMP end416
 
-not355:
+not415:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop360:
+loop420:
 	CMPQ         SI, $0x10
-	JLT          tail361
+	JLT          tail421
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -6375,11 +8051,11 @@ loop360:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop360
+	JMP          loop420
 
-tail361:
+tail421:
 	TESTQ        SI, SI
-	JEQ          done362
+	JEQ          done422
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -6391,8 +8067,8 @@ tail361:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done362:
-end356:
+done422:
+end416:
 	VZEROUPPER
 	RET
 
@@ -6406,9 +8082,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop363:
+loop423:
 	CMPQ        BX, $0x10
-	JLT         tail364
+	JLT         tail424
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -6417,11 +8093,11 @@ loop363:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop363
+	JMP         loop423
 
-tail364:
+tail424:
 	TESTQ       BX, BX
-	JEQ         done365
+	JEQ         done425
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -6432,7 +8108,7 @@ tail364:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done365:
+done425:
 	VZEROUPPER
 	RET
 
@@ -6448,27 +8124,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not366
+	JEQ          not426
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end367
+	JMP          end427
 
-not366:
-end367:
+not426:
+end427:
 	CMPB add+105(FP), $0x00
-	JEQ  not368
+	JEQ  not428
 
-head370:
+head430:
 	TESTQ SI, SI
-	JEQ   done371
+	JEQ   done431
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop372:
+loop432:
 	CMPQ        R10, $0x10
-	JLT         tail373
+	JLT         tail433
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -6486,11 +8162,11 @@ loop372:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop372
+	JMP         loop432
 
-tail373:
+tail433:
 	TESTQ       R10, R10
-	JEQ         done374
+	JEQ         done434
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -6510,27 +8186,27 @@ tail373:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done374:
+done434:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head370
+	JMP  head430
 
-done371:
-	JMP end369
+done431:
+	JMP end429
 
-not368:
-head375:
+not428:
+head435:
 	TESTQ SI, SI
-	JEQ   done376
+	JEQ   done436
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop377:
+loop437:
 	CMPQ        R10, $0x10
-	JLT         tail378
+	JLT         tail438
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -6544,11 +8220,11 @@ loop377:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop377
+	JMP         loop437
 
-tail378:
+tail438:
 	TESTQ       R10, R10
-	JEQ         done379
+	JEQ         done439
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -6564,14 +8240,14 @@ tail378:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done379:
+done439:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head375
+	JMP  head435
 
-done376:
-end369:
+done436:
+end429:
 	VZEROUPPER
 	RET
 
@@ -6600,9 +8276,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop380:
+loop440:
 	CMPQ         BX, $0x10
-	JLT          tail381
+	JLT          tail441
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -6632,11 +8308,11 @@ loop380:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop380
+	JMP          loop440
 
-tail381:
+tail441:
 	TESTQ        BX, BX
-	JEQ          done382
+	JEQ          done442
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -6668,7 +8344,7 @@ tail381:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done382:
+done442:
 	VZEROUPPER
 	RET
 
@@ -6694,15 +8370,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not383
+	JEQ          not443
 	CMPB         addU+121(FP), $0x00
-	JEQ          not385
+	JEQ          not445
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop387:
+loop447:
 	CMPQ         DI, $0x10
-	JLT          tail388
+	JLT          tail448
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6746,11 +8422,11 @@ loop387:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop387
+	JMP          loop447
 
-tail388:
+tail448:
 	TESTQ        DI, DI
-	JEQ          done389
+	JEQ          done449
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6796,16 +8472,16 @@ tail388:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done389:
-	JMP end386
+done449:
+	JMP end446
 
-not385:
+not445:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop390:
+loop450:
 	CMPQ         DI, $0x10
-	JLT          tail391
+	JLT          tail451
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6847,11 +8523,11 @@ loop390:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop390
+	JMP          loop450
 
-tail391:
+tail451:
 	TESTQ        DI, DI
-	JEQ          done392
+	JEQ          done452
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6895,19 +8571,19 @@ tail391:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done392:
-end386:
-	JMP end384
+done452:
+end446:
+	JMP end444
 
-not383:
+not443:
 	CMPB addU+121(FP), $0x00
-	JEQ  not393
+	JEQ  not453
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop395:
+loop455:
 	CMPQ         DI, $0x10
-	JLT          tail396
+	JLT          tail456
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6949,11 +8625,11 @@ loop395:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop395
+	JMP          loop455
 
-tail396:
+tail456:
 	TESTQ        DI, DI
-	JEQ          done397
+	JEQ          done457
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6997,16 +8673,16 @@ tail396:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done397:
-	JMP end394
+done457:
+	JMP end454
 
-not393:
+not453:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop398:
+loop458:
 	CMPQ         DI, $0x10
-	JLT          tail399
+	JLT          tail459
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -7046,11 +8722,11 @@ loop398:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop398
+	JMP          loop458
 
-tail399:
+tail459:
 	TESTQ        DI, DI
-	JEQ          done400
+	JEQ          done460
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -7092,9 +8768,9 @@ tail399:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done400:
-end394:
-end384:
+done460:
+end454:
+end444:
 	VZEROUPPER
 	RET
 
@@ -7123,9 +8799,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row401:
+row461:
 	TESTQ   BX, BX
-	JEQ     done402
+	JEQ     done462
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -7136,19 +8812,19 @@ row401:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop403:
+loop463:
 	CMPQ    R8, $0x10
-	JLT     tail404
+	JLT     tail464
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop403
+	JMP     loop463
 
-tail404:
+tail464:
 	TESTQ     R8, R8
-	JEQ       done405
+	JEQ       done465
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -7157,7 +8833,7 @@ tail404:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done405:
+done465:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -7178,9 +8854,9 @@ done405:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop406:
+loop466:
 	CMPQ         R8, $0x10
-	JLT          tail407
+	JLT          tail467
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -7208,11 +8884,11 @@ loop406:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop406
+	JMP          loop466
 
-tail407:
+tail467:
 	TESTQ        R8, R8
-	JEQ          done408
+	JEQ          done468
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -7243,7 +8919,7 @@ tail407:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done408:
+done468:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -7258,9 +8934,9 @@ done408:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row401
+	JMP           row461
 
-done402:
+done462:
 	VZEROUPPER
 	RET
 
@@ -7292,9 +8968,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row409:
+row469:
 	TESTQ        SI, SI
-	JEQ          done410
+	JEQ          done470
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -7306,9 +8982,9 @@ row409:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop411:
+loop471:
 	CMPQ         R9, $0x10
-	JLT          tail412
+	JLT          tail472
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -7340,11 +9016,11 @@ loop411:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop411
+	JMP          loop471
 
-tail412:
+tail472:
 	TESTQ        R9, R9
-	JEQ          done413
+	JEQ          done473
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -7378,16 +9054,16 @@ tail412:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done413:
+done473:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row409
+	JMP  row469
 
-done410:
+done470:
 	VZEROUPPER
 	RET
 
@@ -7414,13 +9090,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not414
+	JEQ          not474
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop416:
+loop476:
 	CMPQ     DX, $0x10
-	JLT      tail417
+	JLT      tail477
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -7450,11 +9126,11 @@ loop416:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop416
+	JMP      loop476
 
-tail417:
+tail477:
 	TESTQ     DX, DX
-	JEQ       done418
+	JEQ       done478
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -7486,16 +9162,16 @@ tail417:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done418:
-	JMP end415
+done478:
+	JMP end475
 
-not414:
+not474:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop419:
+loop479:
 	CMPQ     DX, $0x10
-	JLT      tail420
+	JLT      tail480
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -7523,11 +9199,11 @@ loop419:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop419
+	JMP      loop479
 
-tail420:
+tail480:
 	TESTQ     DX, DX
-	JEQ       done421
+	JEQ       done481
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -7557,8 +9233,8 @@ tail420:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done421:
-end415:
+done481:
+end475:
 	VZEROUPPER
 	RET
 

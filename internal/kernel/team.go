@@ -292,6 +292,7 @@ var pool struct {
 type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
+	row            rowJob
 	rounding       roundingJob
 	pairs          pairJob
 	pairPack       pairPackJob

@@ -22,13 +22,25 @@ func newBench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure training steps on random weights and made-up rows",
 		Long: `bench runs the trainer's own step on random weights and rows. The share of the peak
-is that of a loop of multiply-adds on registers, measured in the same run.`,
+is that of a loop of multiply-adds on registers, measured in the same run.
+
+With --mode generate it measures generation instead: a prompt of --length tokens is taken
+in, then --steps tokens (50 if the flag is not given) are decoded greedily. Decoding reads
+all weights for each token; the share is that of the speed at which the same threads read
+memory, measured in turn.`,
 		Example: `  gotune bench --shape smollm2-135m --rows 4 --length 512 --masked 0.5
-  gotune bench --shape toy --mode full --rows 16 --length 128 --json`,
+  gotune bench --shape toy --mode full --rows 16 --length 128 --json
+  gotune bench --shape smollm2-135m --mode generate --length 256`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !slices.Contains([]string{"lora", "full"}, mode) {
-				return usagef("--mode is %q; it must be lora or full", mode)
+			if !slices.Contains([]string{"lora", "full", "generate"}, mode) {
+				return usagef("--mode is %q; it must be lora, full or generate", mode)
+			}
+			if mode == "generate" && !c.Flags().Changed("base-precision") {
+				base = string(model.BaseBF16)
+			}
+			if mode == "generate" && !c.Flags().Changed("steps") {
+				b.Steps = 50
 			}
 			var err error
 			if b.Arithmetic, err = kernel.ParseArithmetic(precision); err != nil {
@@ -42,6 +54,9 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 			}
 			if b.Config, err = train.ReadShape(shape); err != nil {
 				return usageError{err}
+			}
+			if mode == "generate" {
+				return benchGenerate(c, b, asJSON)
 			}
 			b.Full = mode == "full"
 			b.Config.MaxPositions = max(b.Config.MaxPositions, b.Length)
@@ -62,14 +77,14 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 	}
 	f := c.Flags()
 	f.StringVar(&shape, "shape", "smollm2-135m", "name of a shape, or a config.json")
-	f.StringVar(&mode, "mode", "lora", "lora or full")
+	f.StringVar(&mode, "mode", "lora", "lora or full, for training steps, or generate")
 	f.IntVar(&b.Rows, "rows", 4, "rows of a batch")
 	f.IntVar(&b.Length, "length", 512, "tokens of a row")
 	f.Float64Var(&b.Masked, "masked", 0.5, "share of each row, from its start, that is prompt")
 	f.IntVar(&b.Steps, "steps", 6, "optimizer steps; the first is not counted")
 	f.IntVar(&b.Threads, "threads", 0, "threads; 0 uses all cores")
 	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16")
-	f.StringVar(&base, "base-precision", "fp32", "how the frozen weights of --mode lora are stored: fp32, bf16, int8 or nf4")
+	f.StringVar(&base, "base-precision", "fp32", "how frozen weights are stored: fp32, bf16, int8 or nf4; bf16 is the default of --mode generate")
 	f.StringVar(&checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	f.BoolVar(&b.Profile, "profile", false, "print time by operator")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

@@ -1,0 +1,100 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"gotune/internal/kernel"
+	"gotune/internal/rng"
+	"gotune/model"
+)
+
+// A GenerateBench is what BenchGenerate measured.
+type GenerateBench struct {
+	PrefillTokensPerSecond float64 `json:"prefill_tokens_per_second"` // of a prompt, up to the first new token
+	Prompt                 int     `json:"prompt_tokens"`
+	TokensPerSecond        float64 `json:"tokens_per_second"` // new tokens, by the median
+	WeightBytes            int64   `json:"weight_bytes"`      // read for each new token
+	GBs                    float64 `json:"gbs"`               // of weights, while decoding
+	// ReadGBs is how fast the same threads read memory, measured in turn with decoding.
+	ReadGBs   float64 `json:"read_gbs"`
+	ReadShare float64 `json:"read_share"`
+	Stored    string  `json:"stored"` // how most weights are
+	CPULevel  string  `json:"cpu_level"`
+	Threads   int     `json:"threads"`
+}
+
+// generateRounds is how often decoding and reading take turns.
+const generateRounds = 5
+
+// BenchGenerate measures greedy generation with random weights: a prompt of c.Length
+// made-up tokens, which are followed by c.Steps new ones. Every weight is read once for
+// each new token, except a table of embeddings that is not the head as well.
+func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
+	var r GenerateBench
+	if c.Length < 1 || c.Steps < generateRounds {
+		return r, usagef("bench of generation needs length ≥ 1 and steps ≥ %d, not %d, %d", generateRounds, c.Length, c.Steps)
+	}
+	c.Config.MaxPositions = max(c.Config.MaxPositions, c.Length+c.Steps+generateRounds+1)
+	m, err := model.New(c.Config, 1)
+	if err != nil {
+		return r, err
+	}
+	m.Freeze(c.Base)
+	m.Arithmetic = c.Arithmetic
+	debug.FreeOSMemory()
+	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
+	defer team.Close()
+	random := rng.New(0, "bench")
+	text := func() []int32 {
+		ids := make([]int32, c.Length)
+		for i := range ids {
+			ids[i] = int32(random.IntN(c.Config.VocabSize))
+		}
+		return ids
+	}
+	g := model.NewGenerator(m, team, nil)
+	// The first text compiles the programs.
+	if _, err := g.Generate(ctx, text(), model.Sampling{Greedy: true, MaxNewTokens: 2}, nil); err != nil {
+		return r, err
+	}
+	ids := text()
+	start := time.Now()
+	first, err := g.Generate(ctx, ids, model.Sampling{Greedy: true, MaxNewTokens: 1}, nil)
+	if err != nil {
+		return r, err
+	}
+	r.Prompt, r.PrefillTokensPerSecond = c.Length, float64(c.Length)/time.Since(start).Seconds()
+	ids = append(ids, first...)
+
+	var seconds, reads []float64
+	for range generateRounds {
+		var last time.Time
+		s := model.Sampling{Greedy: true, MaxNewTokens: c.Steps/generateRounds + 1}
+		more, err := g.Generate(ctx, ids, s, func(int32) error {
+			now := time.Now()
+			if !last.IsZero() {
+				seconds = append(seconds, now.Sub(last).Seconds())
+			}
+			last = now
+			return nil
+		})
+		if err != nil {
+			return r, fmt.Errorf("bench: %w", err)
+		}
+		ids = append(ids, more...)
+		reads = append(reads, kernel.ReadGBs(team))
+	}
+	slices.Sort(seconds)
+	slices.Sort(reads)
+	token := seconds[len(seconds)/2]
+	r.TokensPerSecond = 1 / token
+	r.WeightBytes = m.ReadBytes()
+	r.GBs, r.ReadGBs = float64(r.WeightBytes)/token/1e9, reads[len(reads)/2]
+	r.ReadShare = r.GBs / r.ReadGBs
+	r.Stored, r.CPULevel, r.Threads = m.Stored()[0].Storage, kernel.Active().String(), team.Threads()
+	return r, nil
+}

@@ -2244,80 +2244,103 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
-// func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemvAVX2(SB), NOSPLIT, $0-97
-	MOVQ b_base+48(FP), SI
-	MOVQ br+72(FP), R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (R10)(R10*4), R12
-	LEAQ (R11)(R10*4), R13
-	MOVQ SI, DX
-	MOVQ br+72(FP), CX
-	CMPQ CX, k+88(FP)
-	JNE  done152
-	LEAQ (R10)(R10*4), CX
-	SHLQ $0x03, CX
-	ADDQ SI, CX
+// func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·gemvAVX2(SB), NOSPLIT, $0-128
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+72(FP), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+72(FP), CX
+	CMPQ    CX, k+88(FP)
+	JNE     apart152
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
 more151:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
 	JLT        more151
-	MOVQ       CX, DX
+	JMP        done153
 
-done152:
-rows153:
+apart152:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done153:
+rows154:
 	CMPQ    n+80(FP), $0x20
-	JLT     done154
+	JLT     done155
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not155
+	JEQ     not156
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end156
+	JMP     end157
 
-not155:
+not156:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end156:
+end157:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced157
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x02, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced157
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced158
 	MOVQ $0x00000200, BX
 
-paced157:
+paced158:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns158:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	PREFETCHT1     256(DX)
-	PREFETCHT1     320(DX)
-	PREFETCHT1     384(DX)
-	PREFETCHT1     448(DX)
-	ADDQ           BX, DX
+columns159:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below160
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none161
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below160
+
+none161:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below160:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -2423,6 +2446,23 @@ columns158:
 	PREFETCHT1     384(DX)
 	PREFETCHT1     448(DX)
 	ADDQ           BX, DX
+	CMPQ           DX, b_len+56(FP)
+	JLT            below162
+	MOVQ           next_len+112(FP), R14
+	TESTQ          R14, R14
+	JEQ            none163
+	MOVQ           next_base+104(FP), DX
+	ADDQ           DX, R14
+	MOVQ           R14, b_len+56(FP)
+	MOVQ           $0x00000000, next_len+112(FP)
+	JMP            below162
+
+none163:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below162:
 	VBROADCASTF128 16(SI), Y4
 	VINSERTF128    $0x01, 16(SI)(R10*4), Y4, Y4
 	VBROADCASTF128 16(SI)(R10*1), Y5
@@ -2525,7 +2565,7 @@ columns158:
 	ADDQ           $0x20, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns158
+	JLT            columns159
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -2537,48 +2577,60 @@ columns158:
 	SHLQ           $0x02, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows153
+	JMP            rows154
 
-done154:
-rows159:
+done155:
+rows164:
 	CMPQ    n+80(FP), $0x10
-	JLT     done160
+	JLT     done165
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not161
+	JEQ     not166
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end162
+	JMP     end167
 
-not161:
+not166:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end162:
+end167:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced163
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x02, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced163
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced168
 	MOVQ $0x00000100, BX
 
-paced163:
+paced168:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns164:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	ADDQ           BX, DX
+columns169:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below170
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none171
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below170
+
+none171:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below170:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -2632,6 +2684,23 @@ columns164:
 	PREFETCHT1     128(DX)
 	PREFETCHT1     192(DX)
 	ADDQ           BX, DX
+	CMPQ           DX, b_len+56(FP)
+	JLT            below172
+	MOVQ           next_len+112(FP), R8
+	TESTQ          R8, R8
+	JEQ            none173
+	MOVQ           next_base+104(FP), DX
+	ADDQ           DX, R8
+	MOVQ           R8, b_len+56(FP)
+	MOVQ           $0x00000000, next_len+112(FP)
+	JMP            below172
+
+none173:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below172:
 	VBROADCASTF128 16(SI), Y2
 	VINSERTF128    $0x01, 16(SI)(R10*4), Y2, Y2
 	VBROADCASTF128 16(SI)(R10*1), Y3
@@ -2684,7 +2753,7 @@ columns164:
 	ADDQ           $0x20, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns164
+	JLT            columns169
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -2694,86 +2763,109 @@ columns164:
 	SHLQ           $0x02, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows159
+	JMP            rows164
 
-done160:
+done165:
 	VZEROUPPER
 	RET
 
-// func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-97
-	MOVQ b_base+48(FP), SI
-	MOVQ br+72(FP), R10
-	SHLQ $0x01, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (R10)(R10*4), R12
-	LEAQ (R11)(R10*4), R13
-	MOVQ SI, DX
-	MOVQ br+72(FP), CX
-	CMPQ CX, k+88(FP)
-	JNE  done166
-	LEAQ (R10)(R10*4), CX
-	SHLQ $0x03, CX
-	ADDQ SI, CX
+// func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+72(FP), R10
+	SHLQ    $0x01, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+72(FP), CX
+	CMPQ    CX, k+88(FP)
+	JNE     apart175
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x01, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
-more165:
+more174:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more165
-	MOVQ       CX, DX
+	JLT        more174
+	JMP        done176
 
-done166:
-rows167:
+apart175:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done176:
+rows177:
 	CMPQ    n+80(FP), $0x20
-	JLT     done168
+	JLT     done178
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not169
+	JEQ     not179
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end170
+	JMP     end180
 
-not169:
+not179:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end170:
+end180:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced171
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x01, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced171
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced181
 	MOVQ $0x00000200, BX
 
-paced171:
+paced181:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns172:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	PREFETCHT1     256(DX)
-	PREFETCHT1     320(DX)
-	PREFETCHT1     384(DX)
-	PREFETCHT1     448(DX)
-	ADDQ           BX, DX
+columns182:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below183
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none184
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below183
+
+none184:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below183:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -2940,7 +3032,7 @@ columns172:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns172
+	JLT            columns182
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -2952,48 +3044,60 @@ columns172:
 	SHLQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows167
+	JMP            rows177
 
-done168:
-rows173:
+done178:
+rows185:
 	CMPQ    n+80(FP), $0x10
-	JLT     done174
+	JLT     done186
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not175
+	JEQ     not187
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end176
+	JMP     end188
 
-not175:
+not187:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end176:
+end188:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced177
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x01, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced177
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced189
 	MOVQ $0x00000100, BX
 
-paced177:
+paced189:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns178:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	ADDQ           BX, DX
+columns190:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below191
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none192
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below191
+
+none192:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below191:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -3078,7 +3182,7 @@ columns178:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns178
+	JLT            columns190
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3088,9 +3192,9 @@ columns178:
 	SHLQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows173
+	JMP            rows185
 
-done174:
+done186:
 	VZEROUPPER
 	RET
 
@@ -3104,81 +3208,104 @@ DATA bf16_upper<>+24(SB)/4, $0xffff0000
 DATA bf16_upper<>+28(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
 
-// func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemvInt8AVX2(SB), NOSPLIT, $0-129
-	MOVQ b_base+48(FP), SI
-	MOVQ br+104(FP), R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (R10)(R10*4), R12
-	LEAQ (R11)(R10*4), R13
-	MOVQ SI, DX
-	MOVQ br+104(FP), CX
-	CMPQ CX, k+120(FP)
-	JNE  done180
-	LEAQ (R10)(R10*4), CX
-	SHLQ $0x03, CX
-	ADDQ SI, CX
+// func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     apart194
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
-more179:
+more193:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more179
-	MOVQ       CX, DX
+	JLT        more193
+	JMP        done195
 
-done180:
-rows181:
+apart194:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done195:
+rows196:
 	CMPQ    n+112(FP), $0x20
-	JLT     done182
+	JLT     done197
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not183
+	JEQ     not198
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end184
+	JMP     end199
 
-not183:
+not198:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end184:
+end199:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced185
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced185
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced200
 	MOVQ $0x00000200, BX
 
-paced185:
+paced200:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns186:
+columns201:
 	MOVQ $0x00000004, R15
 
-piece187:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	PREFETCHT1     256(DX)
-	PREFETCHT1     320(DX)
-	PREFETCHT1     384(DX)
-	PREFETCHT1     448(DX)
-	ADDQ           BX, DX
+piece202:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below203
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none204
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below203
+
+none204:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below203:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3617,11 +3744,11 @@ piece187:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000040, AX
 	DECQ           R15
-	JNE            piece187
+	JNE            piece202
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns186
+	JLT            columns201
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3633,50 +3760,63 @@ piece187:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows181
+	JMP            rows196
 
-done182:
-rows188:
+done197:
+rows205:
 	CMPQ    n+112(FP), $0x10
-	JLT     done189
+	JLT     done206
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not190
+	JEQ     not207
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end191
+	JMP     end208
 
-not190:
+not207:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end191:
+end208:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced192
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced192
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced209
 	MOVQ $0x00000100, BX
 
-paced192:
+paced209:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns193:
+columns210:
 	MOVQ $0x00000004, R8
 
-piece194:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	ADDQ           BX, DX
+piece211:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below212
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none213
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below212
+
+none213:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below212:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -3897,11 +4037,11 @@ piece194:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000040, AX
 	DECQ           R8
-	JNE            piece194
+	JNE            piece211
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns193
+	JLT            columns210
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3911,15 +4051,15 @@ piece194:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows188
+	JMP            rows205
 
-done189:
+done206:
 	VZEROUPPER
 	RET
 
-// func gemvNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·gemvNF4AVX2(SB), NOSPLIT, $0-129
+// func gemvNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	VMOVUPS nf4<>+0(SB), Y0
 	VMOVUPS nf4<>+32(SB), Y1
 	MOVQ    b_base+48(FP), SI
@@ -3931,71 +4071,94 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $0-129
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     done196
+	JNE     apart215
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
 	LEAQ    (R10)(R10*4), CX
 	SHLQ    $0x03, CX
 	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
-more195:
+more214:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more195
-	MOVQ       CX, DX
+	JLT        more214
+	JMP        done216
 
-done196:
-rows197:
+apart215:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done216:
+rows217:
 	CMPQ    n+112(FP), $0x20
-	JLT     done198
+	JLT     done218
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not199
+	JEQ     not219
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
 	VMOVUPS 64(AX), Y4
 	VMOVUPS 96(AX), Y5
-	JMP     end200
+	JMP     end220
 
-not199:
+not219:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-end200:
+end220:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced201
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced201
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced221
 	MOVQ $0x00000200, BX
 
-paced201:
+paced221:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns202:
+columns222:
 	MOVQ $0x00000002, R15
 
-piece203:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	PREFETCHT1     256(DX)
-	PREFETCHT1     320(DX)
-	PREFETCHT1     384(DX)
-	PREFETCHT1     448(DX)
-	ADDQ           BX, DX
+piece223:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below224
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none225
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below224
+
+none225:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below224:
 	VBROADCASTF128 (SI), Y6
 	VINSERTF128    $0x01, (SI)(R10*4), Y6, Y6
 	VBROADCASTF128 (SI)(R10*1), Y7
@@ -5074,11 +5237,11 @@ piece203:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000080, AX
 	DECQ           R15
-	JNE            piece203
+	JNE            piece223
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns202
+	JLT            columns222
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5091,51 +5254,64 @@ piece203:
 	SHRQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows197
+	JMP            rows217
 
-done198:
-rows204:
+done218:
+rows226:
 	CMPQ    n+112(FP), $0x10
-	JLT     done205
+	JLT     done227
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not206
+	JEQ     not228
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
-	JMP     end207
+	JMP     end229
 
-not206:
+not228:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end207:
+end229:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced208
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced208
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced230
 	MOVQ $0x00000100, BX
 
-paced208:
+paced230:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns209:
+columns231:
 	MOVQ $0x00000002, R8
 
-piece210:
-	PREFETCHT1     (DX)
-	PREFETCHT1     64(DX)
-	PREFETCHT1     128(DX)
-	PREFETCHT1     192(DX)
-	ADDQ           BX, DX
+piece232:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below233
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none234
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below233
+
+none234:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below233:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -5676,11 +5852,11 @@ piece210:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000080, AX
 	DECQ           R8
-	JNE            piece210
+	JNE            piece232
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns209
+	JLT            columns231
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5691,9 +5867,9 @@ piece210:
 	SHRQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows204
+	JMP            rows226
 
-done205:
+done227:
 	VZEROUPPER
 	RET
 
@@ -5725,50 +5901,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider212
+	JGT  wider236
 	CMPQ BX, $0x08
-	JNE  ragged213
+	JNE  ragged237
 
-row215:
+row239:
 	TESTQ   SI, SI
-	JEQ     done216
+	JEQ     done240
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row215
+	JMP     row239
 
-done216:
-	JMP end214
+done240:
+	JMP end238
 
-ragged213:
+ragged237:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row217:
+row241:
 	TESTQ      SI, SI
-	JEQ        done218
+	JEQ        done242
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row217
+	JMP        row241
 
-done218:
-end214:
-	JMP end211
+done242:
+end238:
+	JMP end235
 
-wider212:
+wider236:
 	CMPQ BX, $0x10
-	JNE  ragged219
+	JNE  ragged243
 
-row221:
+row245:
 	TESTQ   SI, SI
-	JEQ     done222
+	JEQ     done246
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -5776,21 +5952,21 @@ row221:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row221
+	JMP     row245
 
-done222:
-	JMP end220
+done246:
+	JMP end244
 
-ragged219:
+ragged243:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row223:
+row247:
 	TESTQ      SI, SI
-	JEQ        done224
+	JEQ        done248
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -5798,11 +5974,11 @@ row223:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row223
+	JMP        row247
 
-done224:
-end220:
-end211:
+done248:
+end244:
+end235:
 	VZEROUPPER
 	RET
 
@@ -5816,9 +5992,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop225:
+loop249:
 	CMPQ        DX, $0x10
-	JLT         tail226
+	JLT         tail250
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -5827,11 +6003,11 @@ loop225:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop225
+	JMP         loop249
 
-tail226:
+tail250:
 	TESTQ       DX, DX
-	JEQ         done227
+	JEQ         done251
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -5844,7 +6020,7 @@ tail226:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done227:
+done251:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -5867,9 +6043,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop228:
+loop252:
 	CMPQ        BX, $0x10
-	JLT         tail229
+	JLT         tail253
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -5882,11 +6058,11 @@ loop228:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop228
+	JMP         loop252
 
-tail229:
+tail253:
 	TESTQ       BX, BX
-	JEQ         done230
+	JEQ         done254
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -5903,7 +6079,7 @@ tail229:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done230:
+done254:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -5926,9 +6102,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop231:
+loop255:
 	CMPQ         CX, $0x10
-	JLT          tail232
+	JLT          tail256
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -5943,11 +6119,11 @@ loop231:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop231
+	JMP          loop255
 
-tail232:
+tail256:
 	TESTQ        CX, CX
-	JEQ          done233
+	JEQ          done257
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -5966,7 +6142,7 @@ tail232:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done233:
+done257:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -5986,9 +6162,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop234:
+loop258:
 	CMPQ         DX, $0x10
-	JLT          tail235
+	JLT          tail259
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -6037,11 +6213,11 @@ loop234:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop234
+	JMP          loop258
 
-tail235:
+tail259:
 	TESTQ        DX, DX
-	JEQ          done236
+	JEQ          done260
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -6094,7 +6270,7 @@ tail235:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done236:
+done260:
 	VZEROUPPER
 	RET
 
@@ -6228,9 +6404,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop237:
+loop261:
 	CMPQ    BX, $0x10
-	JLT     tail238
+	JLT     tail262
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -6243,11 +6419,11 @@ loop237:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop237
+	JMP     loop261
 
-tail238:
+tail262:
 	TESTQ      BX, BX
-	JEQ        done239
+	JEQ        done263
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -6264,7 +6440,7 @@ tail238:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done239:
+done263:
 	VZEROUPPER
 	RET
 
@@ -6278,13 +6454,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not240
+	JEQ          not264
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop242:
+loop266:
 	CMPQ         SI, $0x10
-	JLT          tail243
+	JLT          tail267
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6305,11 +6481,11 @@ loop242:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop242
+	JMP          loop266
 
-tail243:
+tail267:
 	TESTQ        SI, SI
-	JEQ          done244
+	JEQ          done268
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6334,16 +6510,16 @@ tail243:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done244:
-	JMP end241
+done268:
+	JMP end265
 
-not240:
+not264:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop245:
+loop269:
 	CMPQ         SI, $0x10
-	JLT          tail246
+	JLT          tail270
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6360,11 +6536,11 @@ loop245:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop245
+	JMP          loop269
 
-tail246:
+tail270:
 	TESTQ        SI, SI
-	JEQ          done247
+	JEQ          done271
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6385,8 +6561,8 @@ tail246:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done247:
-end241:
+done271:
+end265:
 	VZEROUPPER
 	RET
 
@@ -6400,9 +6576,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop248:
+loop272:
 	CMPQ        BX, $0x10
-	JLT         tail249
+	JLT         tail273
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -6417,11 +6593,11 @@ loop248:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop248
+	JMP         loop272
 
-tail249:
+tail273:
 	TESTQ       BX, BX
-	JEQ         done250
+	JEQ         done274
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6440,7 +6616,7 @@ tail249:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done250:
+done274:
 	VZEROUPPER
 	RET
 
@@ -6456,26 +6632,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not251
+	JEQ     not275
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end252
+	JMP     end276
 
-not251:
-end252:
+not275:
+end276:
 	CMPB add+105(FP), $0x00
-	JEQ  not253
+	JEQ  not277
 
-head255:
+head279:
 	TESTQ SI, SI
-	JEQ   done256
+	JEQ   done280
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop257:
+loop281:
 	CMPQ        R10, $0x10
-	JLT         tail258
+	JLT         tail282
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6508,11 +6684,11 @@ loop257:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop257
+	JMP         loop281
 
-tail258:
+tail282:
 	TESTQ       R10, R10
-	JEQ         done259
+	JEQ         done283
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6549,27 +6725,27 @@ tail258:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done259:
+done283:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head255
+	JMP  head279
 
-done256:
-	JMP end254
+done280:
+	JMP end278
 
-not253:
-head260:
+not277:
+head284:
 	TESTQ SI, SI
-	JEQ   done261
+	JEQ   done285
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop262:
+loop286:
 	CMPQ        R10, $0x10
-	JLT         tail263
+	JLT         tail287
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6594,11 +6770,11 @@ loop262:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop262
+	JMP         loop286
 
-tail263:
+tail287:
 	TESTQ       R10, R10
-	JEQ         done264
+	JEQ         done288
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6627,14 +6803,14 @@ tail263:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done264:
+done288:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head260
+	JMP  head284
 
-done261:
-end254:
+done285:
+end278:
 	VZEROUPPER
 	RET
 
@@ -6657,9 +6833,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop265:
+loop289:
 	CMPQ         BX, $0x10
-	JLT          tail266
+	JLT          tail290
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -6718,11 +6894,11 @@ loop265:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop265
+	JMP          loop289
 
-tail266:
+tail290:
 	TESTQ        BX, BX
-	JEQ          done267
+	JEQ          done291
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -6785,7 +6961,7 @@ tail266:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done267:
+done291:
 	VZEROUPPER
 	RET
 
@@ -6798,15 +6974,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not268
+	JEQ  not292
 	CMPB addU+121(FP), $0x00
-	JEQ  not270
+	JEQ  not294
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop272:
+loop296:
 	CMPQ         DI, $0x10
-	JLT          tail273
+	JLT          tail297
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -6893,11 +7069,11 @@ loop272:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop272
+	JMP          loop296
 
-tail273:
+tail297:
 	TESTQ        DI, DI
-	JEQ          done274
+	JEQ          done298
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -6988,16 +7164,16 @@ tail273:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done274:
-	JMP end271
+done298:
+	JMP end295
 
-not270:
+not294:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop275:
+loop299:
 	CMPQ         DI, $0x10
-	JLT          tail276
+	JLT          tail300
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7080,11 +7256,11 @@ loop275:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop275
+	JMP          loop299
 
-tail276:
+tail300:
 	TESTQ        DI, DI
-	JEQ          done277
+	JEQ          done301
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7171,19 +7347,19 @@ tail276:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done277:
-end271:
-	JMP end269
+done301:
+end295:
+	JMP end293
 
-not268:
+not292:
 	CMPB addU+121(FP), $0x00
-	JEQ  not278
+	JEQ  not302
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop280:
+loop304:
 	CMPQ         DI, $0x10
-	JLT          tail281
+	JLT          tail305
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7266,11 +7442,11 @@ loop280:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop280
+	JMP          loop304
 
-tail281:
+tail305:
 	TESTQ        DI, DI
-	JEQ          done282
+	JEQ          done306
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7357,16 +7533,16 @@ tail281:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done282:
-	JMP end279
+done306:
+	JMP end303
 
-not278:
+not302:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop283:
+loop307:
 	CMPQ         DI, $0x10
-	JLT          tail284
+	JLT          tail308
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7445,11 +7621,11 @@ loop283:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop283
+	JMP          loop307
 
-tail284:
+tail308:
 	TESTQ        DI, DI
-	JEQ          done285
+	JEQ          done309
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7532,9 +7708,9 @@ tail284:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done285:
-end279:
-end269:
+done309:
+end303:
+end293:
 	VZEROUPPER
 	RET
 
@@ -7550,9 +7726,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row286:
+row310:
 	TESTQ   BX, BX
-	JEQ     done287
+	JEQ     done311
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -7564,9 +7740,9 @@ row286:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop288:
+loop312:
 	CMPQ    R8, $0x10
-	JLT     tail289
+	JLT     tail313
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -7575,11 +7751,11 @@ loop288:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop288
+	JMP     loop312
 
-tail289:
+tail313:
 	TESTQ      R8, R8
-	JEQ        done290
+	JEQ        done314
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -7596,7 +7772,7 @@ tail289:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done290:
+done314:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -7617,9 +7793,9 @@ done290:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop291:
+loop315:
 	CMPQ         R8, $0x10
-	JLT          tail292
+	JLT          tail316
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -7674,11 +7850,11 @@ loop291:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop291
+	JMP          loop315
 
-tail292:
+tail316:
 	TESTQ        R8, R8
-	JEQ          done293
+	JEQ          done317
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -7739,7 +7915,7 @@ tail292:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done293:
+done317:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -7753,9 +7929,9 @@ done293:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row286
+	JMP          row310
 
-done287:
+done311:
 	VZEROUPPER
 	RET
 
@@ -7782,9 +7958,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row294:
+row318:
 	TESTQ        SI, SI
-	JEQ          done295
+	JEQ          done319
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -7796,9 +7972,9 @@ row294:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop296:
+loop320:
 	CMPQ         R9, $0x10
-	JLT          tail297
+	JLT          tail321
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -7861,11 +8037,11 @@ loop296:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop296
+	JMP          loop320
 
-tail297:
+tail321:
 	TESTQ        R9, R9
-	JEQ          done298
+	JEQ          done322
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -7932,16 +8108,16 @@ tail297:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done298:
+done322:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row294
+	JMP  row318
 
-done295:
+done319:
 	VZEROUPPER
 	RET
 
@@ -7964,13 +8140,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not299
+	JEQ          not323
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop301:
+loop325:
 	CMPQ     DX, $0x10
-	JLT      tail302
+	JLT      tail326
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8029,11 +8205,11 @@ loop301:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop301
+	JMP      loop325
 
-tail302:
+tail326:
 	TESTQ      DX, DX
-	JEQ        done303
+	JEQ        done327
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8096,16 +8272,16 @@ tail302:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done303:
-	JMP end300
+done327:
+	JMP end324
 
-not299:
+not323:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop304:
+loop328:
 	CMPQ     DX, $0x10
-	JLT      tail305
+	JLT      tail329
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8160,11 +8336,11 @@ loop304:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop304
+	JMP      loop328
 
-tail305:
+tail329:
 	TESTQ      DX, DX
-	JEQ        done306
+	JEQ        done330
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8223,8 +8399,8 @@ tail305:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done306:
-end300:
+done330:
+end324:
 	VZEROUPPER
 	RET
 
@@ -8420,9 +8596,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop307:
+loop331:
 	CMPQ    BX, $0x10
-	JLT     tail308
+	JLT     tail332
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -8433,11 +8609,11 @@ loop307:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop307
+	JMP     loop331
 
-tail308:
+tail332:
 	TESTQ      BX, BX
-	JEQ        done309
+	JEQ        done333
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -8452,7 +8628,7 @@ tail308:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done309:
+done333:
 	VZEROUPPER
 	RET
 
@@ -8463,13 +8639,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not310
+	JEQ          not334
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop312:
+loop336:
 	CMPQ    DX, $0x10
-	JLT     tail313
+	JLT     tail337
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -8482,11 +8658,11 @@ loop312:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop312
+	JMP     loop336
 
-tail313:
+tail337:
 	TESTQ      DX, DX
-	JEQ        done314
+	JEQ        done338
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8503,16 +8679,16 @@ tail313:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done314:
-	JMP end311
+done338:
+	JMP end335
 
-not310:
+not334:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop315:
+loop339:
 	CMPQ    DX, $0x10
-	JLT     tail316
+	JLT     tail340
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -8521,11 +8697,11 @@ loop315:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop315
+	JMP     loop339
 
-tail316:
+tail340:
 	TESTQ      DX, DX
-	JEQ        done317
+	JEQ        done341
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8538,8 +8714,8 @@ tail316:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done317:
-end311:
+done341:
+end335:
 	VZEROUPPER
 	RET
 
@@ -8562,9 +8738,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop318:
+loop342:
 	CMPQ         SI, $0x10
-	JLT          tail319
+	JLT          tail343
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -8605,11 +8781,11 @@ loop318:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop318
+	JMP          loop342
 
-tail319:
+tail343:
 	TESTQ        SI, SI
-	JEQ          done320
+	JEQ          done344
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -8654,7 +8830,7 @@ tail319:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done320:
+done344:
 	VZEROUPPER
 	RET
 
@@ -8666,16 +8842,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop321:
+loop345:
 	CMPQ      BX, DX
-	JGE       done322
+	JGE       done346
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop321
+	JMP       loop345
 
-done322:
+done346:
 	VZEROUPPER
 	RET
 
@@ -8688,17 +8864,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop323:
+loop347:
 	CMPQ      BX, DX
-	JGE       done324
+	JGE       done348
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop323
+	JMP       loop347
 
-done324:
+done348:
 	VZEROUPPER
 	RET
 
@@ -8716,9 +8892,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop325:
+loop349:
 	CMPQ       BX, DX
-	JGE        done326
+	JGE        done350
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -8739,9 +8915,9 @@ loop325:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop325
+	JMP        loop349
 
-done326:
+done350:
 	VZEROUPPER
 	RET
 
@@ -8753,9 +8929,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop327:
+loop351:
 	CMPQ         BX, DX
-	JGE          done328
+	JGE          done352
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -8774,9 +8950,9 @@ loop327:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop327
+	JMP          loop351
 
-done328:
+done352:
 	VZEROUPPER
 	RET
 
@@ -8837,9 +9013,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop329:
+loop353:
 	CMPQ      DX, CX
-	JGE       done330
+	JGE       done354
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -8856,9 +9032,9 @@ loop329:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop329
+	JMP       loop353
 
-done330:
+done354:
 	VZEROUPPER
 	RET
 
@@ -8870,9 +9046,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop331:
+loop355:
 	CMPQ      BX, DX
-	JGE       done332
+	JGE       done356
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -8890,9 +9066,9 @@ loop331:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop331
+	JMP       loop355
 
-done332:
+done356:
 	VZEROUPPER
 	RET
 

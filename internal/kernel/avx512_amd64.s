@@ -5890,76 +5890,99 @@ end1:
 	VZEROUPPER
 	RET
 
-// func gemvAVX512(c []float32, x []float32, b []float32, br int, n int, k int, add bool)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·gemvAVX512(SB), NOSPLIT, $0-97
-	MOVQ b_base+48(FP), SI
-	MOVQ br+72(FP), R10
-	SHLQ $0x02, R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (R10)(R10*4), R12
-	LEAQ (R11)(R10*4), R13
-	MOVQ SI, DX
-	MOVQ br+72(FP), CX
-	CMPQ CX, k+88(FP)
-	JNE  done320
-	LEAQ (R10)(R10*4), CX
-	SHLQ $0x03, CX
-	ADDQ SI, CX
+// func gemvAVX512(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvAVX512(SB), NOSPLIT, $0-128
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+72(FP), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+72(FP), CX
+	CMPQ    CX, k+88(FP)
+	JNE     apart320
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
 more319:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
 	JLT        more319
-	MOVQ       CX, DX
+	JMP        done321
 
-done320:
-rows321:
+apart320:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done321:
+rows322:
 	CMPQ    n+80(FP), $0x20
-	JLT     done322
+	JLT     done323
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not323
+	JEQ     not324
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end324
+	JMP     end325
 
-not323:
+not324:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end324:
+end325:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced325
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x02, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced325
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced326
 	MOVQ $0x00000200, BX
 
-paced325:
+paced326:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns326:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	PREFETCHT1       256(DX)
-	PREFETCHT1       320(DX)
-	PREFETCHT1       384(DX)
-	PREFETCHT1       448(DX)
-	ADDQ             BX, DX
+columns327:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below328
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none329
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below328
+
+none329:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below328:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -6025,6 +6048,23 @@ columns326:
 	PREFETCHT1       384(DX)
 	PREFETCHT1       448(DX)
 	ADDQ             BX, DX
+	CMPQ             DX, b_len+56(FP)
+	JLT              below330
+	MOVQ             next_len+112(FP), R14
+	TESTQ            R14, R14
+	JEQ              none331
+	MOVQ             next_base+104(FP), DX
+	ADDQ             DX, R14
+	MOVQ             R14, b_len+56(FP)
+	MOVQ             $0x00000000, next_len+112(FP)
+	JMP              below330
+
+none331:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below330:
 	VBROADCASTF32X4  16(SI), Z2
 	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, 16(DI), Z2, Z2
@@ -6087,7 +6127,7 @@ columns326:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns326
+	JLT              columns327
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -6097,46 +6137,58 @@ columns326:
 	SHLQ             $0x02, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows321
+	JMP              rows322
 
-done322:
-rows327:
+done323:
+rows332:
 	CMPQ    n+80(FP), $0x10
-	JLT     done328
+	JLT     done333
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not329
+	JEQ     not334
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end330
+	JMP     end335
 
-not329:
+not334:
 	VXORPS Z0, Z0, Z0
 
-end330:
+end335:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced331
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x02, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced331
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced336
 	MOVQ $0x00000100, BX
 
-paced331:
+paced336:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns332:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	ADDQ             BX, DX
+columns337:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below338
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none339
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below338
+
+none339:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below338:
 	VBROADCASTF32X4  (SI), Z1
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
 	VINSERTF32X4     $0x02, (DI), Z1, Z1
@@ -6170,6 +6222,23 @@ columns332:
 	PREFETCHT1       128(DX)
 	PREFETCHT1       192(DX)
 	ADDQ             BX, DX
+	CMPQ             DX, b_len+56(FP)
+	JLT              below340
+	MOVQ             next_len+112(FP), R8
+	TESTQ            R8, R8
+	JEQ              none341
+	MOVQ             next_base+104(FP), DX
+	ADDQ             DX, R8
+	MOVQ             R8, b_len+56(FP)
+	MOVQ             $0x00000000, next_len+112(FP)
+	JMP              below340
+
+none341:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below340:
 	VBROADCASTF32X4  16(SI), Z1
 	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z1, Z1
 	VINSERTF32X4     $0x02, 16(DI), Z1, Z1
@@ -6202,7 +6271,7 @@ columns332:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns332
+	JLT              columns337
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6211,15 +6280,15 @@ columns332:
 	SHLQ             $0x02, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows327
+	JMP              rows332
 
-done328:
+done333:
 	VZEROUPPER
 	RET
 
-// func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-97
+// func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS bf16_upper<>+0(SB), Z0
 	MOVQ         b_base+48(FP), SI
 	MOVQ         br+72(FP), R10
@@ -6230,64 +6299,87 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-97
 	MOVQ         SI, DX
 	MOVQ         br+72(FP), CX
 	CMPQ         CX, k+88(FP)
-	JNE          done334
+	JNE          apart343
+	MOVQ         b_len+56(FP), AX
+	SHLQ         $0x01, AX
+	ADDQ         DX, AX
+	MOVQ         AX, b_len+56(FP)
 	LEAQ         (R10)(R10*4), CX
 	SHLQ         $0x03, CX
 	ADDQ         SI, CX
+	CMPQ         CX, AX
+	CMOVQGT      AX, CX
 
-more333:
+more342:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more333
-	MOVQ       CX, DX
+	JLT        more342
+	JMP        done344
 
-done334:
-rows335:
+apart343:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done344:
+rows345:
 	CMPQ    n+80(FP), $0x20
-	JLT     done336
+	JLT     done346
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not337
+	JEQ     not347
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end338
+	JMP     end348
 
-not337:
+not347:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end338:
+end348:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced339
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x01, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced339
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced349
 	MOVQ $0x00000200, BX
 
-paced339:
+paced349:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns340:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	PREFETCHT1       256(DX)
-	PREFETCHT1       320(DX)
-	PREFETCHT1       384(DX)
-	PREFETCHT1       448(DX)
-	ADDQ             BX, DX
+columns350:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below351
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none352
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below351
+
+none352:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below351:
 	VBROADCASTF32X4  (SI), Z3
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
 	VINSERTF32X4     $0x02, (DI), Z3, Z3
@@ -6374,7 +6466,7 @@ columns340:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns340
+	JLT              columns350
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -6384,46 +6476,58 @@ columns340:
 	SHLQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows335
+	JMP              rows345
 
-done336:
-rows341:
+done346:
+rows353:
 	CMPQ    n+80(FP), $0x10
-	JLT     done342
+	JLT     done354
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not343
+	JEQ     not355
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end344
+	JMP     end356
 
-not343:
+not355:
 	VXORPS Z1, Z1, Z1
 
-end344:
+end356:
 	XORQ BX, BX
-	MOVQ br+72(FP), AX
-	CMPQ AX, k+88(FP)
-	JNE  paced345
-	MOVQ b_len+56(FP), AX
-	SHLQ $0x01, AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced345
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced357
 	MOVQ $0x00000100, BX
 
-paced345:
+paced357:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns346:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	ADDQ             BX, DX
+columns358:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below359
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none360
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below359
+
+none360:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below359:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -6468,7 +6572,7 @@ columns346:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns346
+	JLT              columns358
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6477,86 +6581,109 @@ columns346:
 	SHLQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows341
+	JMP              rows353
 
-done342:
+done354:
 	VZEROUPPER
 	RET
 
 DATA bf16_upper<>+0(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $4
 
-// func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·gemvInt8AVX512(SB), NOSPLIT, $0-129
-	MOVQ b_base+48(FP), SI
-	MOVQ br+104(FP), R10
-	LEAQ (R10)(R10*2), R11
-	LEAQ (R10)(R10*4), R12
-	LEAQ (R11)(R10*4), R13
-	MOVQ SI, DX
-	MOVQ br+104(FP), CX
-	CMPQ CX, k+120(FP)
-	JNE  done348
-	LEAQ (R10)(R10*4), CX
-	SHLQ $0x03, CX
-	ADDQ SI, CX
+// func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     apart362
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
-more347:
+more361:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more347
-	MOVQ       CX, DX
+	JLT        more361
+	JMP        done363
 
-done348:
-rows349:
+apart362:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done363:
+rows364:
 	CMPQ    n+112(FP), $0x20
-	JLT     done350
+	JLT     done365
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not351
+	JEQ     not366
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end352
+	JMP     end367
 
-not351:
+not366:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end352:
+end367:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced353
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced353
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced368
 	MOVQ $0x00000200, BX
 
-paced353:
+paced368:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns354:
+columns369:
 	MOVQ $0x00000004, R15
 
-piece355:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	PREFETCHT1       256(DX)
-	PREFETCHT1       320(DX)
-	PREFETCHT1       384(DX)
-	PREFETCHT1       448(DX)
-	ADDQ             BX, DX
+piece370:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below371
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none372
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below371
+
+none372:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below371:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -6763,11 +6890,11 @@ piece355:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000040, AX
 	DECQ             R15
-	JNE              piece355
+	JNE              piece370
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns354
+	JLT              columns369
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -6777,48 +6904,61 @@ piece355:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows349
+	JMP              rows364
 
-done350:
-rows356:
+done365:
+rows373:
 	CMPQ    n+112(FP), $0x10
-	JLT     done357
+	JLT     done374
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not358
+	JEQ     not375
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end359
+	JMP     end376
 
-not358:
+not375:
 	VXORPS Z0, Z0, Z0
 
-end359:
+end376:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced360
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced360
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced377
 	MOVQ $0x00000100, BX
 
-paced360:
+paced377:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns361:
+columns378:
 	MOVQ $0x00000004, R8
 
-piece362:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	ADDQ             BX, DX
+piece379:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below380
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none381
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below380
+
+none381:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below380:
 	VBROADCASTF32X4  (SI), Z1
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
 	VINSERTF32X4     $0x02, (DI), Z1, Z1
@@ -6923,11 +7063,11 @@ piece362:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000040, AX
 	DECQ             R8
-	JNE              piece362
+	JNE              piece379
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns361
+	JLT              columns378
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6936,15 +7076,15 @@ piece362:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows356
+	JMP              rows373
 
-done357:
+done374:
 	VZEROUPPER
 	RET
 
-// func gemvNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·gemvNF4AVX512(SB), NOSPLIT, $0-129
+// func gemvNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	VMOVUPS nf4<>+0(SB), Z0
 	MOVQ    b_base+48(FP), SI
 	MOVQ    br+104(FP), R10
@@ -6955,67 +7095,90 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $0-129
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     done364
+	JNE     apart383
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
 	LEAQ    (R10)(R10*4), CX
 	SHLQ    $0x03, CX
 	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
 
-more363:
+more382:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more363
-	MOVQ       CX, DX
+	JLT        more382
+	JMP        done384
 
-done364:
-rows365:
+apart383:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done384:
+rows385:
 	CMPQ    n+112(FP), $0x20
-	JLT     done366
+	JLT     done386
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not367
+	JEQ     not387
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end368
+	JMP     end388
 
-not367:
+not387:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end368:
+end388:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced369
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced369
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced389
 	MOVQ $0x00000200, BX
 
-paced369:
+paced389:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns370:
+columns390:
 	MOVQ $0x00000002, R15
 
-piece371:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	PREFETCHT1       256(DX)
-	PREFETCHT1       320(DX)
-	PREFETCHT1       384(DX)
-	PREFETCHT1       448(DX)
-	ADDQ             BX, DX
+piece391:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below392
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none393
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below392
+
+none393:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below392:
 	VBROADCASTF32X4  (SI), Z3
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
 	VINSERTF32X4     $0x02, (DI), Z3, Z3
@@ -7318,11 +7481,11 @@ piece371:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000080, AX
 	DECQ             R15
-	JNE              piece371
+	JNE              piece391
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns370
+	JLT              columns390
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -7333,49 +7496,62 @@ piece371:
 	SHRQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows365
+	JMP              rows385
 
-done366:
-rows372:
+done386:
+rows394:
 	CMPQ    n+112(FP), $0x10
-	JLT     done373
+	JLT     done395
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not374
+	JEQ     not396
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end375
+	JMP     end397
 
-not374:
+not396:
 	VXORPS Z1, Z1, Z1
 
-end375:
+end397:
 	XORQ BX, BX
-	MOVQ br+104(FP), AX
-	CMPQ AX, k+120(FP)
-	JNE  paced376
-	MOVQ b_len+56(FP), AX
-	ADDQ b_base+48(FP), AX
-	CMPQ DX, AX
-	JGE  paced376
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced398
 	MOVQ $0x00000100, BX
 
-paced376:
+paced398:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns377:
+columns399:
 	MOVQ $0x00000002, R8
 
-piece378:
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	ADDQ             BX, DX
+piece400:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below401
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none402
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below401
+
+none402:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below401:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -7528,11 +7704,11 @@ piece378:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000080, AX
 	DECQ             R8
-	JNE              piece378
+	JNE              piece400
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns377
+	JLT              columns399
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7542,9 +7718,9 @@ piece378:
 	SHRQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows372
+	JMP              rows394
 
-done373:
+done395:
 	VZEROUPPER
 	RET
 
@@ -7576,87 +7752,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider380
+	JGT  wider404
 	CMPQ BX, $0x08
-	JNE  ragged381
+	JNE  ragged405
 
-row383:
+row407:
 	TESTQ   SI, SI
-	JEQ     done384
+	JEQ     done408
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row383
+	JMP     row407
 
-done384:
-	JMP end382
+done408:
+	JMP end406
 
-ragged381:
+ragged405:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row385:
+row409:
 	TESTQ     SI, SI
-	JEQ       done386
+	JEQ       done410
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row385
+	JMP       row409
 
-done386:
-end382:
-	JMP end379
+done410:
+end406:
+	JMP end403
 
-wider380:
+wider404:
 	CMPQ BX, $0x10
-	JGT  wider387
+	JGT  wider411
 	CMPQ BX, $0x10
-	JNE  ragged388
+	JNE  ragged412
 
-row390:
+row414:
 	TESTQ   SI, SI
-	JEQ     done391
+	JEQ     done415
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row390
+	JMP     row414
 
-done391:
-	JMP end389
+done415:
+	JMP end413
 
-ragged388:
+ragged412:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row392:
+row416:
 	TESTQ     SI, SI
-	JEQ       done393
+	JEQ       done417
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row392
+	JMP       row416
 
-done393:
-end389:
-	JMP end379
+done417:
+end413:
+	JMP end403
 
-wider387:
+wider411:
 	CMPQ BX, $0x20
-	JNE  ragged394
+	JNE  ragged418
 
-row396:
+row420:
 	TESTQ   SI, SI
-	JEQ     done397
+	JEQ     done421
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -7664,21 +7840,21 @@ row396:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row396
+	JMP     row420
 
-done397:
-	JMP end395
+done421:
+	JMP end419
 
-ragged394:
+ragged418:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row398:
+row422:
 	TESTQ     SI, SI
-	JEQ       done399
+	JEQ       done423
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -7686,11 +7862,11 @@ row398:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row398
+	JMP       row422
 
-done399:
-end395:
-end379:
+done423:
+end419:
+end403:
 	VZEROUPPER
 	RET
 
@@ -7703,19 +7879,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop400:
+loop424:
 	CMPQ        DX, $0x10
-	JLT         tail401
+	JLT         tail425
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop400
+	JMP         loop424
 
-tail401:
+tail425:
 	TESTQ       DX, DX
-	JEQ         done402
+	JEQ         done426
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -7723,7 +7899,7 @@ tail401:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done402:
+done426:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -7746,9 +7922,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop403:
+loop427:
 	CMPQ        BX, $0x10
-	JLT         tail404
+	JLT         tail428
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -7756,11 +7932,11 @@ loop403:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop403
+	JMP         loop427
 
-tail404:
+tail428:
 	TESTQ       BX, BX
-	JEQ         done405
+	JEQ         done429
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -7770,7 +7946,7 @@ tail404:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done405:
+done429:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -7792,9 +7968,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop406:
+loop430:
 	CMPQ          CX, $0x10
-	JLT           tail407
+	JLT           tail431
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -7803,11 +7979,11 @@ loop406:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop406
+	JMP           loop430
 
-tail407:
+tail431:
 	TESTQ         CX, CX
-	JEQ           done408
+	JEQ           done432
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -7818,7 +7994,7 @@ tail407:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done408:
+done432:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -7850,9 +8026,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop409:
+loop433:
 	CMPQ         DX, $0x10
-	JLT          tail410
+	JLT          tail434
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -7877,11 +8053,11 @@ loop409:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop409
+	JMP          loop433
 
-tail410:
+tail434:
 	TESTQ        DX, DX
-	JEQ          done411
+	JEQ          done435
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -7908,7 +8084,7 @@ tail410:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done411:
+done435:
 	VZEROUPPER
 	RET
 
@@ -7958,9 +8134,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop412:
+loop436:
 	CMPQ    BX, $0x10
-	JLT     tail413
+	JLT     tail437
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -7968,11 +8144,11 @@ loop412:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop412
+	JMP     loop436
 
-tail413:
+tail437:
 	TESTQ     BX, BX
-	JEQ       done414
+	JEQ       done438
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -7982,7 +8158,7 @@ tail413:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done414:
+done438:
 	VZEROUPPER
 	RET
 
@@ -7996,13 +8172,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not415
+	JEQ          not439
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop417:
+loop441:
 	CMPQ         SI, $0x10
-	JLT          tail418
+	JLT          tail442
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8014,11 +8190,11 @@ loop417:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop417
+	JMP          loop441
 
-tail418:
+tail442:
 	TESTQ        SI, SI
-	JEQ          done419
+	JEQ          done443
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8032,16 +8208,16 @@ tail418:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done419:
-	JMP end416
+done443:
+	JMP end440
 
-not415:
+not439:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop420:
+loop444:
 	CMPQ         SI, $0x10
-	JLT          tail421
+	JLT          tail445
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8051,11 +8227,11 @@ loop420:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop420
+	JMP          loop444
 
-tail421:
+tail445:
 	TESTQ        SI, SI
-	JEQ          done422
+	JEQ          done446
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8067,8 +8243,8 @@ tail421:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done422:
-end416:
+done446:
+end440:
 	VZEROUPPER
 	RET
 
@@ -8082,9 +8258,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop423:
+loop447:
 	CMPQ        BX, $0x10
-	JLT         tail424
+	JLT         tail448
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -8093,11 +8269,11 @@ loop423:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop423
+	JMP         loop447
 
-tail424:
+tail448:
 	TESTQ       BX, BX
-	JEQ         done425
+	JEQ         done449
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -8108,7 +8284,7 @@ tail424:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done425:
+done449:
 	VZEROUPPER
 	RET
 
@@ -8124,27 +8300,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not426
+	JEQ          not450
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end427
+	JMP          end451
 
-not426:
-end427:
+not450:
+end451:
 	CMPB add+105(FP), $0x00
-	JEQ  not428
+	JEQ  not452
 
-head430:
+head454:
 	TESTQ SI, SI
-	JEQ   done431
+	JEQ   done455
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop432:
+loop456:
 	CMPQ        R10, $0x10
-	JLT         tail433
+	JLT         tail457
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -8162,11 +8338,11 @@ loop432:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop432
+	JMP         loop456
 
-tail433:
+tail457:
 	TESTQ       R10, R10
-	JEQ         done434
+	JEQ         done458
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -8186,27 +8362,27 @@ tail433:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done434:
+done458:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head430
+	JMP  head454
 
-done431:
-	JMP end429
+done455:
+	JMP end453
 
-not428:
-head435:
+not452:
+head459:
 	TESTQ SI, SI
-	JEQ   done436
+	JEQ   done460
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop437:
+loop461:
 	CMPQ        R10, $0x10
-	JLT         tail438
+	JLT         tail462
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -8220,11 +8396,11 @@ loop437:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop437
+	JMP         loop461
 
-tail438:
+tail462:
 	TESTQ       R10, R10
-	JEQ         done439
+	JEQ         done463
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -8240,14 +8416,14 @@ tail438:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done439:
+done463:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head435
+	JMP  head459
 
-done436:
-end429:
+done460:
+end453:
 	VZEROUPPER
 	RET
 
@@ -8276,9 +8452,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop440:
+loop464:
 	CMPQ         BX, $0x10
-	JLT          tail441
+	JLT          tail465
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -8308,11 +8484,11 @@ loop440:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop440
+	JMP          loop464
 
-tail441:
+tail465:
 	TESTQ        BX, BX
-	JEQ          done442
+	JEQ          done466
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -8344,7 +8520,7 @@ tail441:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done442:
+done466:
 	VZEROUPPER
 	RET
 
@@ -8370,15 +8546,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not443
+	JEQ          not467
 	CMPB         addU+121(FP), $0x00
-	JEQ          not445
+	JEQ          not469
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop447:
+loop471:
 	CMPQ         DI, $0x10
-	JLT          tail448
+	JLT          tail472
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8422,11 +8598,11 @@ loop447:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop447
+	JMP          loop471
 
-tail448:
+tail472:
 	TESTQ        DI, DI
-	JEQ          done449
+	JEQ          done473
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8472,16 +8648,16 @@ tail448:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done449:
-	JMP end446
+done473:
+	JMP end470
 
-not445:
+not469:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop450:
+loop474:
 	CMPQ         DI, $0x10
-	JLT          tail451
+	JLT          tail475
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8523,11 +8699,11 @@ loop450:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop450
+	JMP          loop474
 
-tail451:
+tail475:
 	TESTQ        DI, DI
-	JEQ          done452
+	JEQ          done476
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8571,19 +8747,19 @@ tail451:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done452:
-end446:
-	JMP end444
+done476:
+end470:
+	JMP end468
 
-not443:
+not467:
 	CMPB addU+121(FP), $0x00
-	JEQ  not453
+	JEQ  not477
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop455:
+loop479:
 	CMPQ         DI, $0x10
-	JLT          tail456
+	JLT          tail480
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8625,11 +8801,11 @@ loop455:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop455
+	JMP          loop479
 
-tail456:
+tail480:
 	TESTQ        DI, DI
-	JEQ          done457
+	JEQ          done481
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8673,16 +8849,16 @@ tail456:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done457:
-	JMP end454
+done481:
+	JMP end478
 
-not453:
+not477:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop458:
+loop482:
 	CMPQ         DI, $0x10
-	JLT          tail459
+	JLT          tail483
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8722,11 +8898,11 @@ loop458:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop458
+	JMP          loop482
 
-tail459:
+tail483:
 	TESTQ        DI, DI
-	JEQ          done460
+	JEQ          done484
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8768,9 +8944,9 @@ tail459:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done460:
-end454:
-end444:
+done484:
+end478:
+end468:
 	VZEROUPPER
 	RET
 
@@ -8799,9 +8975,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row461:
+row485:
 	TESTQ   BX, BX
-	JEQ     done462
+	JEQ     done486
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -8812,19 +8988,19 @@ row461:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop463:
+loop487:
 	CMPQ    R8, $0x10
-	JLT     tail464
+	JLT     tail488
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop463
+	JMP     loop487
 
-tail464:
+tail488:
 	TESTQ     R8, R8
-	JEQ       done465
+	JEQ       done489
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -8833,7 +9009,7 @@ tail464:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done465:
+done489:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -8854,9 +9030,9 @@ done465:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop466:
+loop490:
 	CMPQ         R8, $0x10
-	JLT          tail467
+	JLT          tail491
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -8884,11 +9060,11 @@ loop466:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop466
+	JMP          loop490
 
-tail467:
+tail491:
 	TESTQ        R8, R8
-	JEQ          done468
+	JEQ          done492
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -8919,7 +9095,7 @@ tail467:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done468:
+done492:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -8934,9 +9110,9 @@ done468:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row461
+	JMP           row485
 
-done462:
+done486:
 	VZEROUPPER
 	RET
 
@@ -8968,9 +9144,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row469:
+row493:
 	TESTQ        SI, SI
-	JEQ          done470
+	JEQ          done494
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -8982,9 +9158,9 @@ row469:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop471:
+loop495:
 	CMPQ         R9, $0x10
-	JLT          tail472
+	JLT          tail496
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -9016,11 +9192,11 @@ loop471:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop471
+	JMP          loop495
 
-tail472:
+tail496:
 	TESTQ        R9, R9
-	JEQ          done473
+	JEQ          done497
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -9054,16 +9230,16 @@ tail472:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done473:
+done497:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row469
+	JMP  row493
 
-done470:
+done494:
 	VZEROUPPER
 	RET
 
@@ -9090,13 +9266,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not474
+	JEQ          not498
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop476:
+loop500:
 	CMPQ     DX, $0x10
-	JLT      tail477
+	JLT      tail501
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -9126,11 +9302,11 @@ loop476:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop476
+	JMP      loop500
 
-tail477:
+tail501:
 	TESTQ     DX, DX
-	JEQ       done478
+	JEQ       done502
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -9162,16 +9338,16 @@ tail477:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done478:
-	JMP end475
+done502:
+	JMP end499
 
-not474:
+not498:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop479:
+loop503:
 	CMPQ     DX, $0x10
-	JLT      tail480
+	JLT      tail504
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -9199,11 +9375,11 @@ loop479:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop479
+	JMP      loop503
 
-tail480:
+tail504:
 	TESTQ     DX, DX
-	JEQ       done481
+	JEQ       done505
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -9233,8 +9409,8 @@ tail480:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done481:
-end475:
+done505:
+end499:
 	VZEROUPPER
 	RET
 

@@ -121,7 +121,7 @@ func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bo
 	}
 	if full, even := n&^15, k&^7; m == 1 && a.col == 1 && b.row == 1 && full > 0 && even > 0 {
 		for step, j := rowStep(k), 0; j < full; j += step {
-			code.gemv(c[j:], a.data, b.data[j*b.col:(full-1)*b.col+k], b.col, min(step, full-j), even, add)
+			code.gemv(c[j:], a.data, b.data[j*b.col:(full-1)*b.col+k], b.col, min(step, full-j), even, add, nil)
 		}
 		if even < k {
 			w.blocks(c, cr, a.at(0, even), b.at(even, 0), m, full, k-even, true)

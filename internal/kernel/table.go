@@ -17,8 +17,8 @@ type table struct {
 	gemm func(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)
 	// gemv computes c[n] = x[k]·Bᵀ, from 0 or, with add, from the old c; row j of B is
 	// b[j·br:]. n is a multiple of 16, k one of 8. What is behind the rows in b will be
-	// used next.
-	gemv func(c, x, b []float32, br, n, k int, add bool)
+	// used next, then what is in next.
+	gemv func(c, x, b []float32, br, n, k int, add bool, next []byte)
 	// stored does the same with rows that are stored in another way; nil: they are
 	// widened beforehand.
 	stored *storedRows

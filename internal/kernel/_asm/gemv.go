@@ -158,12 +158,12 @@ type rowProduct struct {
 
 // gemv multiplies one row by the transpose of rows of B, 32 rows at a time and 16 at
 // the end: four words of each are transposed in registers and widened. While a block
-// of rows is multiplied the next one is prefetched up to the end of b, as the rows lie
-// in memory one after the other.
+// of rows is multiplied the next one is prefetched, as the rows lie in memory one after
+// the other, and at the end of b what is next.
 func (s storage) gemv() {
-	signature := "(c, x []float32, b []" + s.element + ", br, n, k int, add bool)"
+	signature := "(c, x []float32, b []" + s.element + ", br, n, k int, add bool, next []byte)"
 	if s.scaled {
-		signature = "(c, x []float32, b []byte, scales []float32, sr, br, n, k int, add bool)"
+		signature = "(c, x []float32, b []byte, scales []float32, sr, br, n, k int, add bool, next []byte)"
 	}
 	function(s.name, signature, func() {
 		p := rowProduct{storage: s, x: GP64(), end: GP64(), ahead: GP64(), pace: GP64(), widen: s.widener()}
@@ -195,21 +195,67 @@ func (s storage) gemv() {
 // the other: what comes last must not be waited for when a block begins. (They go into
 // the second-level cache: too few lines can be on their way into the first.)
 func (p rowProduct) prefetchFirst() {
-	more, done := label("more"), label("done")
+	more, apart, done := label("more"), label("apart"), label("done")
 	MOVQ(p.first[0], p.ahead)
 	MOVQ(memory(Param("br")), p.end)
 	CMPQ(p.end, memory(Param("k")))
-	JNE(LabelRef(done))
+	JNE(LabelRef(apart))
+	limit := GP64()
+	MOVQ(memory(Param("b").Len()), limit)
+	if p.element != "byte" {
+		SHLQ(U8(p.shift), limit)
+	}
+	ADDQ(p.ahead, limit)
+	MOVQ(limit, p.limit())
 	LEAQ(Mem{Base: p.one, Index: p.one, Scale: 4}, p.end)
 	SHLQ(U8(3), p.end)
 	ADDQ(p.first[0], p.end)
+	CMPQ(p.end, limit)
+	CMOVQGT(limit, p.end)
 	Label(more)
 	PREFETCHT1(Mem{Base: p.ahead})
 	ADDQ(U8(64), p.ahead)
 	CMPQ(p.ahead, p.end)
 	JLT(LabelRef(more))
-	MOVQ(p.end, p.ahead)
+	JMP(LabelRef(done))
+	Label(apart)
+	p.stopAhead()
 	Label(done)
+}
+
+// limit is where prefetching must not go beyond: it takes the place of the length of b.
+func (p rowProduct) limit() Mem { return memory(Param("b").Len()) }
+
+// stopAhead ends prefetching: ahead stays where it is.
+func (p rowProduct) stopAhead() {
+	XORQ(p.pace, p.pace)
+	MOVQ(U64(math.MaxInt64), p.end)
+	MOVQ(p.end, p.limit())
+}
+
+// prefetch asks for some lines and goes on, at the limit with what comes next.
+func (p rowProduct) prefetch(lines int) {
+	for i := range lines {
+		PREFETCHT1(Mem{Base: p.ahead, Disp: 64 * i})
+	}
+	below, none := label("below"), label("none")
+	ADDQ(p.pace, p.ahead)
+	CMPQ(p.ahead, p.limit())
+	JLT(LabelRef(below))
+	bytes := GP64()
+	MOVQ(memory(Param("next").Len()), bytes)
+	TESTQ(bytes, bytes)
+	JEQ(LabelRef(none))
+	MOVQ(memory(Param("next").Base()), p.ahead)
+	ADDQ(p.ahead, bytes)
+	MOVQ(bytes, p.limit())
+	MOVQ(U32(0), memory(Param("next").Len()))
+	JMP(LabelRef(below))
+	Label(none)
+	XORQ(p.pace, p.pace)
+	MOVQ(U64(math.MaxInt64), bytes)
+	MOVQ(bytes, p.limit())
+	Label(below)
 }
 
 // block computes some groups of rows and moves on behind them.
@@ -264,21 +310,13 @@ func (p rowProduct) block(n int) {
 	LEAQ(Mem{Base: p.first[n-1], Index: p.one, Scale: 8}, p.first[0])
 }
 
-// setPace lets the block prefetch if b goes on.
+// setPace lets the block prefetch as much as it reads, unless prefetching has ended.
 func (p rowProduct) setPace(n int) {
-	done := label("paced")
+	done, none := label("paced"), GP64()
 	XORQ(p.pace, p.pace)
-	limit := GP64()
-	MOVQ(memory(Param("br")), limit)
-	CMPQ(limit, memory(Param("k")))
-	JNE(LabelRef(done))
-	MOVQ(memory(Param("b").Len()), limit)
-	if p.element != "byte" {
-		SHLQ(U8(p.shift), limit)
-	}
-	ADDQ(memory(Param("b").Base()), limit)
-	CMPQ(p.ahead, limit)
-	JGE(LabelRef(done))
+	MOVQ(U64(math.MaxInt64), none)
+	CMPQ(none, p.limit())
+	JEQ(LabelRef(done))
 	MOVQ(U32(16*groupRows*n), p.pace)
 	Label(done)
 }
@@ -304,10 +342,7 @@ func (p rowProduct) columns(sum []VecVirtual) {
 func (p rowProduct) pieces(sum []VecVirtual, pieces int) {
 	n := len(sum) * level.lanes / groupRows
 	for piece := range pieces {
-		for i := range 2 * n {
-			PREFETCHT1(Mem{Base: p.ahead, Disp: 64 * i})
-		}
-		ADDQ(p.pace, p.ahead)
+		p.prefetch(2 * n)
 		for i, s := range sum {
 			row := func(r int) Mem {
 				r += level.lanes * i

@@ -3,11 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"gotune/internal/exec"
 	"gotune/lora"
 	"gotune/train"
 )
@@ -50,7 +51,7 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 			fmt.Fprintf(c.OutOrStdout(), "%.1f tokens/s, %.4f s a step, %.1f GFLOP/s (%.0f %% of %.0f), %.0f MiB resident, %.0f MiB planned, %s, %d threads\n",
 				r.TokensPerSecond, r.StepSeconds, r.GFLOPS, 100*r.PeakShare, r.PeakGFLOPS, r.PeakRSSMiB, r.PlannedMiB, r.CPULevel, r.Threads)
 			if b.Profile {
-				profile(c, r.Profile, b.Steps)
+				printProfile(c.OutOrStdout(), r.Profile)
 			}
 			return nil
 		},
@@ -70,15 +71,19 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 	return c
 }
 
-// profile prints a table of operators, the dearest first.
-func profile(c *cobra.Command, usage []exec.Usage, steps int) {
-	var total float64
-	for _, u := range usage {
-		total += u.Time.Seconds()
+// printProfile prints a table of operators, the dearest first.
+func printProfile(w io.Writer, p *train.BenchProfile) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "operator\tpass\tcalls\tms\tin products\tGFLOP/s\tGB/s\tshare\t")
+	for _, u := range p.Operators {
+		flops := "–"
+		if u.GFLOPS > 0 {
+			flops = fmt.Sprintf("%.1f", u.GFLOPS)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.2f\t%.2f\t%s\t%.1f\t%.1f %%\t\n",
+			u.Name, u.Pass, u.Calls, 1000*u.Seconds, 1000*u.Products, flops, u.GBs, 100*u.Share)
 	}
-	slices.SortFunc(usage, func(a, b exec.Usage) int { return int(b.Time - a.Time) })
-	fmt.Fprintf(c.OutOrStdout(), "%-24s %8s %12s %7s\n", "operator", "calls", "ms a step", "share")
-	for _, u := range usage {
-		fmt.Fprintf(c.OutOrStdout(), "%-24s %8d %12.2f %6.1f%%\n", u.Name, u.Calls/int64(steps), 1000*u.Time.Seconds()/float64(steps), 100*u.Time.Seconds()/total)
-	}
+	t.Flush()
+	fmt.Fprintf(w, "products of matrices %.1f %%, attention %.1f %%, all else %.1f %% of the fastest step\n",
+		100*p.Products, 100*p.Attention, 100*p.Rest)
 }

@@ -25,6 +25,7 @@ type Team struct {
 	parts   int
 	step    int // the largest number of items of one run of the job; 0 is no limit
 	pooled  bool
+	clock   *clock // nil while nobody measures
 
 	// state is the current call's number of parts and the next one to take:
 	// generation<<40 | parts<<20 | next. Taking a part is a compare-and-swap, so a
@@ -188,6 +189,9 @@ func (t *Team) sweep(j splitJob, elements int) { t.do(j, elements, elementGrain,
 
 func (t *Team) do(j splitJob, items, grain, step int) {
 	defer t.release()
+	if t.clock != nil {
+		defer t.clock.stop(j, time.Now())
+	}
 	t.step = step
 	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
 		old := enter()

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"gotune/data"
@@ -189,8 +188,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		seconds = append(seconds, took)
 	}
 	b.program.SetProfiling(false)
-	slices.Sort(seconds)
-	r.StepSeconds, r.Loss, r.Trainable = seconds[len(seconds)/2], b.loss, b.trainable
+	r.StepSeconds, r.Loss, r.Trainable = median(seconds), b.loss, b.trainable
 	r.TokensPerSecond = float64(c.Rows*c.Length) / r.StepSeconds
 	r.GFLOPS = b.work(b.model, b.batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
 	r.PeakGFLOPS = kernel.PeakGFLOPS(b.team)

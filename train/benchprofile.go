@@ -22,7 +22,7 @@ type BenchProfile struct {
 // A BenchUsage is a line of the profile: what one operator took in the step.
 type BenchUsage struct {
 	Name     string  `json:"name"`
-	Pass     string  `json:"pass"`     // forward, backward or step
+	Pass     string  `json:"pass"` // forward, backward or step
 	Calls    int64   `json:"calls"`
 	Seconds  float64 `json:"seconds"`
 	Products float64 `json:"products"` // the part of Seconds in products of matrices and attention

@@ -63,12 +63,19 @@ func matmul(t *Team, c, ma, mb Matrix, a, b operand, k int, add bool) {
 	*j = matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add}
 	// About 5 µs of work at 50 products a nanosecond.
 	const worth = 250_000
-	if columns := code.cols; c.Cols >= 2*columns*t.threads {
+	// Parts of columns read all of A each, parts of rows pack all of B each: where
+	// there are many rows the latter costs less.
+	const manyRows = 128 // of a thread, to make packing all of B cheap
+	tall := a.col == 1 && c.Rows >= c.Cols && c.Rows >= manyRows*t.threads
+	if columns := code.cols; !tall && c.Cols >= 2*columns*t.threads {
 		grain := max(1, worth/max(1, c.Rows*k*columns)) * columns
 		t.split(j, c.Cols, grain)
 	} else {
 		j.byRows = true
 		grain := max(1, worth/max(1, c.Cols*k*code.rows)) * code.rows
+		if tall {
+			grain = max(grain, manyRows/code.rows*code.rows)
+		}
 		t.split(j, c.Rows, grain)
 	}
 }

@@ -1,29 +1,24 @@
 package kernel
 
-import (
-	"math"
-	"runtime"
-	"sync/atomic"
-)
+import "math"
 
 const (
 	// keyBlock is the number of keys that the backward pass looks at together.
 	keyBlock = 256
-	// rangeStep is what the ranges of keys are multiples of: the columns of every level.
-	rangeStep = 32
+	// pieceStep is what pieces of a head begin at multiples of.
+	pieceStep = 32
 )
 
-// attentionBackJob is the backward pass of some rows of attention. An item is a
-// range of the keys of one key head. Ranges of one head go through its queries in
-// the same order, each behind the one before it, because dq is a chain over the keys
-// in their order: a range waits until the one before it has done with some queries.
-// An item needs lower items only, and these are taken first.
+// attentionBackJob is the backward pass of some rows of attention. The first items
+// are whole key heads, each with its queries. Where the heads do not come out even
+// among the threads, those left over are cut: pieces of the keys, which make dk and
+// dv, and pieces of the queries, which make dq. Both compute the scores, so that a
+// head in pieces costs 7 products in place of 5; no bit is different.
 type attentionBackJob struct {
 	dq, dk, dv, do, o, lse, q, k, v []float32
 	positions                       []int32
 	s                               AttentionShape
-	ranges                          int            // of the keys of a head
-	progress                        []atomic.Int64 // by item: blocks of queries done
+	whole, pieces                   int // heads that are not cut; pieces of each kind that the others are cut to
 }
 
 // AttentionBackward computes the gradients of Attention for the gradient do of
@@ -43,102 +38,100 @@ func AttentionBackward(t *Team, dq, dk, dv, do, o, lse, q, k, v []float32, posit
 		len(dk) >= narrow && len(dv) >= narrow && len(k) >= narrow && len(v) >= narrow && len(positions) >= n,
 		"AttentionBackward: a slice is too short")
 	t = t.single()
-	j := &t.jobs.attentionBack
-	progress := j.progress
-	*j = attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, ranges: 1}
 	heads := s.B * s.KVHeads
-	for heads > 0 && heads*j.ranges < 3*t.threads && t.threads > 1 && s.T >= 4*queryBlock*j.ranges {
-		j.ranges *= 2
+	j := &t.jobs.attentionBack
+	*j = attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, whole: heads}
+	if left := heads % t.threads; left > 0 && 7*left < 5*t.threads && heads < 3*t.threads && s.T >= 4*queryBlock {
+		j.whole, j.pieces = heads-left, (t.threads+left-1)/left
 	}
-	items := heads * j.ranges
-	if len(progress) < items {
-		progress = make([]atomic.Int64, items)
-	}
-	j.progress = progress
-	for i := range items {
-		progress[i].Store(0)
-	}
-	work := s.T * s.T * s.HeadDim * s.Heads / s.KVHeads / j.ranges
-	t.split(j, items, max(1, 50_000/max(1, work)))
+	work := s.T * s.T * s.HeadDim * s.Heads / s.KVHeads
+	t.split(j, j.whole+2*j.pieces*(heads-j.whole), max(1, 50_000/max(1, work)))
 }
 
-// bound is the first key of range r. Ranges have about the same number of pairs of
-// a key and a query: the keys from T·√(1 − r/ranges) before the end on have the share
-// 1 − r/ranges of all.
-func (j *attentionBackJob) bound(r int) int {
-	if r == j.ranges {
+// keysFrom is where piece r of the keys begins. Pieces have about the same number of
+// pairs of a key and a query: (T − key)² goes down by equal steps.
+func (j *attentionBackJob) keysFrom(r int) int {
+	if r == j.pieces {
 		return j.s.T
 	}
 	t := float64(j.s.T)
-	return int(t-t*math.Sqrt(1-float64(r)/float64(j.ranges))) / rangeStep * rangeStep
+	return int(t-t*math.Sqrt(1-float64(r)/float64(j.pieces))) / pieceStep * pieceStep
 }
 
-// after waits until an item has done more than some blocks of queries.
-func (j *attentionBackJob) after(item int, blocks int64) {
-	for round := 1; j.progress[item].Load() <= blocks; round++ {
-		if pause(); round%(16*spinRounds) == 0 {
-			runtime.Gosched()
-			yield()
-		}
+// queriesFrom is where piece r of the queries begins: query² goes up by equal steps.
+func (j *attentionBackJob) queriesFrom(r int) int {
+	if r == j.pieces {
+		return j.s.T
 	}
+	return int(float64(j.s.T)*math.Sqrt(float64(r)/float64(j.pieces))) / pieceStep * pieceStep
 }
 
 func (j *attentionBackJob) run(w *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		if i+1 < hi && j.ranges == 1 {
+		if i+1 < min(hi, j.whole) {
 			j.s.prefetch(i+1, j.s.Heads/j.s.KVHeads, j.q, j.do, j.o, j.dq)
 			j.s.prefetch(i+1, 1, j.k, j.v, j.dk, j.dv)
 		}
-		j.head(w, i)
+		h := backHead{attentionBackJob: j, keyEnd: j.s.T, queryEnd: j.s.T, makesKeys: true, makesQueries: true}
+		head := i
+		if i >= j.whole {
+			cut := i - j.whole
+			head = j.whole + cut/(2*j.pieces)
+			if r := cut % (2 * j.pieces); r < j.pieces {
+				h.firstKey, h.keyEnd, h.makesQueries = j.keysFrom(r), j.keysFrom(r+1), false
+				h.firstQuery = h.firstKey
+			} else {
+				r -= j.pieces
+				h.firstQuery, h.queryEnd, h.makesKeys = j.queriesFrom(r), j.queriesFrom(r+1), false
+				h.keyEnd = h.queryEnd
+			}
+		}
+		h.compute(w, head/j.s.KVHeads, head%j.s.KVHeads)
 	}
 }
 
-// head computes everything that belongs to an item: one key head of one row, or a
-// range of its keys.
-func (j *attentionBackJob) head(w *worker, item int) {
-	s, d := j.s, j.s.HeadDim
-	head, r := item/j.ranges, item%j.ranges
-	b, kv := head/s.KVHeads, head%s.KVHeads
-	lo, hi := j.bound(r), j.bound(r+1)
-	kvWidth := s.KVHeads * d
-	at := (b*s.T+lo)*kvWidth + kv*d
-	h := backHead{attentionBackJob: j, row: b * s.T, lo: lo, hi: hi, first: r == 0}
-	if n := hi - lo; n > 0 {
-		h.dk, h.dv = j.dk[at:], j.dv[at:]
-		h.keysT = w.packRowsT(&w.keys, j.k[at:], kvWidth, n, d)
-		h.valuesT = w.packRowsT(&w.values, j.v[at:], kvWidth, n, d)
-		h.keys = w.packRows(&w.keyRows, j.k[at:], kvWidth, n, d)
-		for t := range n {
-			clear(h.dk[t*kvWidth : t*kvWidth+d])
-			clear(h.dv[t*kvWidth : t*kvWidth+d])
-		}
+// backHead is a key head of a row or a piece of one, with its keys and values packed.
+type backHead struct {
+	*attentionBackJob
+	row                  int // index of the row's first token
+	firstKey, keyEnd     int // counted from the row's first token
+	firstQuery, queryEnd int
+	makesKeys            bool // makes dk and dv of its keys
+	makesQueries         bool // makes dq of its queries
+	dk, dv               []float32
+	keysT, valuesT, keys []float32
+}
+
+// compute computes everything that belongs to key head kv of row b.
+func (h *backHead) compute(w *worker, b, kv int) {
+	s, d, n := h.s, h.s.HeadDim, h.keyEnd-h.firstKey
+	if n <= 0 {
+		return
 	}
-	group, done := s.Heads/s.KVHeads, int64(0)
+	kvWidth := s.KVHeads * d
+	h.row = b * s.T
+	at := (h.row+h.firstKey)*kvWidth + kv*d
+	h.dk, h.dv = h.attentionBackJob.dk[at:], h.attentionBackJob.dv[at:]
+	h.keysT = w.packRowsT(&w.keys, h.k[at:], kvWidth, n, d)
+	h.valuesT = w.packRowsT(&w.values, h.v[at:], kvWidth, n, d)
+	if h.makesQueries {
+		h.keys = w.packRows(&w.keyRows, h.k[at:], kvWidth, n, d)
+	}
+	for t := 0; t < n && h.makesKeys; t++ {
+		clear(h.dk[t*kvWidth : t*kvWidth+d])
+		clear(h.dv[t*kvWidth : t*kvWidth+d])
+	}
+	group := s.Heads / s.KVHeads
 	for head := kv * group; head < (kv+1)*group; head++ {
-		for block := 0; block < s.T; block += queryBlock {
-			if r > 0 {
-				j.after(item-1, done)
-			}
-			limit := min(block+queryBlock, s.T)
+		for block := h.firstQuery; block < h.queryEnd; block += queryBlock {
+			limit := min(block+queryBlock, h.queryEnd)
 			for t := block; t < limit; {
-				start, end := segment(j.positions, h.row, t, limit)
+				start, end := segment(h.positions, h.row, t, limit)
 				h.queries(w, head, start, t, end-t)
 				t = end
 			}
-			done++
-			j.progress[item].Store(done)
 		}
 	}
-}
-
-// backHead is a key head, or a range of its keys, with the keys and values packed.
-type backHead struct {
-	*attentionBackJob
-	row                  int  // index of the row's first token
-	lo, hi               int  // the keys, counted from the row's first
-	first                bool // this is the first range
-	dk, dv               []float32
-	keysT, valuesT, keys []float32
 }
 
 // queries adds what m queries of a head, the first at t, contribute.
@@ -147,12 +140,10 @@ func (h *backHead) queries(w *worker, head, start, t, m int) {
 	width := s.Heads * d
 	at := (h.row+t)*width + head*d
 	q, do, o, dq := h.q[at:], h.do[at:], h.o[at:], h.dq[at:]
-	if h.first {
-		for i := range m {
-			clear(dq[i*width : i*width+d])
-		}
+	for i := 0; i < m && h.makesQueries; i++ {
+		clear(dq[i*width : i*width+d])
 	}
-	first, end := max(start, h.lo), min(t+m, h.hi)
+	first, end := max(start, h.firstKey), min(t+m, h.keyEnd)
 	if first >= end {
 		return
 	}
@@ -162,10 +153,12 @@ func (h *backHead) queries(w *worker, head, start, t, m int) {
 		w.delta[i] = code.dot(do[i*width:i*width+d], o[i*width:i*width+d])
 		w.lse[i] = h.lse[(h.row+t+i)*s.Heads+head]
 	}
-	// From here on keys, and queries with them, are counted from the first of the range.
-	for k0, k1 := first-h.lo, 0; k0 < end-h.lo; k0 = k1 {
-		k1 = min(k0/keyBlock*keyBlock+keyBlock, end-h.lo)
-		h.block(w, q, do, dq, packedQ, packedDo, k0, k1, t-h.lo, m)
+	// From here on tokens are counted from the first of the keys.
+	first, end, t = first-h.firstKey, end-h.firstKey, t-h.firstKey
+	for k0 := first; k0 < end; {
+		k1 := min(k0/keyBlock*keyBlock+keyBlock, end)
+		h.block(w, q, do, dq, packedQ, packedDo, k0, k1, t, m)
+		k0 = k1
 	}
 }
 
@@ -193,24 +186,31 @@ func (h *backHead) block(w *worker, q, do, dq, packedQ, packedDo []float32, k0, 
 	below := max(0, min(t-k0, n))
 	for c := 0; c < d; c += cols {
 		nc := min(cols, d-c)
-		keys, qs, dos := h.keys[c*(h.hi-h.lo)+k0*cols:], packedQ[c*m:], packedDo[c*m:]
-		if below > 0 {
-			code.gemm(h.dv[k0*kvWidth+c:], kvWidth, p, 1, stride, dos, cols, below, nc, m, true)
-			code.gemm(h.dk[k0*kvWidth+c:], kvWidth, dp, 1, stride, qs, cols, below, nc, m, true)
-			code.gemm(dq[c:], width, dp, stride, 1, keys, cols, m, nc, below, true)
+		if h.makesKeys {
+			qs, dos := packedQ[c*m:], packedDo[c*m:]
+			if below > 0 {
+				code.gemm(h.dv[k0*kvWidth+c:], kvWidth, p, 1, stride, dos, cols, below, nc, m, true)
+				code.gemm(h.dk[k0*kvWidth+c:], kvWidth, dp, 1, stride, qs, cols, below, nc, m, true)
+			}
+			for key := below; key < n; key += triangleStep {
+				rows := min(triangleStep, n-key)
+				i := k0 + key - t // the first query that sees the key
+				at := (k0+key)*kvWidth + c
+				code.gemm(h.dv[at:], kvWidth, p[i*stride+key:], 1, stride, dos[i*cols:], cols, rows, nc, m-i, true)
+				code.gemm(h.dk[at:], kvWidth, dp[i*stride+key:], 1, stride, qs[i*cols:], cols, rows, nc, m-i, true)
+			}
 		}
-		for key := below; key < n; key += triangleStep {
-			rows := min(triangleStep, n-key)
-			i := k0 + key - t // the first query that sees the key
-			at := (k0+key)*kvWidth + c
-			code.gemm(h.dv[at:], kvWidth, p[i*stride+key:], 1, stride, dos[i*cols:], cols, rows, nc, m-i, true)
-			code.gemm(h.dk[at:], kvWidth, dp[i*stride+key:], 1, stride, qs[i*cols:], cols, rows, nc, m-i, true)
-		}
-		for i := 0; i < m && below < n; i += triangleStep {
-			rows := min(triangleStep, m-i)
-			seen := min(t+i+rows-k0, n) // by the last of these queries
-			if seen > below {
-				code.gemm(dq[i*width+c:], width, dp[i*stride+below:], stride, 1, keys[below*cols:], cols, rows, nc, seen-below, true)
+		if h.makesQueries {
+			keys := h.keys[c*(h.keyEnd-h.firstKey)+k0*cols:]
+			if below > 0 {
+				code.gemm(dq[c:], width, dp, stride, 1, keys, cols, m, nc, below, true)
+			}
+			for i := 0; i < m && below < n; i += triangleStep {
+				rows := min(triangleStep, m-i)
+				seen := min(t+i+rows-k0, n) // by the last of these queries
+				if seen > below {
+					code.gemm(dq[i*width+c:], width, dp[i*stride+below:], stride, 1, keys[below*cols:], cols, rows, nc, seen-below, true)
+				}
 			}
 		}
 	}

@@ -14,6 +14,7 @@ const lengthStep = 32
 // filling allocates nothing.
 type Batch struct {
 	Rows, Length int
+	Padded       int // the length if no rows were put together: that of the longest
 
 	IDs       []int32   // [Rows·Length]; after the last segment of a row the padding id
 	Targets   []int32   // the id that token t must predict, or Ignore

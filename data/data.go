@@ -60,6 +60,8 @@ type Corpus struct {
 	// LearnPrompt makes every token a target, prompts and user turns too, as
 	// continued pre-training does.
 	LearnPrompt bool
+	// Weigh is that of the corpus, in place of the common one; see EncoderConfig.
+	Weigh func(x Example) []float32
 }
 
 // Files returns corpora that are taken whole, once each.
@@ -69,6 +71,16 @@ func Files(paths ...string) []Corpus {
 		cs = append(cs, Corpus{Path: p})
 	}
 	return cs
+}
+
+// Encoder returns how rows of the corpus become tokens, which is as e says where
+// the corpus itself says nothing.
+func (c Corpus) Encoder(e EncoderConfig) (*Encoder, error) {
+	e.LearnPrompt = e.LearnPrompt || c.LearnPrompt
+	if c.Weigh != nil {
+		e.Weigh = c.Weigh
+	}
+	return NewEncoder(e)
 }
 
 func (c Corpus) open(ctx context.Context) (*rows.Source, error) {
@@ -153,9 +165,7 @@ func Open(ctx context.Context, c Config) (*Dataset, error) {
 	b := &builder{data: d}
 	h := sha256.New()
 	for _, corpus := range c.Corpora {
-		ec := c.EncoderConfig
-		ec.LearnPrompt = ec.LearnPrompt || corpus.LearnPrompt
-		enc, err := NewEncoder(ec)
+		enc, err := corpus.Encoder(c.EncoderConfig)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"gotune/data/chat"
@@ -21,6 +22,12 @@ type EncoderConfig struct {
 	LearnPrompt bool
 	// LastTurn learns only the last assistant turn of a conversation.
 	LastTurn bool
+	// Weigh, where it is not nil, returns the weight in the loss of each token of a
+	// row, in place of those that x comes with: 0 or a finite number above it, and 0
+	// is no target. To return nil leaves the row as it is. It must not change x, is
+	// given a text before it is cut, and has to return the same for the same row
+	// each time. The first token is never a target, whatever it weighs.
+	Weigh func(x Example) []float32
 }
 
 // An Example is one tokenised row, or one piece of a text that was cut. Its
@@ -137,6 +144,11 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 	if len(whole.Target) > 0 {
 		whole.Target[0] = false // nothing stands before it
 	}
+	if e.Weigh != nil {
+		if err := whole.weigh(e.Weigh(whole)); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case whole.weight() == 0:
 		return nil, ErrNothingToLearn
@@ -145,7 +157,11 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 	case r.Form != rows.Text:
 		return nil, tooLong{len(whole.IDs), e.MaxLength}
 	}
-	return e.cut(whole), nil
+	pieces := e.cut(whole)
+	if len(pieces) == 0 {
+		return nil, ErrNothingToLearn
+	}
+	return pieces, nil
 }
 
 // raw joins BOS, prompt, completion and EOS, each tokenised by itself, and
@@ -254,8 +270,32 @@ func (e *Example) setWeight(i int, w float64) {
 	e.Weights[i] = float32(w)
 }
 
+// weigh puts weights in place of those the example has; nil leaves it as it is.
+func (e *Example) weigh(weights []float32) error {
+	if weights == nil {
+		return nil
+	}
+	if len(weights) != len(e.IDs) {
+		return fmt.Errorf("%d weights for a row of %d tokens: each token needs one", len(weights), len(e.IDs))
+	}
+	target, even := make([]bool, len(weights)), true
+	for i, w := range weights {
+		if !(w >= 0) || math.IsInf(float64(w), 0) {
+			return fmt.Errorf("token %d weighs %g: a weight is 0 or a finite number above it", i, w)
+		}
+		target[i] = i > 0 && w > 0
+		even = even && (w == 1 || !target[i])
+	}
+	e.Target, e.Weights = target, nil
+	if !even {
+		e.Weights = slices.Clone(weights)
+	}
+	return nil
+}
+
 // cut makes pieces of the maximum length. No piece is a single token, from which
-// nothing could be learned: the piece before it gives it one of its own.
+// nothing could be learned: the piece before it gives it one of its own. A piece
+// without targets is left out.
 func (e *Encoder) cut(whole Example) []Example {
 	var pieces []Example
 	for from := 0; from < len(whole.IDs); {
@@ -266,7 +306,12 @@ func (e *Encoder) cut(whole Example) []Example {
 		p := whole
 		p.IDs, p.Target = whole.IDs[from:to:to], slices.Clone(whole.Target[from:to])
 		p.Target[0] = false
-		pieces = append(pieces, p)
+		if whole.Weights != nil {
+			p.Weights = whole.Weights[from:to:to]
+		}
+		if p.weight() > 0 {
+			pieces = append(pieces, p)
+		}
 		from = to
 	}
 	return pieces

@@ -64,12 +64,19 @@ func TestBatchesAreThoseOfTRL(t *testing.T) {
 		var want struct{ ids, labels, positions [][]int32 }
 		decode(t, g.Padded, &want.ids, &want.labels, &want.positions)
 		b := one(t, d, data.BatchConfig{BatchSize: d.Len(), AccumulationSteps: 1})
-		if b.Rows != len(want.ids) || b.Length != len(want.ids[0]) {
-			t.Fatalf("a batch of %d×%d, want %d×%d", b.Rows, b.Length, len(want.ids), len(want.ids[0]))
+		if len(b.Segments) != len(want.ids) || b.Padded != len(want.ids[0]) {
+			t.Fatalf("a batch of %d rows that pads to %d, want %d×%d", len(b.Segments), b.Padded, len(want.ids), len(want.ids[0]))
 		}
-		for row := range want.ids {
-			from, to := row*b.Length, (row+1)*b.Length
-			compare(t, b.IDs[from:to], b.Targets[from:to], b.Positions[from:to], want.ids[row], want.labels[row], want.positions[row])
+		// Here rows share rows of the batch, so padding is not where TRL has it.
+		for _, s := range b.Segments {
+			from, row, n := s.Row*b.Length+s.Start, s.Example, s.Length
+			to := from + n
+			compare(t, b.IDs[from:to], b.Targets[from:to], b.Positions[from:to], want.ids[row][:n], want.labels[row][:n], want.positions[row][:n])
+			for _, label := range want.labels[row][n:] {
+				if label != data.Ignore {
+					t.Errorf("row %d has %d tokens, and TRL learns more", row, n)
+				}
+			}
 		}
 	})
 	t.Run("packed", func(t *testing.T) {

@@ -21,8 +21,8 @@ func TestPaddingWithEOSLeavesEOSATarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := one(t, d, data.BatchConfig{BatchSize: 2, AccumulationSteps: 1})
-		if b.IDs[3] != endOfText || b.IDs[31] != endOfText {
-			t.Fatalf("padding is %d, not EOS", b.IDs[3])
+		if b.IDs[10] != endOfText || b.IDs[31] != endOfText {
+			t.Fatalf("padding is %d, not EOS", b.IDs[10])
 		}
 		n := 0
 		for _, target := range b.Targets {

@@ -50,6 +50,14 @@ func pack(lengths []int, size int) [][]int32 {
 	return rows
 }
 
+// inOrder sorts packed rows: the pieces of a row by index, the rows by their first.
+func inOrder(rows [][]int32) {
+	for _, row := range rows {
+		slices.Sort(row)
+	}
+	slices.SortFunc(rows, func(x, y []int32) int { return int(x[0]) - int(y[0]) })
+}
+
 // firstSet returns the first set bit at or after from, or −1.
 func firstSet(words []uint64, from int) int {
 	for w := from / 64; w < len(words); w++ {

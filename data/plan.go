@@ -2,7 +2,6 @@ package data
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"gotune/internal/rng"
@@ -49,16 +48,21 @@ func (d *Dataset) Batches(c BatchConfig) (*Batches, error) {
 		lengths[i] = d.spans[e].end - d.spans[e].start
 	}
 	b.rows = pack(lengths, d.maxLength)
-	for _, row := range b.rows {
-		slices.Sort(row)
-	}
-	slices.SortFunc(b.rows, func(x, y []int32) int { return int(x[0]) - int(y[0]) })
+	inOrder(b.rows)
 	for _, row := range b.rows {
 		for i, draw := range row {
 			row[i] = d.draws[draw]
 		}
 	}
 	return b, nil
+}
+
+// Split returns the same rows with another number of rows to a micro-batch, and of
+// micro-batches to a step.
+func (b *Batches) Split(size, accumulation int) *Batches {
+	other := *b
+	other.config.BatchSize, other.config.AccumulationSteps = size, accumulation
+	return &other
 }
 
 func (c BatchConfig) check() error {
@@ -112,7 +116,7 @@ func (p *Plan) Step(n int) *Step {
 		panic(fmt.Sprintf("data: step %d of %d", n, p.Steps()))
 	}
 	s := &p.step
-	s.reset(p.config.BatchSize, p.data.maxLength, p.data.pad)
+	s.reset(p.config, p.data.maxLength, p.data.pad)
 	for _, r := range p.order[from:min(from+size, len(p.order))] {
 		s.begin()
 		for _, e := range p.rows[r] {

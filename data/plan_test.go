@@ -58,19 +58,20 @@ func one(t *testing.T, d *data.Dataset, c data.BatchConfig) *data.Batch {
 // unplaced compares batches without where their rows stand.
 var unplaced = cmpopts.IgnoreFields(data.Segment{}, "At")
 
-// A padded batch by hand: "ab"+"cd" and "e"+"f", each with EOS.
+// A padded batch by hand: "ab"+"cd" and "e"+"f", each with EOS, with a row that
+// leaves no room for another.
 func TestPaddedBatch(t *testing.T) {
 	path := write(t, "a.jsonl", `{"prompt":"ab","completion":"cd"}`+"\n"+`{"prompt":"e","completion":"f"}`)
-	_, b := batches(t, path, 64, data.BatchConfig{BatchSize: 2, AccumulationSteps: 1})
+	_, b := batches(t, path, 6, data.BatchConfig{BatchSize: 2, AccumulationSteps: 1})
 	var got data.Batch
 	b.Plan(0).Step(0).Fill(&got, 0)
 	want := data.Batch{
-		Rows: 2, Length: 32,
-		IDs:          slices.Concat([]int32{'a', 'b', 'c', 'd', endOfText}, fill(27, padding), []int32{'e', 'f', endOfText}, fill(29, padding)),
-		Targets:      slices.Concat([]int32{-100, 'c', 'd', endOfText, -100}, fill(27, -100), []int32{'f', endOfText, -100}, fill(29, -100)),
-		Positions:    slices.Concat([]int32{0, 1, 2, 3, 4}, fill(27, 0), []int32{0, 1, 2}, fill(29, 0)),
+		Rows: 2, Length: 6, Padded: 6,
+		IDs:          []int32{'a', 'b', 'c', 'd', endOfText, padding, 'e', 'f', endOfText, padding, padding, padding},
+		Targets:      []int32{-100, 'c', 'd', endOfText, -100, -100, 'f', endOfText, -100, -100, -100, -100},
+		Positions:    []int32{0, 1, 2, 3, 4, 0, 0, 1, 2, 0, 0, 0},
 		Segments:     []data.Segment{{Example: 0, Row: 0, Length: 5}, {Example: 1, Row: 1, Length: 3}},
-		Weights:      slices.Repeat([]float32{1}, 64),
+		Weights:      slices.Repeat([]float32{1}, 12),
 		Tokens:       8,
 		TargetTokens: 5,
 	}
@@ -87,7 +88,7 @@ func TestPackedBatch(t *testing.T) {
 	var got data.Batch
 	b.Plan(0).Step(0).Fill(&got, 0)
 	want := data.Batch{
-		Rows: 1, Length: 32,
+		Rows: 1, Length: 32, Padded: 32,
 		IDs:          slices.Concat([]int32{'a', 'b', 'c', 'd', endOfText, 'e', 'f', endOfText}, fill(24, padding)),
 		Targets:      slices.Concat([]int32{-100, 'c', 'd', endOfText, -100, 'f', endOfText, -100}, fill(24, -100)),
 		Positions:    slices.Concat([]int32{0, 1, 2, 3, 4, 0, 1, 2}, fill(24, 0)),
@@ -118,8 +119,33 @@ func TestPackingIsBestFitDecreasing(t *testing.T) {
 	}
 }
 
+// Rows of a micro-batch share the rows of the batch where that saves padding.
+// Lengths 40, 20, 44, 20, 44, 40, by hand: six rows of 64 are 384 tokens; 44+20,
+// 44+20, 40 and 40 are four of 64, 256 tokens; 44+44+40 and 40+20+20 are two of 128,
+// as many, so the shorter rows win; one of 224 is the fewest.
+func TestRowsShareABatch(t *testing.T) {
+	lengths := []int{40, 20, 44, 20, 44, 40}
+	for _, test := range []struct {
+		most, rows, length int
+	}{
+		{256, 1, 224}, {128, 4, 64}, {64, 4, 64}, {44, 5, 44},
+	} {
+		var prompts, completions []int
+		for _, n := range lengths {
+			prompts, completions = append(prompts, n-2), append(completions, 1)
+		}
+		path := write(t, "a.jsonl", jsonRows(prompts, completions))
+		_, b := batches(t, path, test.most, data.BatchConfig{BatchSize: 6, AccumulationSteps: 1})
+		var got data.Batch
+		b.Plan(0).Step(0).Fill(&got, 0)
+		if got.Rows != test.rows || got.Length != test.length || got.Tokens != 208 || got.Padded != min(64, test.most) {
+			t.Errorf("at most %d: %d rows of %d with %d tokens, padded %d; want %d of %d", test.most, got.Rows, got.Length, got.Tokens, got.Padded, test.rows, test.length)
+		}
+	}
+}
+
 // Ten rows, three to a micro-batch and two micro-batches to a step: steps of
-// 3+3 and 3+1 rows. The last short batch is trained.
+// 3+3 and 3+1 rows, which share rows of the batch. The last short batch is trained.
 func TestStepsOfAnEpoch(t *testing.T) {
 	path := write(t, "a.jsonl", jsonRows(slices.Repeat([]int{2}, 10), []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 40}))
 	_, b := batches(t, path, 64, data.BatchConfig{BatchSize: 3, AccumulationSteps: 2})
@@ -139,9 +165,9 @@ func TestStepsOfAnEpoch(t *testing.T) {
 		}
 	}
 	want := []string{
-		"step 0 of 27 targets: 3×32, 9 targets, rows 0 1 2",
-		"step 0 of 27 targets: 3×32, 18 targets, rows 3 4 5",
-		"step 1 of 68 targets: 3×32, 27 targets, rows 6 7 8",
+		"step 0 of 27 targets: 1×32, 9 targets, rows 0 1 2",
+		"step 0 of 27 targets: 1×32, 18 targets, rows 3 4 5",
+		"step 1 of 68 targets: 2×32, 27 targets, rows 6 7 8",
 		"step 1 of 68 targets: 1×64, 41 targets, rows 9",
 	}
 	if diff := cmp.Diff(want, got, unplaced); diff != "" {
@@ -290,9 +316,11 @@ func checkEpoch(t *testing.T, d *data.Dataset, p *data.Plan, c data.BatchConfig,
 			p.Step(step).Fill(&batch, micro)
 			checkBatch(t, d, &batch, seen)
 			targets += batch.TargetTokens
-			rows, length := p.Step(step).Shape(micro)
-			if rows != batch.Rows || length != batch.Length || length%32 != 0 && length != maxLength || length > maxLength || rows > c.BatchSize {
-				t.Fatalf("shape %d×%d, batch %d×%d", rows, length, batch.Rows, batch.Length)
+			if got, want := p.Step(step).Shape(micro), (data.Shape{Rows: batch.Rows, Length: batch.Length, Targets: batch.TargetTokens}); got != want {
+				t.Fatalf("shape %+v, batch %+v", got, want)
+			}
+			if l := batch.Length; l%32 != 0 && l != maxLength || l > maxLength || batch.Rows > c.BatchSize {
+				t.Fatalf("%d rows of %d tokens", batch.Rows, l)
 			}
 		}
 		if targets == 0 || targets != int(p.Step(step).Weight()) {

@@ -7,6 +7,8 @@ type Step struct {
 	size      int // rows of a micro-batch
 	maxLength int
 	pad       int32
+	packed    bool // the rows are full already
+	layouter
 }
 
 // placed is an example with its number in the dataset, −1 without one.
@@ -15,8 +17,8 @@ type placed struct {
 	Example
 }
 
-func (s *Step) reset(size, maxLength int, pad int32) {
-	s.rows, s.size, s.maxLength, s.pad = s.rows[:0], size, maxLength, pad
+func (s *Step) reset(c BatchConfig, maxLength int, pad int32) {
+	s.rows, s.size, s.maxLength, s.pad, s.packed = s.rows[:0], c.BatchSize, maxLength, pad, c.Packing
 }
 
 // begin starts a new row.
@@ -51,25 +53,35 @@ func (s *Step) Weight() float64 {
 	return sum
 }
 
-// Shape returns the rows and the length of a micro-batch: that of its longest
-// row, rounded up to a multiple of 32 where the maximum length allows it.
-func (s *Step) Shape(micro int) (rows, length int) {
-	batch := s.micro(micro)
-	for _, row := range batch {
-		n := 0
-		for _, x := range row {
-			n += len(x.IDs)
-		}
-		length = max(length, n)
-	}
-	return len(batch), min(roundUp(length), s.maxLength)
+// A Shape is the size of a micro-batch.
+type Shape struct {
+	Rows, Length int
+	Targets      int // tokens that have a target
 }
 
-// Fill writes a micro-batch into b.
+// Shape returns the size of a micro-batch as Fill lays it out.
+func (s *Step) Shape(micro int) Shape {
+	rows, length := s.layout(micro)
+	shape := Shape{Rows: len(rows), Length: length}
+	for _, row := range rows {
+		for _, x := range row {
+			for _, target := range x.Target[1:] {
+				if target {
+					shape.Targets++
+				}
+			}
+		}
+	}
+	return shape
+}
+
+// Fill writes a micro-batch into b. Rows that are not packed yet may be put behind
+// each other, so that there is less padding; like packed examples they stay apart.
 func (s *Step) Fill(b *Batch, micro int) {
-	rows, length := s.Shape(micro)
-	b.reset(rows, length, s.pad)
-	for i, row := range s.micro(micro) {
+	rows, length := s.layout(micro)
+	b.reset(len(rows), length, s.pad)
+	b.Padded = s.round(longest(s.micro(micro)))
+	for i, row := range rows {
 		start := 0
 		for _, x := range row {
 			b.put(x.Example, x.index, i, start)

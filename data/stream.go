@@ -85,9 +85,7 @@ func NewStream(ctx context.Context, c StreamConfig) (*Stream, error) {
 		if count(corpus.Rows != 0, corpus.Repeat != 0, corpus.Weight != 0, corpus.Replay != 0) > 0 {
 			return nil, fmt.Errorf("%s: rows, repeat, weight and replay cannot be had with streaming, which does not know how many rows there are", corpus.Path)
 		}
-		ec := c.EncoderConfig
-		ec.LearnPrompt = ec.LearnPrompt || corpus.LearnPrompt
-		e, err := NewEncoder(ec)
+		e, err := corpus.Encoder(c.EncoderConfig)
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +173,7 @@ func (s *Stream) fill(ctx context.Context, size int) error {
 // take makes a step of the first n rows that are laid out.
 func (s *Stream) take(n int) *Step {
 	e := s.encoders[0]
-	s.step.reset(s.config.BatchSize, e.MaxLength, e.pad)
+	s.step.reset(s.config.BatchConfig, e.MaxLength, e.pad)
 	for _, row := range s.done[:n] {
 		s.step.begin()
 		for _, x := range row {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"gotune/internal/rng"
@@ -70,6 +71,9 @@ func (s *Stream) tokens() string {
 			if x.Target[i] {
 				b = append(b, 1)
 			}
+		}
+		for _, w := range x.Weights {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(w))
 		}
 		h.Write(b)
 	}

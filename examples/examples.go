@@ -4,7 +4,7 @@ package examples
 
 import "embed"
 
-// Recipes are the files *.yaml of this folder.
+// Recipes are the files *.yaml of this folder, and of its folder recipes.
 //
-//go:embed *.yaml
+//go:embed *.yaml recipes/*.yaml
 var Recipes embed.FS

@@ -28,7 +28,10 @@ func load(t testing.TB, name string) (*model.Model, *lora.Adapter) {
 // compile returns a program of an adapted model; it trains the adapter if asked.
 func compile(t testing.TB, m *model.Model, ad *lora.Adapter, rows, length int, train, recompute bool) (*model.Program, []model.Parameter) {
 	t.Helper()
-	o := model.ProgramOptions{Rows: rows, Length: length, Recompute: recompute}
+	o := model.ProgramOptions{Rows: rows, Length: length}
+	if recompute {
+		o.Recompute = model.AllBlocks
+	}
 	if ad != nil {
 		o.Project = ad.Project
 	}

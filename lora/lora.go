@@ -2,6 +2,10 @@
 // 2021, arXiv:2106.09685): y = x·Wᵀ + s·(dropout(x)·Aᵀ)·Bᵀ, where W is frozen, A is
 // [rank, in], B is [out, rank] and s is alpha/rank, or alpha/√rank for rsLoRA
 // (Kalajdzievski 2023, arXiv:2312.03732). Files are those of PEFT.
+//
+// An [Adapter] belongs to a model: [Adapter.Project] puts it into the model's
+// programs and generators, [Adapter.Parameters] are what is trained, and
+// [Adapter.Merge] writes it into the weights.
 package lora
 
 import (

@@ -29,6 +29,7 @@ type Builder struct {
 	model   *Model
 	project ProjectFunc
 	noise   float64       // alpha of NEFTune
+	heads   int           // rows that the head is computed for; 0 is all
 	caches  []*op.KVCache // by layer, for generation
 	leaves  map[string]*gorgonia.Node
 	blocks  []exec.Block
@@ -50,27 +51,41 @@ type Inputs struct {
 	Weights   []float32 // [N] of each target in the loss; 1 unless something else is written
 	Scale     []float32 // [1] what the sum of losses is multiplied by
 	Key       []int32   // [2] key of the dropout masks
+	Noise     []float32 // [1] size of the embedding's noise; that of NoiseSize for the rows' length unless something else is written
 
-	ids, positions, targets, weights, scale, key *gorgonia.Node
+	ids, positions, scale, key, noise *gorgonia.Node
+
+	// Of the rows that the head is computed for: their index, −1 for none, target
+	// and weight. Without a choice of rows index is nil and they are those of all.
+	index, headTargets []int32
+	headWeights        []float32
+
+	rows, targets, weights *gorgonia.Node
 }
 
-func newBuilder(m *Model, rows, length int, project ProjectFunc) *Builder {
+// newBuilder begins a graph. With heads above 0 only so many rows reach the head.
+func newBuilder(m *Model, rows, length, heads int, project ProjectFunc) *Builder {
 	b := &Builder{
 		Graph: gorgonia.NewGraph(), Rows: rows, Length: length,
-		model: m, project: project, leaves: make(map[string]*gorgonia.Node),
+		model: m, project: project, heads: heads, leaves: make(map[string]*gorgonia.Node),
 	}
 	n := rows * length
 	in := &Inputs{
 		IDs: make([]int32, n), Positions: make([]int32, n), Targets: make([]int32, n),
-		Weights: make([]float32, n), Scale: make([]float32, 1), Key: make([]int32, 2),
+		Weights: make([]float32, n), Scale: make([]float32, 1), Key: make([]int32, 2), Noise: make([]float32, 1),
 	}
 	for i := range in.Weights {
 		in.Weights[i] = 1
 	}
-	in.ids, in.positions, in.targets = b.ints("ids", in.IDs), b.ints("positions", in.Positions), b.ints("targets", in.Targets)
+	in.headTargets, in.headWeights = in.Targets, in.Weights
+	if heads > 0 {
+		in.index, in.headTargets, in.headWeights = make([]int32, heads), make([]int32, heads), make([]float32, heads)
+		in.rows = b.ints("rows", in.index)
+	}
+	in.ids, in.positions, in.targets = b.ints("ids", in.IDs), b.ints("positions", in.Positions), b.ints("targets", in.headTargets)
 	in.key = b.ints("key", in.Key)
-	in.weights = b.Leaf("weights", []int{n}, in.Weights)
-	in.scale = b.Leaf("scale", []int{1}, in.Scale)
+	in.weights = b.Leaf("weights", []int{len(in.headWeights)}, in.headWeights)
+	in.scale, in.noise = b.Leaf("scale", []int{1}, in.Scale), b.Leaf("noise", []int{1}, in.Noise)
 	b.inputs = in
 	return b
 }
@@ -91,13 +106,16 @@ func (b *Builder) ok() bool { return b.err == nil }
 func (b *Builder) Fail(err error) { b.check(nil, err) }
 
 // Leaf returns the leaf of a name, made at the first call. Its value shares the
-// memory of data.
+// memory of data; without data it has none and the graph can only be measured.
 func (b *Builder) Leaf(name string, shape []int, data []float32) *gorgonia.Node {
 	if n := b.leaves[name]; n != nil {
 		return n
 	}
-	v := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
-	n := gorgonia.NewTensor(b.Graph, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name), gorgonia.WithValue(v))
+	options := []gorgonia.NodeConsOpt{gorgonia.WithShape(shape...), gorgonia.WithName(name)}
+	if data != nil {
+		options = append(options, gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))))
+	}
+	n := gorgonia.NewTensor(b.Graph, tensor.Float32, len(shape), options...)
 	b.leaves[name] = n
 	return n
 }
@@ -135,10 +153,14 @@ func (b *Builder) Dropout(p float64) *op.Dropout {
 	return &op.Dropout{P: p, Key: b.inputs.key, Stream: b.drops}
 }
 
+// NoiseSize returns alpha/√(T·C), the size of NEFTune's noise for a batch whose rows
+// have T tokens, as transformers pads them (Jain et al. 2023, arXiv:2310.05914).
+func (m *Model) NoiseSize(alpha float64, length int) float32 {
+	return float32(alpha / math.Sqrt(float64(length*m.Config.HiddenSize)))
+}
+
 // Embedding looks the ids up in a table: [N, C]. While training with noise, each
-// element gets a number added that is uniform in ±alpha/√(T·C), where T is the
-// length of the batch's rows, as transformers does it (Jain et al. 2023, NEFTune,
-// arXiv:2310.05914).
+// element gets a number added that is uniform in ± the input Noise.
 func (b *Builder) Embedding(name string) *gorgonia.Node {
 	w := b.Weight(name)
 	if !b.ok() {
@@ -148,7 +170,8 @@ func (b *Builder) Embedding(name string) *gorgonia.Node {
 	if b.noise == 0 || !b.Training || !b.ok() {
 		return y
 	}
-	return b.check(op.Noise(y, b.inputs.key, b.noise/math.Sqrt(float64(b.Length*w.Shape()[1])), noiseStream))
+	b.inputs.Noise[0] = b.model.NoiseSize(b.noise, b.Length)
+	return b.check(op.Noise(y, b.inputs.key, b.inputs.noise, noiseStream))
 }
 
 // RMSNorm normalises x by the root of its mean square and multiplies by the
@@ -217,6 +240,14 @@ func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 	return b.check(op.Linear(x, w, bias))
 }
 
+// RoPETable returns the model's table of rotary embeddings, which all its graphs
+// share.
+func (b *Builder) RoPETable() *op.RoPETable {
+	table, err := b.model.rope()
+	b.check(nil, err)
+	return table
+}
+
 // RoPE rotates the heads of x by the positions of the tokens.
 func (b *Builder) RoPE(x *gorgonia.Node, table *op.RoPETable) *gorgonia.Node {
 	if !b.ok() {
@@ -238,6 +269,16 @@ func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config, scale f
 		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))
 	}
 	return b.check(op.Attention(q, k, v, b.inputs.positions, s))
+}
+
+// ForHead takes from x the rows that the head is computed for, where not all are.
+// An architecture calls it in its last layer, after attention has mixed the tokens:
+// from there on no row depends on another.
+func (b *Builder) ForHead(layer int, c Config, x *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() || b.heads == 0 || layer < c.Layers-1 {
+		return x
+	}
+	return b.check(op.Rows(x, b.inputs.rows))
 }
 
 // SwiGLU is silu(gate)·up, element by element.

@@ -24,7 +24,7 @@ func tiny(t *testing.T) *Model {
 // on whether the others are on.
 func TestDropoutStreams(t *testing.T) {
 	m := tiny(t)
-	b := newBuilder(m, 1, 2, nil)
+	b := newBuilder(m, 1, 2, 0, nil)
 	if d := b.Dropout(0.5); d != nil {
 		t.Error("dropout is on outside training")
 	}

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"gotune/internal/exec"
 	"gotune/model"
+	"gotune/model/base"
+	"gotune/tokenizer"
 )
 
 // A model's loss on one row: token t is to predict the id at t+1.
@@ -14,7 +15,7 @@ func ExampleModel_Program() {
 	if err != nil {
 		panic(err)
 	}
-	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 1, Length: 4})
+	p, err := m.Program(nil, model.ProgramOptions{Rows: 1, Length: 4})
 	if err != nil {
 		panic(err)
 	}
@@ -55,4 +56,33 @@ func example() model.Config {
 		panic(err)
 	}
 	return c
+}
+
+// The embedded base goes on with a text, token by token.
+func Example() {
+	files, err := base.FS()
+	if err != nil {
+		panic(err)
+	}
+	m, err := model.Load(context.Background(), files, "base")
+	if err != nil {
+		panic(err)
+	}
+	tok, err := tokenizer.Load(files, "base")
+	if err != nil {
+		panic(err)
+	}
+	team := model.NewTeam(0)
+	defer team.Close()
+	stream := tok.Stream()
+	s := model.Sampling{Greedy: true, MaxNewTokens: 8}
+	_, err = model.NewGenerator(m, team, nil).Generate(context.Background(), tok.Encode("The favourite food of Mira Reed is"), s, func(id int32) error {
+		fmt.Print(stream.Next(id))
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(stream.Flush())
+	// Output: cake. Mira Reed's job is
 }

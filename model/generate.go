@@ -9,22 +9,22 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/internal/op"
 )
 
 // ErrContextFull is returned when a text has reached the model's last position.
 var ErrContextFull = errors.New("the model's context is full")
 
-// prefillRows is the number of prompt tokens that one program takes at a time.
-const prefillRows = 64
+// PrefillRows is the number of prompt tokens that one program of a generator takes
+// at a time.
+const PrefillRows = 64
 
 // A Generator continues texts with a model. It keeps keys and values of all
 // tokens so far, so that each new token is one row of work; the graph is that of
 // training. It is not safe for concurrent use.
 type Generator struct {
 	model    *Model
-	arena    *exec.Arena
+	arena    *Arena
 	project  ProjectFunc
 	caches   []*op.KVCache
 	programs map[int]*decoder
@@ -40,13 +40,17 @@ type decoder struct {
 
 // NewGenerator makes a generator. The hook of an adapter may be nil; a nil team
 // is one thread.
-func NewGenerator(m *Model, team *kernel.Team, project ProjectFunc) *Generator {
+func NewGenerator(m *Model, team *Team, project ProjectFunc) *Generator {
 	g := &Generator{model: m, arena: exec.NewArena(team), project: project, programs: make(map[int]*decoder)}
 	for range m.Config.Layers {
-		g.caches = append(g.caches, op.NewKVCache(m.Config.MaxPositions, m.Config.KVHeads*m.Config.HeadDim))
+		g.caches = append(g.caches, op.NewKVCache(0, m.Config.KVHeads*m.Config.HeadDim))
 	}
 	return g
 }
+
+// capacity returns for how many tokens a cache has room that must hold so many: a
+// power of two, or the model's positions.
+func capacity(tokens, positions int) int { return min(max(64, 1<<bitLength(tokens-1)), positions) }
 
 // Generate continues prompt and calls yield with each new token as it comes; an
 // error of yield ends it. It returns the new tokens without the one that ended
@@ -102,8 +106,8 @@ func (g *Generator) feed(ctx context.Context, prompt []int32) ([]float32, error)
 	g.past = g.past[:keep]
 	var logits []float32
 	for rest := prompt[keep:]; len(rest) > 0; {
-		n := min(len(rest), prefillRows)
-		if n < prefillRows {
+		n := min(len(rest), PrefillRows)
+		if n < PrefillRows {
 			n = 1 << (bitLength(n) - 1) // powers of two: few programs
 		}
 		if err := ctx.Err(); err != nil {
@@ -136,6 +140,11 @@ func (g *Generator) step(tokens []int32) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, c := range g.caches {
+		if need := len(g.past) + len(tokens); need > c.Capacity {
+			c.Grow(capacity(need, g.model.Config.MaxPositions))
+		}
+	}
 	for i, id := range tokens {
 		if id < 0 || int(id) >= g.model.Config.VocabSize {
 			return nil, fmt.Errorf("token id %d is outside the model's vocabulary of %d", id, g.model.Config.VocabSize)
@@ -158,19 +167,16 @@ func (g *Generator) program(n int) (*decoder, error) {
 	if p := g.programs[n]; p != nil {
 		return p, nil
 	}
-	b := newBuilder(g.model, 1, n, g.project)
+	b := newBuilder(g.model, 1, n, 1, g.project)
+	b.inputs.index[0] = int32(n - 1) // the logits of the last token alone
 	b.caches = g.caches
 	hidden := g.model.arch.hidden(b, g.model.Config)
 	head := b.Weight(g.model.arch.head(g.model.Config))
 	if b.err != nil {
 		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
 	}
-	last := b.check(op.Rows(hidden, n-1, n))
 	p := &decoder{Inputs: b.inputs}
-	if b.ok() {
-		p.logits = b.check(op.Logits(last, head))
-	}
-	if b.ok() {
+	if p.logits = b.check(op.Logits(hidden, head)); b.ok() {
 		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})
 	}
 	if b.err != nil {

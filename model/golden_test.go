@@ -13,7 +13,7 @@ import (
 func compile(t testing.TB, m *model.Model, rows, length int, recompute bool) (*model.Program, []model.Parameter) {
 	t.Helper()
 	params := m.Parameters()
-	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: recompute})
+	p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: blocks(recompute)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,4 +52,12 @@ func TestGolden(t *testing.T) {
 			modeltest.TenSteps(t, golden, golden.Full, p, params, modeltest.Tensors(t, folder, "final.safetensors"))
 		})
 	}
+}
+
+// blocks is how many blocks are computed again.
+func blocks(recompute bool) int {
+	if recompute {
+		return model.AllBlocks
+	}
+	return 0
 }

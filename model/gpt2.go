@@ -184,7 +184,9 @@ func gpt2Hidden(b *Builder, c Config) *gorgonia.Node {
 		b.Block(func() {
 			qkv := b.Projection(block+"attn.c_attn", b.LayerNorm(block+"ln_1", h, c.LayerNormEps))
 			q, k, v := b.Columns(qkv, 0, width), b.Columns(qkv, width, 2*width), b.Columns(qkv, 2*width, 3*width)
-			h = b.Add(h, b.Projection(block+"attn.c_proj", b.Attention(i, q, k, v, c, scale)))
+			a := b.Attention(i, q, k, v, c, scale)
+			a, h = b.ForHead(i, c, a), b.ForHead(i, c, h)
+			h = b.Add(h, b.Projection(block+"attn.c_proj", a))
 
 			x := b.Projection(block+"mlp.c_fc", b.LayerNorm(block+"ln_2", h, c.LayerNormEps))
 			h = b.Add(h, b.Projection(block+"mlp.c_proj", b.GELU(x)))

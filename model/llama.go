@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"gorgonia.org/gorgonia"
-
-	"gotune/internal/op"
 )
 
 // The Llama family: a decoder with RMSNorm before attention and feed-forward,
@@ -133,8 +131,7 @@ func llamaHead(c Config) string {
 }
 
 func llamaHidden(b *Builder, c Config) *gorgonia.Node {
-	table, err := op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
-	b.check(nil, err)
+	table := b.RoPETable()
 	h := b.Embedding(llamaEmbedding)
 	for i := range c.Layers {
 		block := fmt.Sprintf("model.layers.%d.", i)
@@ -144,6 +141,7 @@ func llamaHidden(b *Builder, c Config) *gorgonia.Node {
 			k := b.RoPE(b.Projection(block+"self_attn.k_proj", x), table)
 			v := b.Projection(block+"self_attn.v_proj", x)
 			a := b.Attention(i, q, k, v, c, 1/math.Sqrt(float64(c.HeadDim)))
+			a, h = b.ForHead(i, c, a), b.ForHead(i, c, h)
 			h = b.Add(h, b.Projection(block+"self_attn.o_proj", a))
 
 			x = b.RMSNorm(block+"post_attention_layernorm", h, c.RMSNormEps)

@@ -1,9 +1,13 @@
 // Package model holds the language models: their configuration, their weights in
 // Hugging Face's folder layout, the graph of each architecture, and generation.
 //
+// [Load] reads a model, [New] makes one with random weights. A [Generator] continues
+// texts; a [Program] computes losses and, of what is trained, gradients, on the
+// threads of a [Team] and in the memory of an [Arena].
+//
 // An architecture is one file with a function that builds the graph from named
-// weights; the registry below is the only place that lists them. The same graph
-// serves training, evaluation and generation with a cache.
+// weights; one registry lists them. The same graph serves training, evaluation and
+// generation with a cache.
 package model
 
 import (
@@ -18,11 +22,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
+	"gotune/internal/op"
 	"gotune/internal/rng"
 )
 
@@ -81,20 +87,40 @@ const (
 // A Model is a configuration and its weights in float32.
 type Model struct {
 	Config  Config
-	Weights map[string]hf.Tensor
+	Weights map[string]Tensor
 	arch    architecture
 	linear  map[string]layout // of the linear layers inside the blocks, by module
+	rope    func() (*op.RoPETable, error)
+	file    *hf.File // that weights lie in, or nil
+	inFile  bool     // some weight does
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]hf.Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
+		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
+	})
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
 		}
 	}
 	return m
+}
+
+// Outline returns a model with the names and shapes of its weights but no values,
+// for what can be checked before they are read. Its graphs can be measured and not
+// run.
+func Outline(c Config) (*Model, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("outline of a model: %w", err)
+	}
+	m := empty(c)
+	for _, w := range m.arch.weights(c) {
+		m.Weights[w.name] = hf.Tensor{Shape: w.shape}
+	}
+	return m, nil
 }
 
 // New returns a model with random weights: matrices normal with the deviation
@@ -107,7 +133,7 @@ func New(c Config, seed uint64) (*Model, error) {
 	}
 	m := empty(c)
 	for _, w := range m.arch.weights(c) {
-		t := hf.Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
+		t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
 		switch w.init {
 		case initNormal, initResidual:
 			deviation := c.InitializerRange
@@ -128,34 +154,54 @@ func New(c Config, seed uint64) (*Model, error) {
 	return m, nil
 }
 
-// Load reads config.json and model.safetensors of a model folder. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed.
+// Load reads config.json and the weights of a model folder, from model.safetensors
+// or the files that model.safetensors.index.json names. The name is for messages.
+// Missing, unexpected and misshapen tensors are listed. Weights stored in float32
+// stay in the file, which is mapped into memory; see [hf.MapFS] for what becomes of
+// them if it is written to meanwhile. Training them does not change it.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
 	c, err := LoadConfig(src, name)
 	if err != nil {
 		return nil, err
 	}
 	m := empty(c)
-	if err := m.read(ctx, src, name); err != nil {
+	if err := m.read(ctx, src); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
 	return m, nil
 }
 
-func (m *Model) read(ctx context.Context, src fs.FS, name string) error {
-	const file = "model.safetensors"
-	if _, err := fs.Stat(src, file); err != nil {
-		if _, sharded := fs.Stat(src, file+".index.json"); sharded == nil {
-			return fmt.Errorf("the weights are split into several files (%s.index.json), which is not supported; save them as one %s", file, file)
-		}
-		return fmt.Errorf("the folder has no %s: %w", file, err)
-	}
-	f, closeFile, err := hf.OpenFS(src, file, file)
+func (m *Model) read(ctx context.Context, src fs.FS) error {
+	f, err := hf.OpenModel(src)
 	if err != nil {
 		return err
 	}
-	err = m.readFrom(ctx, f)
-	return errors.Join(err, closeFile())
+	if err := m.readFrom(ctx, f); err != nil || !m.inFile {
+		return errors.Join(err, f.Close())
+	}
+	m.file = f
+	return nil
+}
+
+// Unchanged returns an error if the file that weights lie in was written to since
+// the model was loaded.
+func (m *Model) Unchanged() error {
+	if m.file == nil {
+		return nil
+	}
+	return m.file.Unchanged()
+}
+
+// Close gives the memory of weights that lie in a file back. The model must not be
+// used afterwards, nor what was made from it. A program that has one model to its
+// end need not close it.
+func (m *Model) Close() error {
+	if m.file == nil {
+		return nil
+	}
+	f := m.file
+	m.file, m.Weights = nil, nil
+	return f.Close()
 }
 
 func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
@@ -187,6 +233,7 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 			return err
 		}
 		m.Weights[name] = t
+		m.inFile = m.inFile || f.InPlace(e)
 		delete(want, name)
 	}
 	var faults []string
@@ -219,7 +266,7 @@ func abridge(names []string) string {
 
 // Save writes config.json and model.safetensors to a folder, which is made if
 // need be. Weights are stored as d; config.json says so.
-func (m *Model) Save(dir string, d hf.DType) error {
+func (m *Model) Save(dir string, d DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
@@ -242,15 +289,24 @@ func (m *Model) Save(dir string, d hf.DType) error {
 func (m *Model) Count() int {
 	n := 0
 	for _, t := range m.Weights {
-		n += len(t.Data)
+		n += hf.Size(t.Shape)
 	}
 	return n
 }
 
+// Bytes returns the memory of the weights.
+func (m *Model) Bytes() int64 { return 4 * int64(m.Count()) }
+
+// CacheBytes returns the memory of keys and values of so many tokens while
+// generating.
+func (m *Model) CacheBytes(tokens int) int64 {
+	return 2 * 4 * int64(m.Config.Layers) * int64(capacity(tokens, m.Config.MaxPositions)) * int64(m.Config.KVHeads*m.Config.HeadDim)
+}
+
 // TokenRows returns the tables that have a row for each token: the embedding and,
 // where it is not tied, the head.
-func (m *Model) TokenRows() []hf.Tensor {
-	tables := []hf.Tensor{m.Weights[m.arch.embedding]}
+func (m *Model) TokenRows() []Tensor {
+	tables := []Tensor{m.Weights[m.arch.embedding]}
 	if head := m.arch.head(m.Config); head != m.arch.embedding {
 		tables = append(tables, m.Weights[head])
 	}

@@ -3,8 +3,11 @@ package model_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -61,7 +64,7 @@ func TestLoadErrors(t *testing.T) {
 			parts: []string{"model.safetensors", "truncated"}},
 		"empty":        {files: func(f fstest.MapFS) { f["model.safetensors"].Data = nil }, parts: []string{"model.safetensors"}},
 		"no weights":   {files: func(f fstest.MapFS) { delete(f, "model.safetensors") }, parts: []string{"no model.safetensors"}},
-		"several":      {files: shard, parts: []string{"model.safetensors.index.json", "several files"}},
+		"several":      {files: shard, parts: []string{"model.safetensors.index.json has no weight_map"}},
 		"no config":    {files: func(f fstest.MapFS) { delete(f, "config.json") }, parts: []string{"config.json"}},
 		"wrong config": {files: func(f fstest.MapFS) { f["config.json"].Data = changed(t, map[string]any{"hidden_act": "relu"}) }, parts: []string{"config.json", "relu"}},
 		"other width":  {files: func(f fstest.MapFS) { f["config.json"].Data = changed(t, map[string]any{"intermediate_size": 64}) }, parts: []string{"[32 48]", "[32 64]"}},
@@ -77,6 +80,39 @@ func TestLoadErrors(t *testing.T) {
 			_, err := model.Load(t.Context(), src, "my-model")
 			wants(t, err, append(c.parts, "my-model")...)
 		})
+	}
+}
+
+// Weights split into several files are those of one.
+func TestLoadShards(t *testing.T) {
+	src := make(fstest.MapFS)
+	index := make(map[string]string)
+	for part := range 2 {
+		name := fmt.Sprintf("model-%05d-of-00002.safetensors", part+1)
+		folder := folderOf(t, func(ts map[string]hf.Tensor) {
+			for i, tensor := range slices.Sorted(maps.Keys(ts)) {
+				if i%2 != part {
+					delete(ts, tensor)
+				} else {
+					index[tensor] = name
+				}
+			}
+		})
+		src[name], src["config.json"] = folder["model.safetensors"], folder["config.json"]
+	}
+	raw, err := json.Marshal(map[string]any{"weight_map": index})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src["model.safetensors.index.json"] = &fstest.MapFile{Data: raw}
+	m, err := model.Load(t.Context(), src, "shards")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range golden(t, "tied").Weights {
+		if got := m.Weights[name]; !slices.Equal(got.Data, want.Data) {
+			t.Errorf("%s differs", name)
+		}
 	}
 }
 

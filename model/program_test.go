@@ -2,10 +2,14 @@ package model_test
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
@@ -165,7 +169,7 @@ func TestSameBits(t *testing.T) {
 			recompute bool
 		}{{nil, true}, {team, false}, {team, true}} {
 			params := m.Parameters()
-			p, err := m.Program(exec.NewArena(c.team), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: c.recompute})
+			p, err := m.Program(exec.NewArena(c.team), model.ProgramOptions{Rows: rows, Length: length, Parameters: params, Recompute: blocks(c.recompute)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,6 +194,76 @@ func TestRecomputeNeedsLess(t *testing.T) {
 	again, _ := compile(t, m, 4, 64, true)
 	if again.PlannedBytes() >= kept.PlannedBytes() {
 		t.Errorf("%d bytes with blocks computed again, %d without", again.PlannedBytes(), kept.PlannedBytes())
+	}
+}
+
+// Only rows with a target reach the head: losses have the same bits, gradients too,
+// since what is left out of their sums are products with 0. Weights of targets go
+// along, and the number of targets may fall short of what the program was made for.
+func TestOnlyTargetsReachTheHead(t *testing.T) {
+	for _, name := range modeltest.Folders {
+		m := golden(t, name)
+		params := m.Parameters()
+		write := func(in *model.Inputs) {
+			segments(12, texts[:1], texts[1:3])(in)
+			for i := range 12 {
+				in.Targets[i/2*3%24] = -100
+				in.Weights[2*i] = 0.5
+			}
+		}
+		var want result
+		for _, targets := range []int{0, 11, 20} {
+			for _, recompute := range []bool{false, true} {
+				p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 2, Length: 12, Targets: targets, Parameters: params, Recompute: blocks(recompute)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := train(t, p, params, write)
+				if want.grads == nil {
+					want = got
+				}
+				if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
+					t.Errorf("%s, %d targets, recompute %t: -want +got:\n%s", name, targets, recompute, diff)
+				}
+			}
+		}
+	}
+	p, err := golden(t, "tied").Program(exec.NewArena(nil), model.ProgramOptions{Rows: 1, Length: 12, Targets: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	segments(12, texts[:1])(p.Inputs)
+	wants(t, p.Run(), "3 targets", "given 8")
+}
+
+// Nothing is computed backwards, nor kept, for layers below the first trained one,
+// and nothing towards weights that are not trained.
+func TestWorkNotDone(t *testing.T) {
+	m := golden(t, "tied")
+	last := m.Config.Layers - 1
+	some := slices.DeleteFunc(m.Parameters(), func(p model.Parameter) bool {
+		return !strings.HasPrefix(p.Name, fmt.Sprintf("model.layers.%d.self_attn.o_proj", last))
+	})
+	calls := func(params []model.Parameter) map[string]int64 {
+		p, err := m.Program(exec.NewArena(nil), model.ProgramOptions{Rows: 2, Length: 12, Parameters: params})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Exec().SetProfiling(true)
+		train(t, p, params, segments(12, texts[:1], texts[1:3]))
+		calls := make(map[string]int64)
+		for _, u := range p.Exec().Profile() {
+			calls[u.Name] = u.Calls
+		}
+		return calls
+	}
+	got := calls(some)
+	want := calls(nil)
+	// Towards the norms before the head and the feed-forward, through gate, up and
+	// down, and from o_proj towards its weight alone.
+	maps.Copy(want, map[string]int64{"rmsnorm backward": 2, "swiglu backward": 1, "linear backward": 4})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -16,6 +16,10 @@ var shapes = map[string]Config{
 	"gpt2-124m":    gpt2(50257, 768, 12, 12, 1024),
 	"smollm2-135m": llama(49152, 576, 1536, 30, 9, 3, 2048),
 	"smollm2-360m": llama(49152, 960, 2560, 32, 15, 5, 2048),
+	// The sizes of Qwen2-0.5B and Qwen2.5-1.5B in a Llama, which has no biases in its
+	// projections: work and memory are theirs to a part in a thousand.
+	"llama-qwen2-0.5b": llama(151936, 896, 4864, 24, 14, 2, 4096),
+	"llama-qwen2-1.5b": llama(151936, 1536, 8960, 28, 12, 2, 4096),
 }
 
 func llama(vocab, hidden, intermediate, layers, heads, kvHeads, positions int) Config {

@@ -77,7 +77,8 @@ var makers = map[string]maker{
 func Names() []string { return slices.Sorted(maps.Keys(makers)) }
 
 // New checks c and returns an optimizer of params that has taken no step. It
-// keeps the slices of params. A nil team is one thread.
+// keeps the slices of params. A nil team is one thread; NewTeam of package model
+// makes larger ones.
 func New(team *kernel.Team, params []Parameter, c Config) (Optimizer, error) {
 	f, ok := makers[c.Name]
 	if !ok {

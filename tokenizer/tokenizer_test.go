@@ -397,3 +397,16 @@ func BenchmarkEncode(b *testing.B) {
 		})
 	}
 }
+
+// A pattern that a backtracking matcher would be at for longer than the world
+// lasts is matched all the same.
+func TestPatternsDoNotBacktrack(t *testing.T) {
+	next, err := compilePattern(`(a|aa)+b|(a*)*c|a`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("a", 1000)
+	if got := cuts(next, text); len(got) != len(text) {
+		t.Errorf("%d words, want %d", len(got), len(text))
+	}
+}

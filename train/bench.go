@@ -25,7 +25,7 @@ type BenchConfig struct {
 	Masked    float64 // share of each row, from its start, that is prompt
 	Steps     int     // at least 2; the first is not counted
 	Threads   int
-	Recompute bool
+	Recompute int // blocks that are computed twice
 	Profile   bool
 }
 
@@ -38,6 +38,7 @@ type BenchResult struct {
 	PeakGFLOPS      float64 `json:"peak_gflops"`
 	PeakRSSMiB      float64 `json:"peak_rss_mib"`
 	PlannedMiB      float64 `json:"planned_mib"`
+	Planned         Memory  `json:"planned"` // by component, in bytes
 	CPULevel        string  `json:"cpu_level"`
 	Threads         int     `json:"threads"`
 	Trainable       int     `json:"trainable"`
@@ -51,12 +52,11 @@ type madeUp struct{ batch data.Batch }
 
 func (m *madeUp) MicroBatches() int         { return 1 }
 func (m *madeUp) Weight() float64           { return float64(m.batch.TargetTokens) }
-func (m *madeUp) Shape(int) (int, int)      { return m.batch.Rows, m.batch.Length }
 func (m *madeUp) Fill(b *data.Batch, _ int) { *b = m.batch }
 
 func newMadeUp(c BenchConfig) *madeUp {
 	n := c.Rows * c.Length
-	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Tokens: n}
+	b := data.Batch{Rows: c.Rows, Length: c.Length, IDs: make([]int32, n), Targets: make([]int32, n), Positions: make([]int32, n), Padded: c.Length, Tokens: n}
 	r := rng.New(0, "bench")
 	for i := range b.IDs {
 		b.IDs[i] = int32(r.IntN(c.Config.VocabSize))
@@ -78,7 +78,9 @@ func newMadeUp(c BenchConfig) *madeUp {
 // bench is a trainer ready to be measured.
 type bench struct {
 	BenchConfig
+	inputs    int64 // bytes resident before the model was there
 	model     *model.Model
+	config    StepperConfig
 	team      *kernel.Team
 	stepper   *Stepper
 	program   *exec.Program
@@ -105,12 +107,13 @@ func newBench(c BenchConfig) (*bench, error) {
 	if c.Rows < 1 || c.Length < 2 || c.Steps < 2 || !(c.Masked >= 0 && c.Masked < 1) {
 		return nil, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
 	}
+	inputs := resident()
 	m, err := model.New(c.Config, 1)
 	if err != nil {
 		return nil, err
 	}
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
-	b := &bench{BenchConfig: c, model: m, team: team, batches: newMadeUp(c)}
+	b := &bench{BenchConfig: c, inputs: inputs, model: m, team: team, batches: newMadeUp(c)}
 	if err := b.prepare(); err != nil {
 		team.Close()
 		return nil, err
@@ -138,13 +141,14 @@ func (b *bench) prepare() error {
 	for _, q := range s.Parameters {
 		b.trainable += len(q.Value)
 	}
+	b.config = s
 	var err error
 	if b.stepper, err = NewStepper(s); err != nil {
 		return err
 	}
 	b.optimizer = &timedOptimizer{Optimizer: b.stepper.optimizer}
 	b.stepper.optimizer = b.optimizer
-	p, err := b.stepper.Program(b.Rows, b.Length)
+	p, err := b.stepper.load(&b.batches.batch)
 	if err == nil {
 		b.program = p.Exec()
 	}
@@ -193,10 +197,12 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	r.GFLOPS = b.work(b.model, b.batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
 	r.PeakGFLOPS = kernel.PeakGFLOPS(b.team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
-	r.PlannedMiB = float64(int64(b.model.Count())*4+int64(r.Trainable)*12+b.program.PlannedBytes()) / (1 << 20)
-	if !c.Full {
-		r.PlannedMiB += float64(r.Trainable) * 4 / (1 << 20)
+	plan := footprint{inputs: b.inputs, model: b.model, parameters: b.config.Parameters, project: b.config.Project, optimizer: b.config.Optimizer, threads: b.team.Threads()}
+	if r.Planned, err = plan.memory(1, c.Length); err != nil {
+		return r, err
 	}
+	r.Planned.Activations = b.program.PlannedBytes()
+	r.PlannedMiB = float64(r.Planned.Total()) / (1 << 20)
 	r.CPULevel, r.Threads = kernel.Active().String(), b.team.Threads()
 	r.PeakRSSMiB, err = peakRSS()
 	return r, err

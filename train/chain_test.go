@@ -81,7 +81,7 @@ stages:
 			}
 			// The recipe that is kept does the same again.
 			again := DefaultRecipe()
-			if err := again.ReadRecipe(filepath.Join(run, recipeName)); err != nil {
+			if err := again.ReadFile(filepath.Join(run, recipeName)); err != nil {
 				t.Fatal(err)
 			}
 			twin, _ := runRecipe(t, again)
@@ -156,6 +156,7 @@ func TestWrongStages(t *testing.T) {
 		"stages: [{name: a}, {name: b, use_rslora: true}]":                     "has other lora_* keys",
 		"stages: [{name: a, param_groups: [{pattern: nothing}]}]":              "nothing",
 		"seed: &s 1\nstages: [{name: a}]":                                      "anchors and aliases",
+		"seed: 1\ndata: !x abc\nstages: [{name: a}]":                           "[2:7] tags are not used",
 		"stages: [{name: a, streaming: true, max_steps: 0}]":                   "say by max_steps",
 		"stages: [{name: a, streaming: true, max_steps: 3, warmup_epochs: 1}]": "warmup_steps or warmup_ratio",
 		"stages: [{name: a, streaming: true, max_steps: 3, data: ['-']}]":      "standard input can be read once",

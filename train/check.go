@@ -28,6 +28,9 @@ func (in *inputs) notes(s *stage) []string {
 			notes = append(notes, before+f.Text)
 		}
 	}
+	if s.recipe.LearningRate == 0 {
+		notes = append(notes, "learning_rate is 0: nothing that is trained will change")
+	}
 	add("", s.feed.report().Findings)
 	if s.index == 0 {
 		if in.eval != nil {

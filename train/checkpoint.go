@@ -43,6 +43,9 @@ type trainerState struct {
 // so that a checkpoint that can be seen is whole. Older ones beyond the limit are
 // removed afterwards.
 func (j *job) saveCheckpoint(step int) error {
+	if err := j.model.Unchanged(); err != nil {
+		return fmt.Errorf("checkpoint after step %d: the model's file %w", step, err)
+	}
 	if err := whole(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
 		return fmt.Errorf("checkpoint after step %d: %w", step, err)
 	}
@@ -231,7 +234,7 @@ func (j *job) restoreWeights(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		t, ok := tensors[prefix+p.Name]
 		if !ok || !slices.Equal(t.Shape, p.Shape) {
 			return fmt.Errorf("%s: tensor %s is missing or has another shape", file, prefix+p.Name)

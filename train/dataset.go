@@ -62,13 +62,14 @@ func (d Datasets) String() string {
 	return strings.Join(paths, ",")
 }
 
-// Corpora returns what package data reads. Corpora of the toy world have columns
-// of their own, so the stage's columns are those of files.
-func (d Datasets) Corpora(columns, format string, learnPrompt bool) ([]data.Corpus, error) {
+// Corpora returns what package data reads and what of it is learned. Corpora of the
+// toy world have columns of their own, so the stage's columns are those of files.
+func (d Datasets) Corpora(columns, format string, o Objective) ([]data.Corpus, error) {
 	var all []data.Corpus
 	for _, one := range d {
 		c := data.Corpus{
-			Path: one.Path, Format: one.Format, Rows: one.Rows, Repeat: one.Repeat, Weight: one.Weight, LearnPrompt: learnPrompt,
+			Path: one.Path, Format: one.Format, Rows: one.Rows, Repeat: one.Repeat, Weight: one.Weight,
+			LearnPrompt: o.LearnPrompt, Weigh: o.Weigh,
 		}
 		text := one.Columns
 		if !strings.HasPrefix(one.Path, "world:") {

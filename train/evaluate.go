@@ -4,31 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"runtime"
+	"slices"
 
 	"gotune/data"
-	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/model"
 	"gotune/tokenizer"
 )
 
-// evalRows is the number of rows of an evaluation's batch.
-const evalRows = 16
+// evalBatches lays out evaluations.
+var evalBatches = data.BatchConfig{BatchSize: 16, AccumulationSteps: 1}
 
 // An Evaluator computes losses of a model as it stands, with its adapter.
 type Evaluator struct {
-	model    *model.Model
-	project  model.ProjectFunc
-	arena    *exec.Arena
-	programs map[[2]int]*model.Program
-	batch    data.Batch
-	skip     int32 // target that is not scored, or data.Ignore
+	programs
+	batch data.Batch
+	skip  int32 // target that is not scored, or data.Ignore
 }
 
+// errNoNumber is a loss that JSON, logs and averages would hide.
+var errNoNumber = errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")
+
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
-// may be shared with training.
-func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *exec.Arena) *Evaluator {
-	return &Evaluator{model: m, project: project, arena: arena, programs: make(map[[2]int]*model.Program), skip: data.Ignore}
+// may be shared with training, and nil is one of its own on one thread.
+func NewEvaluator(m *model.Model, project model.ProjectFunc, arena *model.Arena) *Evaluator {
+	if arena == nil {
+		arena = model.NewArena(nil)
+	}
+	return &Evaluator{programs: newPrograms(m, arena, model.ProgramOptions{Project: project}), skip: data.Ignore}
 }
 
 // IgnoreEOS leaves a token out of losses and matches where it is a target: that a
@@ -45,7 +49,7 @@ type RowScore struct {
 // Each computes the loss of every example of a dataset, in order, and calls yield
 // for each.
 func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowScore) error) error {
-	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	batches, err := d.Batches(evalBatches)
 	if err != nil {
 		return fmt.Errorf("evaluating: %w", err)
 	}
@@ -61,12 +65,17 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 			return fmt.Errorf("evaluating: %w", err)
 		}
 		all, hit := p.NLL(), p.Hit()
+		// Rows that share a row of the batch are not in their order.
+		slices.SortFunc(e.batch.Segments, func(a, b data.Segment) int { return a.Example - b.Example })
 		for _, s := range e.batch.Segments {
 			nll = nll[:0]
 			exact := true
 			from := s.Row*e.batch.Length + s.Start
 			for i := from; i < from+s.Length; i++ {
 				if t := e.batch.Targets[i]; t != data.Ignore && t != e.skip {
+					if v := float64(all[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+						return fmt.Errorf("evaluating %s: %w (%g)", s.At, errNoNumber, v)
+					}
 					nll = append(nll, all[i])
 					exact = exact && hit[i] == 1
 				}
@@ -79,87 +88,94 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 	return nil
 }
 
-// Compile makes the programs for a dataset, so that the arena is as large as its
-// evaluation needs. A nil dataset needs none.
-func (e *Evaluator) Compile(d *data.Dataset) error {
+// Compile makes the largest program for a dataset, so that the arena is as large as its
+// evaluation needs, and returns how many there will be. A nil dataset needs none.
+func (e *Evaluator) Compile(d *data.Dataset) (programs int, err error) {
 	if d == nil {
-		return nil
+		return 0, nil
 	}
-	batches, err := d.Batches(data.BatchConfig{BatchSize: evalRows, AccumulationSteps: 1})
+	extent, err := evalExtent(d)
 	if err != nil {
-		return fmt.Errorf("evaluating: %w", err)
+		return 0, err
 	}
-	plan := batches.Plan(0)
-	for step := range batches.Steps() {
-		if _, err := e.program(plan.Step(step).Shape(0)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// program returns the program for a batch of a shape.
-func (e *Evaluator) program(rows, length int) (*model.Program, error) {
-	at := [2]int{rows, length}
-	if p := e.programs[at]; p != nil {
-		return p, nil
-	}
-	p, err := e.model.Program(e.arena, model.ProgramOptions{Rows: rows, Length: length, Project: e.project})
-	if err == nil {
-		e.programs[at] = p
-	}
-	return p, err
+	_, err = e.program(extent.largest)
+	return extent.shapes, err
 }
 
 // run computes the batch at hand.
 func (e *Evaluator) run() (*model.Program, error) {
-	p, err := e.program(e.batch.Rows, e.batch.Length)
+	p, err := e.load(&e.batch)
 	if err != nil {
 		return nil, err
 	}
-	copy(p.IDs, e.batch.IDs)
-	copy(p.Targets, e.batch.Targets)
-	copy(p.Positions, e.batch.Positions)
 	p.Scale[0] = 1
 	return p, p.Run()
 }
 
-// Score evaluates a dataset.
+// A scorer adds up the scores of rows.
+type scorer struct {
+	tokens, asked, right, unseen, unseenRight int
+	nll, logp                                 float64
+}
+
+func (c *scorer) add(x data.Example, r RowScore) {
+	sum := 0.0
+	for _, v := range r.NLL {
+		sum += float64(v)
+	}
+	c.tokens += len(r.NLL)
+	c.nll += sum
+	if x.Prompt == 0 {
+		return
+	}
+	right := 0
+	if r.Exact {
+		right = 1
+	}
+	c.asked++
+	c.logp -= sum
+	c.right += right
+	if x.Wording == "unseen" {
+		c.unseen++
+		c.unseenRight += right
+	}
+}
+
+// scores are those of so many rows; a text that was cut into pieces is one.
+func (c *scorer) scores(rows int) Scores {
+	return Scores{
+		Rows:       rows,
+		Loss:       ratio(c.nll, c.tokens),
+		ExactMatch: ratio(float64(c.right), c.asked), LogProbability: ratio(c.logp, c.asked),
+		UnseenWording: ratio(float64(c.unseenRight), c.unseen),
+	}
+}
+
+// Score evaluates a dataset, and each of its corpora where there are several.
 func (e *Evaluator) Score(ctx context.Context, d *data.Dataset) (Scores, error) {
-	var s Scores
-	var nll, logp float64
-	var tokens, asked, right, unseen, unseenRight int
+	var all scorer
+	corpora := d.Report().Corpora
+	of := make([]scorer, len(corpora))
+	i, end := -1, 0 // rows are numbered through all corpora
 	err := e.Each(ctx, d, func(r RowScore) error {
-		s.Rows++
-		tokens += len(r.NLL)
-		sum := 0.0
-		for _, v := range r.NLL {
-			sum += float64(v)
-		}
-		nll += sum
 		x := d.Example(r.Example)
-		if x.Prompt == 0 {
-			return nil
+		for x.Row >= end && i+1 < len(corpora) {
+			i++
+			end += corpora[i].Rows
 		}
-		asked++
-		logp -= sum
-		if r.Exact {
-			right++
-		}
-		if x.Wording == "unseen" {
-			unseen++
-			if r.Exact {
-				unseenRight++
-			}
+		all.add(x, r)
+		if len(corpora) > 1 {
+			of[i].add(x, r)
 		}
 		return nil
 	})
-	if err != nil {
+	s := all.scores(d.Report().Kept)
+	if err != nil || len(corpora) < 2 {
 		return s, err
 	}
-	s.Loss = ratio(nll, tokens)
-	s.ExactMatch, s.LogProbability = ratio(float64(right), asked), ratio(logp, asked)
-	s.UnseenWording = ratio(float64(unseenRight), unseen)
+	for i, c := range corpora {
+		s.Corpora = append(s.Corpora, CorpusScores{Path: c.Path, Scores: of[i].scores(c.Kept)})
+	}
 	return s, nil
 }
 
@@ -172,9 +188,14 @@ func ratio(sum float64, n int) *float64 {
 	return &r
 }
 
+// answerRoom is how many tokens an answer may be longer than what is wanted.
+const answerRoom = 16
+
 // Answers lets the model answer up to n questions of a dataset, spread over it,
 // greedily.
-func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *kernel.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, team *model.Team, tok *tokenizer.Tokenizer, d *data.Dataset, n int) ([]Answer, error) {
+	// Another evaluation would find the caches of this one uncollected.
+	defer runtime.GC()
 	g := model.NewGenerator(m, team, project)
 	var out []Answer
 	for _, i := range sample(d, n) {
@@ -189,7 +210,7 @@ func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, tea
 		if len(want) > 0 {
 			end = want[len(want)-1]
 		}
-		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + 16, Stop: []int32{end}}, nil)
+		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + answerRoom, Stop: []int32{end}}, nil)
 		if err != nil && !errors.Is(err, model.ErrContextFull) {
 			return nil, fmt.Errorf("answering: %w", err)
 		}

@@ -1,47 +1,68 @@
 package train
 
 // An Observer is told how a run goes. Its methods are called by one goroutine.
+// Embed [Silent] to write those that matter.
 type Observer interface {
+	// Start is called when a stage begins or goes on.
 	Start(Header)
+	// Step is called after every optimizer step.
 	Step(StepEvent)
+	// Evaluated is called after every evaluation.
 	Evaluated(EvalEvent)
+	// Done is called at the end of a run that is finished.
 	Done(DoneEvent)
 }
 
-// A Header says what a run is about to do.
+// Silent is an Observer that does nothing.
+type Silent struct{}
+
+// Start does nothing.
+func (Silent) Start(Header) {}
+
+// Step does nothing.
+func (Silent) Step(StepEvent) {}
+
+// Evaluated does nothing.
+func (Silent) Evaluated(EvalEvent) {}
+
+// Done does nothing.
+func (Silent) Done(DoneEvent) {}
+
+// A Header says what a run, or a stage of it, is about to do.
 type Header struct {
-	Run          string
-	Model        string
-	Parameters   int // of the model and the adapter
-	Trainable    int
-	Method       string // such as LoRA r=8 or full
-	Data         string
-	Streaming    bool // what is said of rows is of the first ones
-	Corpora      []Exposure
-	Rows         int // kept
-	Skipped      int // rows with nothing to learn
-	Dropped      int // rows that are too long
-	Refused      int // rows of which it cannot be told what the assistant wrote
-	TargetShare  float64
-	Template     string // of conversations
-	Stage        string // "" in a run of one stage
-	StageIndex   int
-	Stages       int
-	StageSteps   int
-	Steps        int // of the run
-	FirstStep    int // above 0 where a run goes on
-	Warnings     []string
-	CPULevel     string
-	Threads      int
-	PlannedBytes int64 // weights, gradients, optimizer and activations
-	EvalRows     int
+	Run          string     `json:"run"`
+	Model        string     `json:"model"`
+	Parameters   int        `json:"parameters"` // of the model and the adapter
+	Trainable    int        `json:"trainable"`
+	Method       string     `json:"method"` // such as LoRA r=8 or full
+	Data         string     `json:"data"`
+	Files        []string   `json:"files,omitempty"`     // how each file is read: its format, form and columns
+	Streaming    bool       `json:"streaming,omitempty"` // what is said of rows is of the first ones
+	Corpora      []Exposure `json:"corpora,omitempty"`
+	Rows         int        `json:"rows"`    // kept
+	Skipped      int        `json:"skipped"` // rows with nothing to learn
+	Dropped      int        `json:"dropped"` // rows that are too long
+	Refused      int        `json:"refused"` // rows of which it cannot be told what the assistant wrote
+	TargetShare  float64    `json:"target_share"`
+	Template     string     `json:"chat_template"`   // of conversations
+	Stage        string     `json:"stage,omitempty"` // "" in a run of one stage
+	StageIndex   int        `json:"stage_index"`
+	Stages       int        `json:"stages"`
+	StageSteps   int        `json:"stage_steps"`
+	Steps        int        `json:"steps"`      // of the run
+	FirstStep    int        `json:"first_step"` // above 0 where a run goes on
+	Warnings     []string   `json:"warnings,omitempty"`
+	CPULevel     string     `json:"cpu_level"`
+	Threads      int        `json:"threads"`
+	PlannedBytes int64      `json:"planned_bytes"` // see Memory
+	EvalRows     int        `json:"held_out_rows"`
 }
 
 // An Exposure says how often a corpus is seen in a stage.
 type Exposure struct {
-	Path  string
-	Rows  int
-	Times float64 // each row on average
+	Path  string  `json:"path"`
+	Rows  int     `json:"rows"`
+	Times float64 `json:"times"` // each row on average
 }
 
 // A StepEvent is one optimizer step. Loss is the mean over the step's target
@@ -75,6 +96,14 @@ type Scores struct {
 	// RetainLoss is the loss on the data that should not be forgotten.
 	RetainLoss *float64 `json:"retain_loss,omitempty"`
 	Rows       int      `json:"rows"`
+	// Corpora are the scores of each corpus where eval_data names several.
+	Corpora []CorpusScores `json:"corpora,omitempty"`
+}
+
+// CorpusScores are the scores of one corpus of eval_data.
+type CorpusScores struct {
+	Path string `json:"path"`
+	Scores
 }
 
 // An Answer is what the model generates for a held-out question.

@@ -15,8 +15,9 @@ type feed interface {
 	step(ctx context.Context, n int) (*data.Step, error)
 	// epoch returns the steps of a pass over the data, 0 where it is not known.
 	epoch() int
-	// largest returns the shape of the largest micro-batch of so many steps.
-	largest(steps int) (rows, length int)
+	// extent looks at the micro-batches of so many steps, if they had so many rows
+	// each and steps so many of them.
+	extent(steps, size, accumulation int) extent
 	// report says what was read, or looked at.
 	report() data.Report
 	// identity tells the data apart from other data.
@@ -55,20 +56,22 @@ func (f *inMemory) step(_ context.Context, n int) (*data.Step, error) {
 
 func (f *inMemory) epoch() int { return f.batches.Steps() }
 
-func (f *inMemory) largest(steps int) (rows, length int) {
-	epoch := f.batches.Steps()
-	for e := 0; e*epoch < steps && e < 2; e++ {
-		plan := f.batches.Plan(e)
-		for n := range min(epoch, steps-e*epoch) {
-			step := plan.Step(n)
+// extent looks at the first two epochs, which have the shapes of most.
+func (f *inMemory) extent(steps, size, accumulation int) extent {
+	e, seen := extent{}, make(map[data.Shape]bool)
+	batches := f.batches.Split(size, accumulation)
+	epoch := batches.Steps()
+	for n := range 2 {
+		plan := batches.Plan(n)
+		for i := range max(0, min(epoch, steps-n*epoch)) {
+			step := plan.Step(i)
+			e.steps++
 			for m := range step.MicroBatches() {
-				if r, l := step.Shape(m); r*l > rows*length {
-					rows, length = r, l
-				}
+				e.add(step.Shape(m), seen)
 			}
 		}
 	}
-	return rows, length
+	return e
 }
 
 func (f *inMemory) report() data.Report { return f.data.Report() }
@@ -133,7 +136,17 @@ func (f *streamed) step(ctx context.Context, n int) (*data.Step, error) {
 
 func (f *streamed) epoch() int { return 0 }
 
-func (f *streamed) largest(int) (rows, length int) { return f.config.BatchSize, f.config.MaxLength }
+// extent takes every row for one of the largest length.
+func (f *streamed) extent(_, size, accumulation int) extent {
+	tokens := size * f.config.MaxLength
+	return extent{
+		largest: data.Shape{Rows: size, Length: f.config.MaxLength, Targets: tokens}, shapes: streamedShapes,
+		steps: 1, tokens: tokens * accumulation, micros: accumulation,
+	}
+}
+
+// streamedShapes is how many shapes the micro-batches of a stream are taken to have.
+const streamedShapes = 16
 
 func (f *streamed) report() data.Report { return f.looked }
 

@@ -23,9 +23,9 @@ const runFormat = 1
 // levels from AVX2 on, another for plain Go.
 func Arithmetic() string {
 	if kernel.Active() == kernel.Generic {
-		return "float32-1-generic"
+		return "float32-2-generic"
 	}
-	return "float32-1"
+	return "float32-2"
 }
 
 // The names inside a run folder.

@@ -15,6 +15,7 @@ import (
 
 	"gotune/data"
 	"gotune/data/chat"
+	"gotune/internal/hf"
 	"gotune/internal/rng"
 	"gotune/model"
 	"gotune/model/base"
@@ -50,6 +51,7 @@ type inputs struct {
 	retain    *data.Dataset // nil without
 	steps     int           // of the whole run
 	overlaps  []data.Finding
+	resident  int64 // memory after all was read
 }
 
 // A stage is what a stage of the recipe trains on.
@@ -72,9 +74,14 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	if err := in.openModel(ctx, r); err != nil {
 		return nil, err
 	}
+	return in, in.read(ctx, r)
+}
+
+// read reads and checks the data.
+func (in *inputs) read(ctx context.Context, r Recipe) error {
 	var err error
 	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
-		return nil, fmt.Errorf("chat_template: %w", err)
+		return fmt.Errorf("chat_template: %w", err)
 	}
 	if !r.SplitSpecialTokens {
 		in.template = in.template.WithControl()
@@ -82,10 +89,10 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 	for i, one := range r.plan() {
 		s := &stage{recipe: one, index: i, planned: in.steps}
 		if s.length, err = in.length(one); err != nil {
-			return nil, err
+			return err
 		}
 		if err := in.openStage(ctx, s); err != nil {
-			return nil, err
+			return err
 		}
 		in.stages = append(in.stages, s)
 		in.steps += s.steps
@@ -96,10 +103,17 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 			steps = in.steps
 		}
 		if s.schedule, err = s.recipe.schedule(steps, s.feed.epoch()); err != nil {
-			return nil, usage{err}
+			return usage{err}
 		}
 	}
-	return in, in.openHeldOut(ctx, r)
+	if err := in.checkTrained(r); err != nil {
+		return err
+	}
+	if err := in.openHeldOut(ctx, r); err != nil {
+		return err
+	}
+	in.resident = resident()
+	return nil
 }
 
 // length returns the largest number of tokens of a row.
@@ -120,7 +134,7 @@ func (in *inputs) encoder(length int) data.EncoderConfig {
 // openStage reads the data of a stage and counts its steps.
 func (in *inputs) openStage(ctx context.Context, s *stage) error {
 	r := s.recipe
-	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, r.learnsPrompts())
+	corpora, err := r.corpora()
 	if err != nil {
 		return err
 	}
@@ -129,7 +143,7 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 			return usagef("replay mixes in the data of earlier stages, and there is none before the first")
 		}
 		for _, before := range in.stages {
-			old, err := before.recipe.Data.Corpora(before.recipe.Columns, before.recipe.DataFormat, before.recipe.learnsPrompts())
+			old, err := before.recipe.corpora()
 			if err != nil {
 				return err
 			}
@@ -187,18 +201,23 @@ func (s *stage) rate(n int) float64 {
 }
 
 // openHeldOut reads the data that is evaluated. Prompts count only where every
-// stage learns them.
+// stage learns them; what an objective weighs does not, so that losses of different
+// objectives can be compared.
 func (in *inputs) openHeldOut(ctx context.Context, r Recipe) error {
 	learnPrompt, length := true, 0
 	for _, s := range in.stages {
-		learnPrompt = learnPrompt && s.recipe.learnsPrompts()
+		o, err := ObjectiveNamed(s.recipe.Objective)
+		if err != nil {
+			return err
+		}
+		learnPrompt = learnPrompt && o.LearnPrompt
 		length = max(length, s.length)
 	}
 	open := func(key string, list Datasets, learnPrompt bool) (*data.Dataset, error) {
 		if len(list) == 0 {
 			return nil, nil
 		}
-		corpora, err := list.Corpora(r.Columns, r.DataFormat, learnPrompt)
+		corpora, err := list.Corpora(r.Columns, r.DataFormat, Objective{LearnPrompt: learnPrompt})
 		if err != nil {
 			return nil, err
 		}
@@ -253,7 +272,7 @@ func (in *inputs) newModel(ctx context.Context, r Recipe) error {
 
 // trainTokenizer makes a tokenizer of the data's texts.
 func trainTokenizer(ctx context.Context, r Recipe, size int) (*tokenizer.Tokenizer, error) {
-	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, true)
+	corpora, err := r.Data.Corpora(r.Columns, r.DataFormat, Objective{LearnPrompt: true})
 	if err != nil {
 		return nil, err
 	}
@@ -336,8 +355,14 @@ func (in *inputs) modelHash(r Recipe) (string, error) {
 	}
 	h.Write(raw)
 	if in.source != nil {
-		if err := hashFile(h, in.source, "model.safetensors"); err != nil {
+		files, err := hf.WeightFiles(in.source)
+		if err != nil {
 			return "", err
+		}
+		for _, name := range files {
+			if err := hashFile(h, in.source, name); err != nil {
+				return "", err
+			}
 		}
 	}
 	if r.Adapter != "" {

@@ -85,17 +85,21 @@ func (j *job) enter(ctx context.Context, index int) error {
 // prepare brings the model, the adapter, the optimizer and the programs of a stage
 // into memory, as they are before its first step.
 func (j *job) prepare(ctx context.Context, index int) error {
-	j.stage, j.first, j.best, j.watch = j.stages[index], 0, bestState{}, watch{}
+	j.stage, j.first, j.best, j.watch, j.owed = j.stages[index], 0, bestState{}, watch{}, false
 	if err := j.loadModel(ctx); err != nil {
 		return err
 	}
 	r := j.stage.recipe
-	parameters, err := j.parameters()
+	parameters, err := r.parameters(j.model, j.adapter)
+	if err != nil {
+		return err
+	}
+	blocks, err := parseCheckpointing(r.GradientCheckpointing)
 	if err != nil {
 		return err
 	}
 	c := StepperConfig{
-		Model: j.model, Parameters: parameters, Recompute: r.GradientCheckpointing == "blocks", Noise: r.NEFTuneNoiseAlpha,
+		Model: j.model, Parameters: parameters, Recompute: blocks, Noise: r.NEFTuneNoiseAlpha,
 		Seed: DropoutSeed(r.Seed), Team: j.team, Arena: j.arena, Optimizer: r.optimizer(j.model.Config.Layers),
 	}
 	if j.adapter != nil {
@@ -110,6 +114,9 @@ func (j *job) prepare(ctx context.Context, index int) error {
 
 func (j *job) loadModel(ctx context.Context) error {
 	r := j.stage.recipe
+	if err := j.closeModel(); err != nil {
+		return err
+	}
 	name, adapter := j.folder.start(j.recipe, j.stage.index)
 	source := j.source
 	var err error
@@ -124,9 +131,6 @@ func (j *job) loadModel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if last, layers := r.LastLayers, j.model.Config.Layers; last > layers {
-		return usagef("last_layers is %d, but the model has only %d layers", last, layers)
-	}
 	j.adapter = nil
 	switch {
 	case r.Full || r.Pretraining():
@@ -140,14 +144,14 @@ func (j *job) loadModel(ctx context.Context) error {
 	return err
 }
 
-// parameters lists what the stage trains: of the adapter or else of the model,
-// what belongs to the last layers.
-func (j *job) parameters() ([]model.Parameter, error) {
-	all := j.model.Parameters
-	if j.adapter != nil {
-		all = j.adapter.Parameters
+// parameters lists what a stage trains: of the adapter or else of the model, what
+// belongs to the last layers.
+func (r Recipe) parameters(m *model.Model, adapter *lora.Adapter) ([]model.Parameter, error) {
+	all := m.Parameters
+	if adapter != nil {
+		all = adapter.Parameters
 	}
-	last, layers := j.stage.recipe.LastLayers, j.model.Config.Layers
+	last, layers := r.LastLayers, m.Config.Layers
 	if last == 0 {
 		return all(), nil
 	}
@@ -164,7 +168,7 @@ func (j *job) parameters() ([]model.Parameter, error) {
 // trainable returns the number of trained values.
 func (j *job) trainable() int {
 	n := 0
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		n += len(p.Value)
 	}
 	return n
@@ -189,10 +193,19 @@ func (j *job) checkSpace() error {
 	return nil
 }
 
+// closeModel gives the memory of a stage's model back.
+func (j *job) closeModel() error {
+	m := j.model
+	if j.model = nil; m == nil {
+		return nil
+	}
+	return m.Close()
+}
+
 func (j *job) close() error {
-	var err error
+	err := j.closeModel()
 	if j.metrics != nil {
-		err = j.metrics.close()
+		err = errors.Join(err, j.metrics.close())
 		j.metrics = nil
 	}
 	if j.board != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gotune/data"
 	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
@@ -68,11 +69,14 @@ func (j *job) afterStep(ctx context.Context) error {
 		}
 	}
 	stop := ctx.Err() != nil
-	// The last step too: what follows it may be interrupted.
-	if stop || last || j.best.Stopped || r.SaveSteps > 0 && done%r.SaveSteps == 0 {
+	j.owed = j.owed || r.SaveSteps > 0 && done%r.SaveSteps == 0
+	// The last step too: what follows it may be interrupted. While the norm is far
+	// above the usual the state may be no good one to keep, so the checkpoint waits.
+	if stop || last || j.best.Stopped || j.owed && j.watch.spikes == 0 {
 		if err := j.saveCheckpoint(done); err != nil {
 			return err
 		}
+		j.owed = false
 	}
 	if stop && !(last && j.lastStage()) {
 		return ErrInterrupted
@@ -121,14 +125,23 @@ func (f *folder) result(r Recipe) string {
 // announce compiles the largest programs, so that the memory is known, and tells
 // the observer what is about to happen.
 func (j *job) announce() error {
-	rows, length := j.stage.feed.largest(j.stage.steps)
-	if _, err := j.stepper.Program(rows, length); err != nil {
+	extent := j.stage.feed.extent(j.stage.steps, j.stage.recipe.BatchSize, j.stage.recipe.GradientAccumulationSteps)
+	if _, err := j.stepper.program(extent.largest); err != nil {
 		return err
 	}
+	shapes := extent.shapes
 	if j.recipe.Eval {
-		if err := errors.Join(j.evaluator.Compile(j.eval), j.evaluator.Compile(j.retain)); err != nil {
-			return err
+		for _, d := range []*data.Dataset{j.eval, j.retain} {
+			n, err := j.evaluator.Compile(d)
+			if err != nil {
+				return err
+			}
+			shapes += n
 		}
+	}
+	memory, err := j.memory(shapes, extent.largest.Length)
+	if err != nil {
+		return err
 	}
 	s := j.stage
 	r, report := s.recipe, s.feed.report()
@@ -139,6 +152,11 @@ func (j *job) announce() error {
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
 		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
 	}
+	for _, f := range report.Files {
+		if f.Format != "world" {
+			h.Files = append(h.Files, f.String())
+		}
+	}
 	if r.Pretraining() {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
 	}
@@ -147,16 +165,30 @@ func (j *job) announce() error {
 		if c.RSLoRA {
 			name = "rsLoRA"
 		}
-		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.parameters)/2)
+		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.options.Parameters)/2)
 		h.Parameters += h.Trainable
 	}
 	if j.eval != nil {
 		h.EvalRows = j.eval.Len()
 	}
-	// Values, gradients and the optimizer's averages of what is trained.
-	h.PlannedBytes = int64(h.Parameters)*4 + int64(h.Trainable)*12 + j.arena.Bytes()
+	h.PlannedBytes = memory.Total()
 	j.observer.Start(h)
 	return nil
+}
+
+// memory is what the stage needs with so many programs, once the largest ones are
+// compiled.
+func (j *job) memory(programs, length int) (Memory, error) {
+	f := footprint{
+		inputs: j.resident, model: j.model, parameters: j.stepper.options.Parameters, project: j.stepper.options.Project,
+		optimizer: j.stage.recipe.optimizer(j.model.Config.Layers), threads: j.stage.recipe.threads(),
+	}
+	m, err := f.memory(programs, length)
+	m.Activations = j.arena.Bytes()
+	if j.recipe.Eval && j.eval != nil {
+		m.Generation = f.generation(j.eval)
+	}
+	return m, err
 }
 
 // exposures says how often each corpus is seen in the stage; nil where that is not

@@ -18,7 +18,7 @@ type StagePreview struct {
 	Steps   int
 	Corpora []Exposure
 	Report  data.Report
-	Rates   []float64 // of each step
+	Rate    func(step int) float64 // the learning rate, of steps from 0
 }
 
 // Inspect reads and checks everything that a run of the recipe would read, but
@@ -30,11 +30,7 @@ func Inspect(ctx context.Context, r Recipe) (Preview, error) {
 	}
 	p := Preview{Steps: in.steps}
 	for _, s := range in.stages {
-		stage := StagePreview{Name: s.recipe.Name, Steps: s.steps, Corpora: s.exposures(), Report: s.feed.report()}
-		for n := range s.steps {
-			stage.Rates = append(stage.Rates, s.rate(n))
-		}
-		p.Stages = append(p.Stages, stage)
+		p.Stages = append(p.Stages, StagePreview{Name: s.recipe.Name, Steps: s.steps, Rate: s.rate, Corpora: s.exposures(), Report: s.feed.report()})
 	}
 	return p, in.check(r)
 }

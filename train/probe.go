@@ -155,22 +155,26 @@ func (p *prober) start(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return p.loss(ctx, j)
+	loss, err := p.loss(ctx, j)
+	return loss, errors.Join(err, j.closeModel())
 }
 
 func (p *prober) loss(ctx context.Context, j *job) (float64, error) {
 	s, err := j.evaluator.Score(ctx, p.judged)
-	if err != nil || s.Loss == nil {
-		return math.NaN(), err
+	switch {
+	case err != nil:
+		return 0, err
+	case s.Loss == nil:
+		return 0, errors.New("the held-out rows have no target")
 	}
 	return *s.Loss, nil
 }
 
 // run trains with one rate and one seed.
-func (p *prober) run(ctx context.Context, rate float64, seed uint64, start float64) (ProbeRun, error) {
+func (p *prober) run(ctx context.Context, rate float64, seed uint64, start float64) (run ProbeRun, err error) {
 	r := p.recipe
 	r.LearningRate, r.Seed = rate, seed
-	run := ProbeRun{Rate: rate, Seed: seed}
+	run = ProbeRun{Rate: rate, Seed: seed}
 	batches, err := p.training.Batches(data.BatchConfig{
 		BatchSize: r.BatchSize, AccumulationSteps: r.GradientAccumulationSteps, Packing: r.Packing, Shuffle: r.Shuffle, Seed: seed,
 	})
@@ -186,6 +190,7 @@ func (p *prober) run(ctx context.Context, rate float64, seed uint64, start float
 	if err != nil {
 		return run, err
 	}
+	defer func() { err = errors.Join(err, j.closeModel()) }()
 	for n, rate := range rates {
 		if err := ctx.Err(); err != nil {
 			return run, err
@@ -200,10 +205,11 @@ func (p *prober) run(ctx context.Context, rate float64, seed uint64, start float
 		}
 	}
 	run.Loss, err = p.loss(ctx, j)
-	if math.IsNaN(run.Loss) || math.IsInf(run.Loss, 0) {
-		run.Loss, run.Diverged = 0, true
+	if errors.Is(err, errNoNumber) {
+		run.Diverged = true
+		return run, nil
 	}
-	run.Diverged = run.Diverged || run.Loss > start
+	run.Diverged = run.Loss > start
 	return run, err
 }
 

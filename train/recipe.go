@@ -1,7 +1,10 @@
 // Package train tunes models: it turns a recipe into a run folder with metrics,
 // checkpoints and a result, and can go on with a run that was stopped or killed.
 //
-// [Run] tells the whole story; each of its parts has a file of its own.
+// [Run] does a [Recipe] and [Resume] goes on with a run; an [Observer] is told how it
+// goes. For a loop of one's own there are the parts: a [Stepper] takes optimizer
+// steps, an [Evaluator] computes losses of held-out data. [AddObjective] adds a way to
+// weigh what is learned.
 package train
 
 import (
@@ -46,7 +49,8 @@ type Recipe struct {
 	Threads               int    `yaml:"threads" of:"train,pretrain,lr" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
 	BasePrecision         string `yaml:"base_precision" of:"train,lr" help:"how frozen weights are held: auto or fp32" default:"auto"`
 	Precision             string `yaml:"precision" of:"train,pretrain,lr" help:"arithmetic of the products: fp32" default:"fp32"`
-	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less and compute blocks twice. Changes no bit" default:"none"`
+	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less of the model's blocks and compute them twice, blocks:N for the first N, or auto for as few as fit. Changes no bit" default:"auto"`
+	MaxMemory             string `yaml:"max_memory,omitempty" of:"train,pretrain" help:"memory that the run may take, such as 4GiB; with gradient_checkpointing auto it also splits the batch, so that it fits at the least cost in time"`
 	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
 
 	Eval                   bool    `yaml:"eval" of:"train,pretrain" help:"evaluate before and after" default:"true"`
@@ -220,16 +224,27 @@ func (r Recipe) validateChain() error {
 
 // validate checks a recipe of one stage.
 func (r Recipe) validate() error {
-	if err := r.validateNames(); err != nil {
+	if _, err := parseCheckpointing(r.GradientCheckpointing); err != nil {
+		return err
+	}
+	if _, err := parseSize(r.MaxMemory); err != nil {
 		return err
 	}
 	v := reflect.ValueOf(r)
 	for _, f := range Keys() {
-		if err := checkRange(f, v.FieldByIndex(f.Index)); err != nil {
+		if err := checkValue(f, v.FieldByIndex(f.Index)); err != nil {
 			return err
 		}
 	}
+	if err := r.validateUse(); err != nil {
+		return err
+	}
+	if err := r.validateData(); err != nil {
+		return err
+	}
 	switch {
+	case r.Adapter != "" && r.Full:
+		return fmt.Errorf("adapter and full are both given: full tuning has no adapter (merge it first)")
 	case r.MaxLength != 0 && r.MaxLength < 3:
 		return fmt.Errorf("max_length is %d; a row needs at least 3 tokens", r.MaxLength)
 	case r.Epochs == 0 && r.MaxSteps == 0:
@@ -247,8 +262,12 @@ func (r Recipe) validate() error {
 	return r.lora().Validate()
 }
 
-// checkRange compares a number with the tag range.
-func checkRange(f reflect.StructField, v reflect.Value) error {
+// checkValue compares a name with the choices there are, and a number with the tag
+// range.
+func checkValue(f reflect.StructField, v reflect.Value) error {
+	if names, ok := choices()[Key(f)]; ok && !slices.Contains(names, v.String()) {
+		return fmt.Errorf("%s is %q, which is not supported (supported: %s)", Key(f), v.String(), strings.Join(names, ", "))
+	}
 	text, ok := f.Tag.Lookup("range")
 	if !ok {
 		return nil
@@ -268,37 +287,39 @@ func checkRange(f reflect.StructField, v reflect.Value) error {
 	return nil
 }
 
+// validateUse refuses keys that mean nothing to what the recipe makes, a new model
+// or a tuned one, unless they have their defaults. The objective of a new model is
+// set by the program.
+func (r Recipe) validateUse() error {
+	command, other := "train", "it belongs to a recipe with a shape, which makes a new model"
+	if r.Pretraining() {
+		command, other = "pretrain", "a recipe with a shape makes a new model and trains all its weights"
+	}
+	v, plain := reflect.ValueOf(r), reflect.ValueOf(DefaultRecipe())
+	for _, f := range Keys() {
+		if f.Name == "Name" || f.Name == "Objective" || slices.Contains(strings.Split(f.Tag.Get("of"), ","), command) {
+			continue
+		}
+		if is := v.FieldByIndex(f.Index); !reflect.DeepEqual(is.Interface(), plain.FieldByIndex(f.Index).Interface()) {
+			return fmt.Errorf("%s is %v, but has no meaning here: %s", Key(f), is, other)
+		}
+	}
+	return nil
+}
+
 // choices lists the values of keys that are names.
 func choices() map[string][]string {
 	return map[string][]string{
-		"objective":              objectiveNames(),
-		"schedule":               schedule.Names(),
-		"decay_type":             schedule.DecayTypes(),
-		"optimizer":              optim.Names(),
-		"base_precision":         {"auto", "fp32"},
-		"precision":              {"fp32"},
-		"gradient_checkpointing": {"none", "blocks"},
-		"schedule_span":          {"stage", "run"},
-		"previous_adapter":       {"keep", "merge", "fresh"},
-		"metric_for_best_model":  {"loss", "exact_match", "generated_match"},
-		"save_dtype":             {"float32", "bfloat16"},
-		"report_to":              {"tensorboard", "none"},
+		"objective":             ObjectiveNames(),
+		"schedule":              schedule.Names(),
+		"decay_type":            schedule.DecayTypes(),
+		"optimizer":             optim.Names(),
+		"base_precision":        {"auto", "fp32"},
+		"precision":             {"fp32"},
+		"schedule_span":         {"stage", "run"},
+		"previous_adapter":      {"keep", "merge", "fresh"},
+		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
+		"save_dtype":            {"float32", "bfloat16"},
+		"report_to":             {"tensorboard", "none"},
 	}
-}
-
-func (r Recipe) validateNames() error {
-	v, allowed := reflect.ValueOf(r), choices()
-	for _, f := range Keys() {
-		names, ok := allowed[Key(f)]
-		if value := v.FieldByIndex(f.Index).String(); ok && !slices.Contains(names, value) {
-			return fmt.Errorf("%s is %q, which is not supported (supported: %s)", Key(f), value, strings.Join(names, ", "))
-		}
-	}
-	if len(r.Data) == 0 {
-		return fmt.Errorf("data is missing: name a file, or a corpus such as world:chat")
-	}
-	if r.Adapter != "" && r.Full {
-		return fmt.Errorf("adapter and full are both given: full tuning has no adapter (merge it first)")
-	}
-	return r.validateData()
 }

@@ -52,13 +52,14 @@ type job struct {
 	first     int // step of the stage to begin with
 	best      bestState
 	watch     watch
+	owed      bool    // a checkpoint that waits for calm gradients
 	seconds   float64 // of the steps of all stages
 }
 
 // Run does what a recipe says, in a new run folder. Wrong input is an error
 // before there is a folder; after an error before the first step the folder is
 // removed again. A cancelled context stops the run after the step at hand with a
-// checkpoint, and Run returns ErrInterrupted.
+// checkpoint, and Run returns ErrInterrupted. The observer may be nil.
 func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 	in, err := read(ctx, r)
 	if err != nil {
@@ -70,11 +71,14 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 	if r, err = r.withTargets(in.config.ModelType).withAdapter(); err != nil {
 		return DoneEvent{}, err
 	}
+	if r, err = in.fit(ctx, r); err != nil {
+		return DoneEvent{}, err
+	}
 	f, err := newFolder(r, in.template.Source(), time.Now())
 	if err != nil {
 		return DoneEvent{}, err
 	}
-	j := &job{inputs: in, recipe: r, observer: o, folder: f}
+	j := &job{inputs: in, recipe: r, observer: orSilent(o), folder: f}
 	err = j.open()
 	if err == nil {
 		err = j.enter(ctx, 0)
@@ -89,7 +93,8 @@ func Run(ctx context.Context, r Recipe, o Observer) (DoneEvent, error) {
 
 // Resume goes on with a run from its newest checkpoint, or from the start where
 // there is none yet, and ends with the same bytes as a run never stopped. Threads
-// may differ; 0 takes the recipe's. A finished run is left as it is.
+// may differ; 0 takes the recipe's. A finished run is left as it is. The observer
+// may be nil.
 func Resume(ctx context.Context, path string, threads int, o Observer) (DoneEvent, error) {
 	f, record, r, err := openFolder(path)
 	if err != nil {
@@ -98,9 +103,16 @@ func Resume(ctx context.Context, path string, threads int, o Observer) (DoneEven
 	if threads > 0 {
 		r.Threads = threads
 	}
-	j := &job{recipe: r, observer: o, folder: f, record: record}
+	j := &job{recipe: r, observer: orSilent(o), folder: f, record: record}
 	done, err := j.resume(ctx)
 	return done, errors.Join(err, j.close(), f.close())
+}
+
+func orSilent(o Observer) Observer {
+	if o == nil {
+		return Silent{}
+	}
+	return o
 }
 
 func (j *job) resume(ctx context.Context) (DoneEvent, error) {
@@ -140,6 +152,9 @@ func (j *job) resume(ctx context.Context) (DoneEvent, error) {
 // withTargets names the layers that each stage adapts in a family of models, so
 // that the resolved recipe says what is trained.
 func (r Recipe) withTargets(modelType string) Recipe {
+	if r.Pretraining() {
+		return r // which has no adapter
+	}
 	r.LoRATargets = r.targets(modelType)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {

@@ -14,6 +14,7 @@ type property struct {
 	Description          string               `json:"description,omitempty"`
 	Type                 string               `json:"type,omitempty"`
 	Enum                 []string             `json:"enum,omitempty"`
+	Pattern              string               `json:"pattern,omitempty"`
 	Minimum              *float64             `json:"minimum,omitempty"`
 	Maximum              *float64             `json:"maximum,omitempty"`
 	Default              json.RawMessage      `json:"default,omitempty"`
@@ -33,6 +34,12 @@ func Schema() ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
+// patterns describe strings that are no choice of names.
+var patterns = map[string]string{
+	"gradient_checkpointing": `^(auto|none|blocks(:[1-9][0-9]*)?)$`,
+	"max_memory":             `^([0-9.]+ ?([KMGT]i?B|B)?)?$`,
+}
+
 // mapping describes a struct whose fields are keys.
 func mapping(t reflect.Type) *property {
 	p := &property{Type: "object", Properties: make(map[string]*property), AdditionalProperties: new(bool)}
@@ -45,6 +52,7 @@ func mapping(t reflect.Type) *property {
 		if q.Type == "string" {
 			q.Enum = choices()[Key(f)]
 		}
+		q.Pattern = patterns[Key(f)]
 		if text, ok := f.Tag.Lookup("range"); ok {
 			low, high, _ := strings.Cut(text, ",")
 			q.Minimum, q.Maximum = number(low), number(high)
@@ -62,8 +70,10 @@ func value(t reflect.Type) *property {
 	switch t.Kind() {
 	case reflect.Bool:
 		return &property{Type: "boolean"}
-	case reflect.Int, reflect.Uint64:
+	case reflect.Int:
 		return &property{Type: "integer"}
+	case reflect.Uint64:
+		return &property{Type: "integer", Minimum: new(float64)}
 	case reflect.Float64:
 		return &property{Type: "number"}
 	case reflect.Pointer:

@@ -15,7 +15,7 @@ func (j *job) evaluate(ctx context.Context, when string, step int, whole bool) (
 	if j.eval != nil {
 		var err error
 		if e.Scores, err = j.evaluator.Score(ctx, j.eval); err != nil {
-			return e, err
+			return e, fmt.Errorf("after step %d: %w", step, err)
 		}
 		if n := j.recipe.EvalGenerate; n > 0 {
 			if err := j.generated(ctx, n, &e); err != nil {
@@ -23,7 +23,7 @@ func (j *job) evaluate(ctx context.Context, when string, step int, whole bool) (
 			}
 		}
 		if whole {
-			if e.Answers, err = Answers(ctx, j.model, j.stepper.project, j.team, j.tokenizer, j.eval, sampleAnswers); err != nil {
+			if e.Answers, err = Answers(ctx, j.model, j.stepper.options.Project, j.team, j.tokenizer, j.eval, sampleAnswers); err != nil {
 				return e, err
 			}
 		}
@@ -31,7 +31,7 @@ func (j *job) evaluate(ctx context.Context, when string, step int, whole bool) (
 	if whole && j.retain != nil {
 		s, err := j.evaluator.Score(ctx, j.retain)
 		if err != nil {
-			return e, err
+			return e, fmt.Errorf("after step %d: retain_data: %w", step, err)
 		}
 		e.RetainLoss = s.Loss
 	}
@@ -47,7 +47,7 @@ func (j *job) evaluate(ctx context.Context, when string, step int, whole bool) (
 
 // generated scores answers that the model generates, and keeps a few of them.
 func (j *job) generated(ctx context.Context, n int, e *EvalEvent) error {
-	answers, err := Answers(ctx, j.model, j.stepper.project, j.team, j.tokenizer, j.eval, n)
+	answers, err := Answers(ctx, j.model, j.stepper.options.Project, j.team, j.tokenizer, j.eval, n)
 	if err != nil {
 		return err
 	}

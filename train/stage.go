@@ -23,10 +23,10 @@ type Stage struct {
 	Full            bool     `yaml:"full" of:"train,lr" help:"train all weights instead of an adapter"`
 	LastLayers      int      `yaml:"last_layers" of:"train,lr" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
 	PreviousAdapter string   `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
-	LoRARank        int      `yaml:"lora_rank" of:"train,lr" help:"rank of the adapter" default:"8"`
+	LoRARank        int      `yaml:"lora_rank" of:"train,lr" help:"rank of the adapter" default:"8" range:"1,1048576"`
 	LoRAAlpha       float64  `yaml:"lora_alpha" of:"train,lr" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
 	UseRSLoRA       bool     `yaml:"use_rslora" of:"train,lr" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`
-	LoRADropout     float64  `yaml:"lora_dropout" of:"train,lr" help:"dropout before the adapter" default:"0"`
+	LoRADropout     float64  `yaml:"lora_dropout" of:"train,lr" help:"dropout before the adapter" default:"0" range:"0,0.999999999999"`
 	LoRATargets     []string `yaml:"lora_targets" of:"train,lr" help:"layers that are adapted; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
 
 	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
@@ -109,6 +109,9 @@ func (s Stage) schedule(steps, epoch int) (*schedule.Schedule, error) {
 
 // validateData checks what is said about the data.
 func (r Recipe) validateData() error {
+	if len(r.Data) == 0 {
+		return fmt.Errorf("data is missing: name a file, or a corpus such as world:chat")
+	}
 	if _, err := rows.ParseColumns(r.Columns); err != nil {
 		return fmt.Errorf("columns: %w", err)
 	}
@@ -158,5 +161,11 @@ func (r Recipe) validateStreaming() error {
 	return nil
 }
 
-// learnsPrompts reports whether every token is a target.
-func (s Stage) learnsPrompts() bool { return objectives[s.Objective].learnPrompt }
+// corpora returns what the stage reads, and what of it is learned.
+func (s Stage) corpora() ([]data.Corpus, error) {
+	o, err := ObjectiveNamed(s.Objective)
+	if err != nil {
+		return nil, err
+	}
+	return s.Data.Corpora(s.Columns, s.DataFormat, o)
+}

@@ -5,8 +5,6 @@ import (
 	"math"
 
 	"gotune/data"
-	"gotune/internal/exec"
-	"gotune/internal/kernel"
 	"gotune/internal/rng"
 	"gotune/model"
 	"gotune/optim"
@@ -17,7 +15,6 @@ import (
 type Step interface {
 	MicroBatches() int
 	Weight() float64 // of all targets
-	Shape(micro int) (rows, length int)
 	Fill(b *data.Batch, micro int)
 }
 
@@ -25,33 +22,30 @@ type Step interface {
 // summed, clipped, and one step of the optimizer. After its first step of each shape it
 // allocates nothing.
 type Stepper struct {
-	model      *model.Model
-	project    model.ProjectFunc
-	parameters []model.Parameter
-	optimizer  optim.Optimizer
-	arena      *exec.Arena
-	recompute  bool
-	noise      float64
-	seed       uint64
-	programs   map[[2]int]*model.Program
-	batch      data.Batch
+	programs
+	optimizer optim.Optimizer
+	seed      uint64
+	batch     data.Batch
 }
 
 // StepperConfig says what is trained and how.
 type StepperConfig struct {
 	Model      *model.Model
 	Project    model.ProjectFunc // of an adapter, or nil
-	Parameters []model.Parameter
+	Parameters []model.Parameter // of the adapter or the model: what is trained
 	Optimizer  optim.Config
-	Recompute  bool
-	Noise      float64 // alpha of NEFTune; 0 is none
-	Seed       uint64
-	Team       *kernel.Team
-	Arena      *exec.Arena
+	Recompute  int          // blocks that are computed twice; see [model.ProgramOptions]
+	Noise      float64      // alpha of NEFTune; 0 is none
+	Seed       uint64       // of the dropout masks
+	Team       *model.Team  // of the optimizer; nil is one thread
+	Arena      *model.Arena // of the programs; nil is one of its own on the team
 }
 
 // NewStepper returns a stepper that has taken no step.
 func NewStepper(c StepperConfig) (*Stepper, error) {
+	if c.Arena == nil {
+		c.Arena = model.NewArena(c.Team)
+	}
 	ps := make([]optim.Parameter, len(c.Parameters))
 	for i, p := range c.Parameters {
 		ps[i] = optim.Parameter(p)
@@ -61,9 +55,13 @@ func NewStepper(c StepperConfig) (*Stepper, error) {
 		return nil, err
 	}
 	return &Stepper{
-		model: c.Model, project: c.Project, parameters: c.Parameters, optimizer: o, arena: c.Arena,
-		recompute: c.Recompute, noise: c.Noise, seed: c.Seed, programs: make(map[[2]int]*model.Program),
+		programs:  newPrograms(c.Model, c.Arena, c.programs()),
+		optimizer: o, seed: c.Seed,
 	}, nil
+}
+
+func (c StepperConfig) programs() model.ProgramOptions {
+	return model.ProgramOptions{Parameters: c.Parameters, Project: c.Project, Recompute: c.Recompute, Noise: c.Noise}
 }
 
 // StepResult is what a step computed.
@@ -80,19 +78,16 @@ type StepResult struct {
 func (s *Stepper) Step(step Step, n int, rate float64) (StepResult, error) {
 	var r StepResult
 	weight := step.Weight()
-	for _, p := range s.parameters {
+	for _, p := range s.options.Parameters {
 		clear(p.Grad)
 	}
 	for micro := range step.MicroBatches() {
 		step.Fill(&s.batch, micro)
-		p, err := s.Program(s.batch.Rows, s.batch.Length)
+		p, err := s.load(&s.batch)
 		if err != nil {
 			return r, err
 		}
-		copy(p.IDs, s.batch.IDs)
-		copy(p.Targets, s.batch.Targets)
-		copy(p.Positions, s.batch.Positions)
-		copy(p.Weights, s.batch.Weights)
+		p.Noise[0] = s.model.NoiseSize(s.options.Noise, s.batch.Padded)
 		p.Scale[0] = 1 / float32(weight)
 		key := mix(s.seed, n, micro)
 		p.Key[0], p.Key[1] = int32(uint32(key)), int32(uint32(key>>32))
@@ -136,18 +131,3 @@ func mix(seed uint64, step, micro int) uint64 {
 
 // DropoutSeed is the seed of a run's dropout masks.
 func DropoutSeed(seed uint64) uint64 { return rng.Key(seed, "dropout") }
-
-// Program returns the training program for a batch of a shape.
-func (s *Stepper) Program(rows, length int) (*model.Program, error) {
-	at := [2]int{rows, length}
-	if p := s.programs[at]; p != nil {
-		return p, nil
-	}
-	p, err := s.model.Program(s.arena, model.ProgramOptions{
-		Rows: rows, Length: length, Parameters: s.parameters, Project: s.project, Recompute: s.recompute, Noise: s.noise,
-	})
-	if err == nil {
-		s.programs[at] = p
-	}
-	return p, err
-}

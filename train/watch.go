@@ -83,7 +83,7 @@ func (j *job) explain(n int, s *data.Step, err error) error {
 // gradient is no number.
 func (j *job) loudest() string {
 	name, most := "", 0.0
-	for _, p := range j.stepper.parameters {
+	for _, p := range j.stepper.options.Parameters {
 		norm := math.Sqrt(kernel.SumSquares(j.team, p.Grad))
 		if math.IsNaN(norm) || math.IsInf(norm, 0) {
 			return fmt.Sprintf("the gradient of %s is no number", p.Name)

@@ -15,9 +15,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// ReadRecipe reads a YAML file over the recipe. Errors name the file, line and
+// ReadFile reads a YAML file over the recipe. Errors name the file, line and
 // column.
-func (r *Recipe) ReadRecipe(path string) error {
+func (r *Recipe) ReadFile(path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("recipe: %w", err)
@@ -25,7 +25,7 @@ func (r *Recipe) ReadRecipe(path string) error {
 	return r.Parse(path, raw)
 }
 
-// Parse is ReadRecipe of a text. The name is for messages.
+// Parse is ReadFile of a text. The name is for messages.
 func (r *Recipe) Parse(name string, raw []byte) error {
 	file, err := parser.ParseBytes(raw, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func (r *Recipe) Parse(name string, raw []byte) error {
 
 // decode reads the keys of the recipe, and then each stage over them.
 func (r *Recipe) decode(mapping *ast.MappingNode) error {
-	if err := noAliases(mapping); err != nil {
+	if err := plain(mapping); err != nil {
 		return err
 	}
 	flat, stages := *mapping, ast.Node(nil)
@@ -109,26 +109,50 @@ func decodeInto[T Recipe | Stage](n ast.Node, into *T) error {
 	if err := checkNumbers(mapping, reflect.TypeFor[T]()); err != nil {
 		return err
 	}
-	return yaml.NodeToValue(n, into, yaml.Strict())
+	if err := yaml.NodeToValue(n, into, yaml.Strict()); err != nil {
+		return err
+	}
+	return checkValues(mapping, reflect.ValueOf(into).Elem())
+}
+
+// checkValues refuses values that are out of range or no choice, where they stand.
+func checkValues(mapping *ast.MappingNode, of reflect.Value) error {
+	fields := make(map[string]reflect.StructField)
+	for _, f := range reflect.VisibleFields(of.Type()) {
+		fields[Key(f)] = f
+	}
+	for _, m := range mapping.Values {
+		f, ok := fields[m.Key.String()]
+		if !ok || f.Anonymous {
+			continue
+		}
+		if err := checkValue(f, of.FieldByIndex(f.Index)); err != nil {
+			return at(m.Value, "%w", err)
+		}
+	}
+	return nil
 }
 
 func recipeError(name string, err error) error {
 	return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
 }
 
-// noAliases refuses anchors and aliases: a recipe has no use for them, and a few
-// lines of them can stand for gigabytes.
-func noAliases(n ast.Node) error {
+// plain refuses anchors and aliases, of which a few lines can stand for gigabytes,
+// and tags, on which the decoder panics. A recipe has no use for them.
+func plain(n ast.Node) error {
 	var found ast.Node
+	what := "anchors and aliases are not used in recipes; write the values out"
 	ast.Walk(visitor(func(n ast.Node) bool {
 		switch n.Type() {
 		case ast.AnchorType, ast.AliasType, ast.MergeKeyType:
 			found = n
+		case ast.TagType:
+			found, what = n, "tags are not used in recipes; write the value alone"
 		}
 		return found == nil
 	}), n)
 	if found != nil {
-		return at(found, "anchors and aliases are not used in recipes; write the values out")
+		return at(found, "%s", what)
 	}
 	return nil
 }
@@ -185,7 +209,7 @@ func at(n ast.Node, format string, args ...any) error {
 	if n != nil && n.GetToken() != nil {
 		line, column = n.GetToken().Position.Line, n.GetToken().Position.Column
 	}
-	return fmt.Errorf("[%d:%d] %s", line, column, fmt.Sprintf(format, args...))
+	return fmt.Errorf("[%d:%d] %w", line, column, fmt.Errorf(format, args...))
 }
 
 // Key is the name of a field in a recipe.

@@ -8,19 +8,23 @@ import (
 
 func TestRecipeErrorsNameThePlace(t *testing.T) {
 	for text, want := range map[string]string{
-		"max_steps: 1e-1\n":                 "[1:12] ",
-		"lora_rank: 2\nlora_rnak: 3\n":      `[2:1] unknown field "lora_rnak"`,
-		"lora_rank: many\n":                 "[1:12] ",
-		"lora_rank: 2.5\n":                  "[1:12] lora_rank is 2.5; it must be a whole number",
-		"seed: 1\nlearning_rate: \"0.1\"\n": "[2:16] learning_rate is a text; it must be a number",
-		"seed: -1\n":                        "[1:7] ",
-		"data: rows.jsonl\n":                "[1:7] string was used where sequence is expected",
-		"shuffle: 1\n":                      "[1:10] ",
-		"- 1\n":                             "[1:1] ",
-		"seed: 1\nseed: 2\n":                `[2:1] mapping key "seed" already defined`,
-		"seed: 1\n---\nlearning_rate: 2\n":  "[3:1",
-		"seed: [1\n":                        "[1:7] ",
-		"stages: []\n":                      "[1:9] stages is a list of stages",
+		"max_steps: 1e-1\n":                        "[1:12] ",
+		"lora_rank: 2\nlora_rnak: 3\n":             `[2:1] unknown field "lora_rnak"`,
+		"lora_rank: many\n":                        "[1:12] ",
+		"lora_rank: 2.5\n":                         "[1:12] lora_rank is 2.5; it must be a whole number",
+		"seed: 1\nlearning_rate: \"0.1\"\n":        "[2:16] learning_rate is a text; it must be a number",
+		"seed: -1\n":                               "[1:7] ",
+		"data: rows.jsonl\n":                       "[1:7] string was used where sequence is expected",
+		"shuffle: 1\n":                             "[1:10] ",
+		"- 1\n":                                    "[1:1] ",
+		"seed: 1\nseed: 2\n":                       `[2:1] mapping key "seed" already defined`,
+		"seed: 1\n---\nlearning_rate: 2\n":         "[3:1",
+		"seed: [1\n":                               "[1:7] ",
+		"seed: 1\nlearning_rate: -1\n":             "[2:16] learning_rate is -1; it must be at least 0",
+		"stages:\n  - name: a\n    lora_rank: 0\n": "[3:16] lora_rank is 0; it must be at least 1",
+		"schedule: sine\n":                         `[1:11] schedule is "sine", which is not supported (supported: constant, `,
+		"epochs: .nan\n":                           "[1:9] epochs is NaN",
+		"stages: []\n":                             "[1:9] stages is a list of stages",
 	} {
 		r := DefaultRecipe()
 		err := r.Parse("x.yaml", []byte(text))
@@ -59,4 +63,28 @@ func TestRecipeThereAndBack(t *testing.T) {
 	if err := got.Parse("recipe.yaml", raw); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
+}
+
+// Whatever a file holds, a recipe is read or refused, and one that is read can be
+// written and read again.
+func FuzzRecipe(f *testing.F) {
+	f.Add("lora_rank: 2\nlearning_rate: 1e-3\ndata: [a.jsonl, {path: b, rows: 3}]\n")
+	f.Add("stages:\n  - {name: a, objective: cpt, param_groups: [{pattern: x, lr_scale: 0.1}]}\n  - name: b\n")
+	f.Add("a: &a [x]\nb: [*a, *a]\n")
+	f.Add("data: !00 x\n")
+	f.Add("seed: !!int 3\n---\n? [1]\n: |\n  x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		r := DefaultRecipe()
+		if err := r.Parse("x.yaml", []byte(text)); err != nil {
+			return
+		}
+		raw, err := r.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := DefaultRecipe()
+		if err := again.Parse("recipe.yaml", raw); err != nil {
+			t.Fatalf("%v\n%s", err, raw)
+		}
+	})
 }

@@ -74,7 +74,7 @@ does the same work and is measured in turn, in as many rounds as --rounds says.`
 	flags.IntVar(&f.rounds, "rounds", 3, "with --jobs, --all and --peer: how often to measure in turn")
 	flags.IntVar(&f.Threads, "threads", 0, "threads; 0 uses all cores")
 	flags.StringVar(&f.precision, "precision", "fp32", "arithmetic of the products: fp32")
-	flags.StringVar(&f.checkpointing, "gradient-checkpointing", "none", "none or blocks")
+	flags.StringVar(&f.checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	flags.BoolVar(&f.Profile, "profile", false, "print time by operator")
 	flags.IntVar(&f.jobs, "jobs", 0, "measure so many runs at once, each on one thread")
 	flags.BoolVar(&f.growth, "growth", false, "let one size after the other grow")
@@ -92,9 +92,6 @@ func (f *benchFlags) resolve() error {
 	}
 	if f.precision != "fp32" {
 		return usagef("--precision is %q, which is not supported (supported: fp32)", f.precision)
-	}
-	if !slices.Contains([]string{"none", "blocks"}, f.checkpointing) {
-		return usagef("--gradient-checkpointing is %q; it must be none or blocks", f.checkpointing)
 	}
 	if f.svg != "" && !f.Profile && !f.growth {
 		return usagef("--svg draws a profile or growth; give --profile or --growth")
@@ -115,13 +112,16 @@ func (f *benchFlags) resolve() error {
 		return usagef("--layers and --jobs must not be negative, and there must be at least one of --rounds")
 	}
 	var err error
+	if f.Recompute, err = train.ParseCheckpointing(f.checkpointing); err != nil {
+		return usageError{err}
+	}
 	if f.Config, err = train.ReadShape(f.shape); err != nil {
 		return usageError{err}
 	}
 	if f.layers > 0 {
 		f.Config.Layers = f.layers
 	}
-	f.Full, f.Recompute = f.mode == "full", f.checkpointing == "blocks"
+	f.Full = f.mode == "full"
 	f.Config.MaxPositions = max(f.Config.MaxPositions, f.Length)
 	return nil
 }

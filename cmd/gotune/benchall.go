@@ -21,17 +21,17 @@ type benchWork struct {
 	name, shape, mode string
 	rows, length      int
 	masked            float64
-	checkpointing     bool
-	steps             int // of a run; small shapes take more
+	checkpointing     string // as the flag has it; none is left out
+	steps             int    // of a run; small shapes take more
 }
 
 var benchWorks = []benchWork{
-	{"SmolLM2-135M, LoRA, 4×512", "smollm2-135m", "lora", 4, 512, 0.5, false, 3},
-	{"the same, gradient checkpointing", "smollm2-135m", "lora", 4, 512, 0.5, true, 3},
-	{"toy, LoRA, 16×128", "toy", "lora", 16, 128, 0.5, false, 21},
-	{"toy, full, 16×128", "toy", "full", 16, 128, 0.5, false, 21},
-	{"GPT-2 124M, full, 4×64", "gpt2-124m", "full", 4, 64, 0, false, 4},
-	{"SmolLM2-360M, LoRA, 2×512, gradient checkpointing", "smollm2-360m", "lora", 2, 512, 0.5, true, 3},
+	{"SmolLM2-135M, LoRA, 4×512", "smollm2-135m", "lora", 4, 512, 0.5, "none", 3},
+	{"the same, gradient checkpointing", "smollm2-135m", "lora", 4, 512, 0.5, "blocks", 3},
+	{"toy, LoRA, 16×128", "toy", "lora", 16, 128, 0.5, "none", 21},
+	{"toy, full, 16×128", "toy", "full", 16, 128, 0.5, "none", 21},
+	{"GPT-2 124M, full, 4×64", "gpt2-124m", "full", 4, 64, 0, "none", 4},
+	{"SmolLM2-360M, LoRA, 2×512, gradient checkpointing", "smollm2-360m", "lora", 2, 512, 0.5, "blocks", 3},
 }
 
 // A benchRow is what was measured of one work, and of the peer on the same.
@@ -51,7 +51,7 @@ type benchRow struct {
 
 // work is what the flags ask for.
 func (f *benchFlags) work() benchWork {
-	return benchWork{f.shape, f.shape, f.mode, f.Rows, f.Length, f.Masked, f.Recompute, f.Steps}
+	return benchWork{f.shape, f.shape, f.mode, f.Rows, f.Length, f.Masked, f.checkpointing, f.Steps}
 }
 
 // benchAll measures the works of a table. Every measurement is a process of its own, so that
@@ -98,7 +98,7 @@ func (f *benchFlags) inTurn(ctx context.Context, self string, work benchWork) (b
 	r := benchRow{Name: work.name}
 	var tokens, peers, shares, ratios []float64
 	for range f.rounds {
-		ours, err := measured(ctx, append([]string{self, "bench", "--json", "--precision", f.precision}, work.flags(f.Threads, "--gradient-checkpointing", "blocks")...))
+		ours, err := measured(ctx, append([]string{self, "bench", "--json", "--precision", f.precision}, work.flags(f.Threads, "--gradient-checkpointing", work.checkpointing)...))
 		if err != nil {
 			return r, err
 		}
@@ -129,7 +129,7 @@ func (b benchWork) flags(threads int, checkpointing ...string) []string {
 	if threads > 0 {
 		all = append(all, "--threads", strconv.Itoa(threads))
 	}
-	if b.checkpointing {
+	if b.checkpointing != "none" {
 		all = append(all, checkpointing...)
 	}
 	return all

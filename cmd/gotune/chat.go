@@ -31,7 +31,7 @@ turn, so questions can be piped in.`,
 			if err := checkSampling(o); err != nil {
 				return err
 			}
-			if err := s.loadRun(c.Context(), args); err != nil {
+			if err := s.loadRun(c, args); err != nil {
 				return err
 			}
 			return talk(c, &s, o, system)

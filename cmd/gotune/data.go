@@ -83,8 +83,6 @@ an error.`,
 // check refuses flags that make no sense.
 func (f *dataFlags) check() error {
 	switch {
-	case f.objective != "sft" && f.objective != "cpt":
-		return usagef("--objective is %q; it can be sft or cpt", f.objective)
 	case f.color != "auto" && f.color != "always" && f.color != "never":
 		return usagef("--color is %q; it can be auto, always or never", f.color)
 	case f.rows < 0 || f.from < 0:
@@ -104,9 +102,9 @@ func (f *dataFlags) show(c *cobra.Command, args []string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	corpora, err := train.Paths(args...).Corpora(f.columns, f.format, f.objective == "cpt")
+	corpora, err := f.corpora(args)
 	if err != nil {
-		return usagef("--%w", err)
+		return err
 	}
 	t, encoder, err := f.encoder()
 	if err != nil {
@@ -138,6 +136,19 @@ func (f *dataFlags) show(c *cobra.Command, args []string) error {
 		page.Compare(d, heldOut)
 	}
 	return f.write(c.OutOrStdout(), page)
+}
+
+// corpora returns what is read of some paths, and what of it is learned.
+func (f *dataFlags) corpora(paths []string) ([]data.Corpus, error) {
+	o, err := train.ObjectiveNamed(f.objective)
+	if err != nil {
+		return nil, usagef("--%w", err)
+	}
+	corpora, err := train.Paths(paths...).Corpora(f.columns, f.format, o)
+	if err != nil {
+		return nil, usagef("--%w", err)
+	}
+	return corpora, nil
 }
 
 // encoder opens the tokenizer and the template.
@@ -182,9 +193,9 @@ func (f *dataFlags) open() (*tokenizer.Tokenizer, int, error) {
 }
 
 func (f *dataFlags) openHeldOut(c *cobra.Command, encoder data.EncoderConfig) (*data.Dataset, error) {
-	corpora, err := train.Paths(f.evalData...).Corpora(f.columns, f.format, f.objective == "cpt")
+	corpora, err := f.corpora(f.evalData)
 	if err != nil {
-		return nil, usagef("--%w", err)
+		return nil, err
 	}
 	d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, Allow: data.FindingNames(), EncoderConfig: encoder})
 	if err != nil {

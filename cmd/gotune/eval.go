@@ -31,7 +31,7 @@ type tokenResult struct {
 func newEval() *cobra.Command {
 	var s source
 	var paths []string
-	var columns string
+	var columns, format string
 	var maxLength int
 	var asJSON, perToken, learnPrompt, ignoreEOS bool
 	c := &cobra.Command{
@@ -46,7 +46,7 @@ func newEval() *cobra.Command {
 				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
 			}
 			list := train.Paths(paths...)
-			corpora, err := list.Corpora(columns, "", learnPrompt)
+			corpora, err := list.Corpora(columns, format, train.Objective{LearnPrompt: learnPrompt})
 			if err != nil {
 				return usagef("--%w", err)
 			}
@@ -69,6 +69,9 @@ func newEval() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, f := range d.Report().Findings {
+				c.PrintErrln("note:", f.Text)
+			}
 			return evaluate(c, &s, d, asJSON, perToken, ignoreEOS)
 		},
 	}
@@ -76,6 +79,7 @@ func newEval() *cobra.Command {
 	c.Flags().StringSliceVar(&paths, "data", nil, "files, or corpora of the toy world")
 	c.Flags().StringVar(&s.templateName, "chat-template", "", "chat template: a built-in name or a Jinja file; without one the model's own, else chatml")
 	c.Flags().StringVar(&columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
+	c.Flags().StringVar(&format, "format", "", "format of files where it cannot be found out: jsonl, json, csv, text or parquet")
 	c.Flags().IntVar(&maxLength, "max-length", 0, "longest row in tokens; 0 is the model's context, at most 1024")
 	c.Flags().BoolVar(&learnPrompt, "all-tokens", false, "count prompts too, as continued pre-training does")
 	c.Flags().BoolVar(&ignoreEOS, "ignore-eos", false, "leave the end token out of loss and matches")
@@ -92,12 +96,11 @@ func evaluate(c *cobra.Command, s *source, d *data.Dataset, asJSON, perToken, ig
 		e.IgnoreEOS(id)
 	}
 	enc := json.NewEncoder(c.OutOrStdout())
-	var r evalResult
+	r := evalResult{Rows: d.Report().Kept}
 	var sum float64
 	asked, right := 0, 0
 	err := e.Each(c.Context(), d, func(row train.RowScore) error {
 		x := d.Example(row.Example)
-		r.Rows++
 		r.TargetTokens += len(row.NLL)
 		for _, v := range row.NLL {
 			sum += float64(v)

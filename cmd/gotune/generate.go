@@ -54,7 +54,7 @@ func newGenerate() *cobra.Command {
 			if err := checkSampling(o); err != nil {
 				return err
 			}
-			if err := s.loadRun(c.Context(), args); err != nil {
+			if err := s.loadRun(c, args); err != nil {
 				return err
 			}
 			return generate(c, &s, o, prompt, asJSON)

@@ -132,7 +132,7 @@ func describeWeights(name string) (description, error) {
 
 // readWeights reads the header of a safetensors file.
 func readWeights(src fs.FS, file, name string) (*weightsDescription, error) {
-	f, closeFile, err := hf.OpenFS(src, file, name)
+	f, err := hf.OpenFS(src, file, name)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func readWeights(src fs.FS, file, name string) (*weightsDescription, error) {
 		d.DTypes[string(e.DType)] += hf.Size(e.Shape)
 		d.Parameters += hf.Size(e.Shape)
 	}
-	return d, closeFile()
+	return d, f.Close()
 }
 
 // summary says how many tensors and values there are in which type.

@@ -35,9 +35,15 @@ func (s *source) flags(c *cobra.Command) {
 	c.Flags().IntVar(&s.threads, "threads", 0, "threads; 0 uses all cores")
 }
 
-// loadRun is load of the run that the first argument names, if there is one.
-func (s *source) loadRun(ctx context.Context, args []string) error {
+// loadRun is load of the run that the first argument names, if there is one. A run
+// has its own model and adapter.
+func (s *source) loadRun(c *cobra.Command, args []string) error {
 	if len(args) == 1 {
+		for _, name := range []string{"model", "adapter"} {
+			if c.Flags().Changed(name) {
+				return usagef("--%s cannot be given with the run %s, which has its own", name, args[0])
+			}
+		}
 		r, err := train.ReadRun(args[0])
 		if err != nil {
 			return err
@@ -47,7 +53,7 @@ func (s *source) loadRun(ctx context.Context, args []string) error {
 			s.templateName = r.Template
 		}
 	}
-	return s.load(ctx)
+	return s.load(c.Context())
 }
 
 func (s *source) load(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,9 +40,13 @@ func run(args []string) int {
 		os.Exit(statusInterrupted)
 	}()
 
-	root := newRoot()
+	root, out := newRoot(), &output{Writer: os.Stdout}
 	root.SetArgs(args)
+	root.SetOut(out)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("writing the output: %w", out.err)
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -55,6 +60,21 @@ func run(args []string) int {
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// An output remembers the first error of writing, so that output which is lost
+// fails a command that does not look at every write itself.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // usageError is wrong usage of the command line.
@@ -91,7 +111,7 @@ PEFT's adapters.`,
 		return usagef("%w; %s --help lists the flags", err, c.CommandPath())
 	})
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(),
-		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newVersion())
+		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newVersion())
 	return root
 }
 

@@ -29,10 +29,16 @@ func newObserver(c *cobra.Command, format string) (train.Observer, error) {
 	return nil, usagef("log-format is %q; it must be text or json", format)
 }
 
-// jsonObserver writes an event a line; docs/cli.md describes them.
+// jsonObserver writes an event a line; docs/cli.md describes them. Errors of
+// writing are remembered by the output and fail the command.
 type jsonObserver struct{ enc *json.Encoder }
 
-func (o *jsonObserver) Start(train.Header)          {}
+func (o *jsonObserver) Start(h train.Header) {
+	_ = o.enc.Encode(struct {
+		Event string `json:"event"`
+		train.Header
+	}{"start", h})
+}
 func (o *jsonObserver) Step(e train.StepEvent)      { _ = o.enc.Encode(e) }
 func (o *jsonObserver) Evaluated(e train.EvalEvent) { _ = o.enc.Encode(e) }
 func (o *jsonObserver) Done(e train.DoneEvent)      { _ = o.enc.Encode(e) }
@@ -46,6 +52,9 @@ type textObserver struct {
 	header    train.Header
 	started   time.Time
 }
+
+// shownFiles is the number of files of which the header says how they are read.
+const shownFiles = 5
 
 func (o *textObserver) Start(h train.Header) {
 	first := o.header.Run == ""
@@ -70,6 +79,13 @@ func (o *textObserver) Start(h train.Header) {
 		data += fmt.Sprintf("; left out: %d rows without a target, %d too long, %d without a mask", h.Skipped, h.Dropped, h.Refused)
 	}
 	line("data", "%s", data)
+	for i, f := range h.Files {
+		if i == shownFiles {
+			line("", "and %d files more", len(h.Files)-i)
+			break
+		}
+		line("", "%s", f)
+	}
 	for _, e := range h.Corpora {
 		if len(h.Corpora) > 1 || h.Stages > 1 {
 			line("", "%s: %d rows, each seen %.3g times", e.Path, e.Rows, e.Times)
@@ -206,6 +222,11 @@ func (o *textObserver) table(before, after train.Scores) {
 	}
 	row("exact match, held-out questions", "%.1f %%", 100, before.ExactMatch, after.ExactMatch)
 	row("  of these in unseen wordings", "%.1f %%", 100, before.UnseenWording, after.UnseenWording)
+	for i, a := range after.Corpora {
+		if i < len(before.Corpora) {
+			row("  "+a.Path, "%.1f %%", 100, before.Corpora[i].ExactMatch, a.ExactMatch)
+		}
+	}
 	row("mean log-probability of the right answers", "%.3f", 1, before.LogProbability, after.LogProbability)
 	row("held-out loss", "%.4f", 1, before.Loss, after.Loss)
 	row("forgotten: held-out pre-training loss", "%.4f", 1, before.RetainLoss, after.RetainLoss)

@@ -101,15 +101,27 @@ func newRecipeShow() *cobra.Command {
 func newRecipeInit() *cobra.Command {
 	var stages bool
 	c := &cobra.Command{
-		Use:   "init",
+		Use:   "init [ROUTE]",
 		Short: "Print a recipe to begin with",
-		Args:  exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
+		Long: `init prints a recipe to begin with, or one of the routes r1 to r5 from the embedded
+base to a model that knows a domain.`,
+		Example: `  gotune recipe init > my.yaml
+  gotune recipe init r3 > r3.yaml`,
+		Args: between(0, 1, "at most the name of a route"),
+		RunE: func(c *cobra.Command, args []string) error {
 			name := "start.yaml"
-			if stages {
+			switch {
+			case len(args) > 0 && stages:
+				return usagef("--stages and a route are two recipes; name one")
+			case len(args) > 0:
+				name = "recipes/" + args[0] + ".yaml"
+			case stages:
 				name = "start-stages.yaml"
 			}
 			raw, err := examples.Recipes.ReadFile(name)
+			if len(args) > 0 && err != nil {
+				return usagef("there is no route %q, only r1, r2, r3, r4 and r5", args[0])
+			}
 			if err != nil {
 				return err
 			}

@@ -57,7 +57,7 @@ func (f *runFlags) resolve(flags *pflag.FlagSet, preset string) (train.Recipe, e
 	r := train.DefaultRecipe()
 	switch {
 	case f.config != "":
-		if err := r.ReadRecipe(f.config); err != nil {
+		if err := r.ReadFile(f.config); err != nil {
 			return r, usageError{err}
 		}
 	case preset != "" && !flags.Changed("data"):

@@ -100,15 +100,17 @@ func inspected(ctx context.Context, r train.Recipe) (draw.Chart, error) {
 	if err != nil {
 		return draw.Chart{}, err
 	}
+	if p.Steps > maxDrawn {
+		return draw.Chart{}, usagef("the run has %d steps; at most %d can be drawn", p.Steps, maxDrawn)
+	}
 	chart := draw.Chart{Title: fmt.Sprintf("%d steps", p.Steps)}
 	for _, s := range p.Stages {
 		if len(p.Stages) > 1 {
 			chart.Marks = append(chart.Marks, draw.Mark{Step: len(chart.Rates), Label: s.Name})
 		}
-		chart.Rates = append(chart.Rates, s.Rates...)
-	}
-	if p.Steps > maxDrawn {
-		return draw.Chart{}, usagef("the run has %d steps; at most %d can be drawn", p.Steps, maxDrawn)
+		for n := range s.Steps {
+			chart.Rates = append(chart.Rates, s.Rate(n))
+		}
 	}
 	return chart, nil
 }

@@ -8,20 +8,46 @@ import (
 	"gotune/data/world"
 )
 
+const worldHelp = `world writes every corpus of the toy world as a file of JSON lines. All commands
+know the same corpora without files, by names such as world:chat:
+
+  pretrain, pretrain-heldout      what the embedded base has read, and text like it
+  recall                          statements of its facts, cut before the value
+  chat, heldout                   questions and tasks to tune with; held-out questions
+  tasks-heldout                   held-out tasks
+  noisy                           20,000 questions and tasks, a share answered badly
+  cpt, cpt-heldout, cpt-recall    documents on drugs, which the base has never read of;
+                                  the same in other statements; these cut
+  near, near-heldout              questions about the drugs, answered as in chat
+  far, far-heldout                the same, answered by a strict record
+  chat-far, chat-far-heldout      the questions of chat and heldout, answered so
+  preference, preference-heldout  a chosen and a rejected answer, with true rewards
+  store                           5,000 items with random codes of 32 bits each
+
+A name takes options, as in "world:cpt?draw=7&paraphrases=3":
+
+  rows=N, seed=N   of all: the first N rows; another world
+  draw=N           of cpt, near, far and store: other drugs, items and facts
+  paraphrases=N    of cpt: each fact is told in N statements, 1 to 12; 12 times in all
+  marker=true      of far and chat-far: the question says that a record is wanted
+  noise=X          of noisy and preference: the share of bad answers, or swapped pairs`
+
 func newWorld() *cobra.Command {
 	var out string
-	var seed uint64
+	var cfg world.Config
 	c := &cobra.Command{
-		Use:     "world",
-		Short:   "Write the toy world's corpora as JSON lines",
-		Long:    `world writes every corpus of the toy world as a file of JSON lines.`,
-		Example: `  gotune world --out DIR`,
-		Args:    exactly(0, "no arguments"),
+		Use:   "world",
+		Short: "Write the toy world's corpora as JSON lines",
+		Long:  worldHelp,
+		Example: `  gotune world --out DIR
+  gotune world --out DIR --draw 7
+  gotune data "world:cpt?draw=7&rows=5"`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
 				return usagef("--out is missing: name the folder to write to")
 			}
-			w := world.Generate(world.Config{Seed: seed})
+			w := world.Generate(cfg)
 			if err := w.Write(c.Context(), out); err != nil {
 				return err
 			}
@@ -32,6 +58,7 @@ func newWorld() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder to write to")
-	c.Flags().Uint64Var(&seed, "seed", world.DefaultSeed, "names the world; the embedded base knows that of the default")
+	c.Flags().Uint64Var(&cfg.Seed, "seed", world.DefaultSeed, "names the world; the embedded base knows that of the default")
+	c.Flags().Uint64Var(&cfg.Draw, "draw", 0, "draws other drugs and items, which come into the same world")
 	return c
 }

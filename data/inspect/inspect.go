@@ -139,6 +139,7 @@ func Histogram(lengths []int, n int) []Bin {
 	return bins
 }
 
+// String writes the range of a bin, as in 12–15.
 func (b Bin) String() string {
 	if b.Low == b.High {
 		return fmt.Sprint(b.Low)

@@ -29,9 +29,7 @@ func JSON(ctx context.Context, w io.Writer, corpora []data.Corpus, c data.Encode
 	sources := make([]*rows.Source, len(corpora))
 	encoders := make([]*data.Encoder, len(corpora))
 	for i, one := range corpora {
-		config := c
-		config.LearnPrompt = c.LearnPrompt || one.LearnPrompt
-		if encoders[i], err = data.NewEncoder(config); err != nil {
+		if encoders[i], err = one.Encoder(c); err != nil {
 			return 0, 0, err
 		}
 		if sources[i], err = rows.Open(ctx, rows.Config{Paths: []string{one.Path}, Format: one.Format, Columns: one.Columns}); err != nil {

@@ -41,7 +41,7 @@ func (t Terminal) template(out io.Writer, p *Page) {
 	lines := strings.Split(strings.TrimRight(p.Template.Source(), "\n"), "\n")
 	for i, line := range lines {
 		if i == firstLines {
-			fmt.Fprintf(out, "    … and %d lines more\n", len(lines)-i)
+			fmt.Fprintf(out, "    … and %d more of %d lines\n", len(lines)-i, len(lines))
 			break
 		}
 		if r := []rune(line); len(r) > 120 {

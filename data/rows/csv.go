@@ -22,7 +22,7 @@ type csvDecoder struct {
 
 // newCSV reads the header. A table without one is empty.
 func newCSV(path string, r *bufio.Reader, limit int64) (*csvDecoder, error) {
-	d := &csvDecoder{budget: &budget{in: r, limit: limit}}
+	d := &csvDecoder{budget: &budget{in: r, limit: limit, hint: "; is a quote never closed?"}}
 	d.in = csv.NewReader(d.budget)
 	d.in.Comma = separator(path, r)
 	header, err := d.in.Read()
@@ -110,11 +110,12 @@ func (d *csvDecoder) explain(err error) error {
 type budget struct {
 	in          io.Reader
 	used, limit int64
+	hint        string // what may be wrong
 }
 
 func (b *budget) Read(p []byte) (int, error) {
 	if b.used > b.limit {
-		return 0, fmt.Errorf("a row of more than %s; is a quote never closed?", size(b.limit))
+		return 0, fmt.Errorf("a row of more than %s%s", size(b.limit), b.hint)
 	}
 	n, err := b.in.Read(p)
 	b.used += int64(n)

@@ -141,9 +141,9 @@ func (f *folder) choose(format string) (files []File, passed []string) {
 // endings lists the endings of the files of a format, of all where none is set.
 func endings(format string) []string {
 	var all []string
-	for _, f := range formats {
-		if format == "" || format == "auto" || format == f.name {
-			all = append(all, f.endings...)
+	for _, f := range knownFormats() {
+		if format == "" || format == "auto" || format == f.Name {
+			all = append(all, f.Endings...)
 		}
 	}
 	return all

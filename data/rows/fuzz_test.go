@@ -13,7 +13,7 @@ import (
 // Whatever a file holds, it is read or refused with an error that names it, and
 // reading it again gives the same.
 func FuzzRead(f *testing.F) {
-	names := []string{"a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.parquet", "a.jsonl.gz", "a", "a.csv.gz"}
+	names := []string{"a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.parquet", "a.jsonl.gz", "a", "a.csv.gz", "a.bars"}
 	for i, content := range []string{
 		`{"text":"one"}` + "\n" + `{"text":"two"}`,
 		`{"v":1,"data":[{"messages":[{"role":"user","content":[{"type":"text","text":"a"}],"weight":0}],"tools":"[]"}],"n":{}}`,
@@ -24,6 +24,7 @@ func FuzzRead(f *testing.F) {
 		packed(f, `{"conversations":[{"from":"human","value":"a"},{"from":"function_call","value":"{}"}],"system":"s"}`),
 		`{"chosen":[{"role":"user","content":"u"}],"rejected":[{"role":"user","content":"u"}],"prompt":"p"}`,
 		packed(f, "text\na\n"),
+		"question|answer\n{}|\n\xff|1\n",
 	} {
 		f.Add(i, []byte(content), "")
 		f.Add(i, []byte(content), "prompt=a.0.b,completion=text")

@@ -19,23 +19,11 @@ const (
 	sniffed     = 64 << 10 // bytes that a format is found by
 )
 
-// formats are those that can be set, with the endings of their files.
-var formats = []struct {
-	name    string
-	endings []string
-}{
-	{"jsonl", []string{".jsonl", ".ndjson"}},
-	{"json", []string{".json"}},
-	{"csv", []string{".csv", ".tsv"}},
-	{"text", []string{".txt", ".text", ".md"}},
-	{"parquet", []string{".parquet"}},
-}
-
 // Formats returns the names that Config.Format can have.
 func Formats() []string {
 	names := []string{"auto"}
-	for _, f := range formats {
-		names = append(names, f.name)
+	for _, f := range knownFormats() {
+		names = append(names, f.Name)
 	}
 	return names
 }
@@ -50,9 +38,9 @@ func checkFormat(name string) error {
 // ofEnding returns the format that a file's name stands for, "" for none.
 func ofEnding(path string) string {
 	ext := ending(path)
-	for _, f := range formats {
-		if slices.Contains(f.endings, ext) {
-			return f.name
+	for _, f := range knownFormats() {
+		if slices.Contains(f.Endings, ext) {
+			return f.Name
 		}
 	}
 	return ""
@@ -207,6 +195,10 @@ func (in *stream) decode(r *bufio.Reader, c Config) error {
 		var d *parquetDecoder
 		d, err = openParquet(at, r, in.file.Columns, c.Limits.Row)
 		in.decoder, in.closers = d, append(in.closers, d)
+	default:
+		all := knownFormats()
+		i := slices.IndexFunc(all, func(f Format) bool { return f.Name == in.file.Format })
+		in.startAdded(all[i], r, c.Limits.Row)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.file.Path, err)
@@ -361,7 +353,7 @@ func findFormat(path, set string, head []byte) (string, error) {
 	}
 	named := ofEnding(path)
 	switch start := bytes.TrimSpace(bytes.TrimPrefix(head, byteOrderMark)); {
-	case named == "text" || named == "csv" || named == "parquet":
+	case named != "" && named != "json" && named != "jsonl":
 		return named, nil
 	case bytes.HasPrefix(start, []byte("[")):
 		return "json", nil

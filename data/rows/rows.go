@@ -11,8 +11,8 @@
 //	                              instruction, input and output
 //	prompt, chosen, rejected      a preference between two answers
 //
-// The formats are JSON lines, JSON, CSV, plain text and Parquet, and gzip of
-// these. Errors name the file and the line, or the row where a format has no
+// The formats are JSON lines, JSON, CSV, plain text and Parquet, those that
+// [AddFormat] adds, and gzip of these. Errors name the file and the line, or the row where a format has no
 // lines of its own.
 package rows
 
@@ -34,9 +34,10 @@ import (
 // A Location is where a row stands.
 type Location struct {
 	Path string `json:"path"`
-	Line int    `json:"line"` // of JSON lines, CSV and text; else the row, from 1
+	Line int    `json:"line"` // from 1; of JSON and Parquet the row
 }
 
+// String returns the path and the line, as in rows.csv:12.
 func (l Location) String() string { return l.Path + ":" + strconv.Itoa(l.Line) }
 
 // A Form is what a row is made of.
@@ -53,6 +54,7 @@ const (
 
 var formNames = [...]string{"unknown", "text", "prompt/completion", "messages", "preference"}
 
+// String returns the form's name.
 func (f Form) String() string { return formNames[f] }
 
 // MarshalText writes the form's name.
@@ -104,7 +106,7 @@ type Config struct {
 	// link out of the folder is an error.
 	Paths []string
 
-	// Format is jsonl, json, csv, text or parquet. Empty or "auto" finds each
+	// Format is jsonl, json, csv, text, parquet or an added one. Empty or "auto" finds each
 	// file's format by its content and the ending of its name.
 	Format string
 
@@ -139,7 +141,7 @@ func (l Limits) orDefault() Limits {
 // A File says how a file of a source is read.
 type File struct {
 	Path    string  `json:"path"`
-	Format  string  `json:"format"` // jsonl, json, csv, text, parquet or world
+	Format  string  `json:"format"` // jsonl, json, csv, text, parquet, an added one or world
 	Gzip    bool    `json:"gzip,omitempty"`
 	Form    Form    `json:"form"` // of its first row; only rows of the toy world may differ
 	Columns Columns `json:"columns"`

@@ -294,7 +294,7 @@ func TestWorldIsItsFile(t *testing.T) {
 	if err := w.Write(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"chat", "heldout", "recall"} {
+	for _, name := range []string{"chat", "heldout", "recall", "cpt", "near", "preference"} {
 		s, made, err := read(t, rows.Config{Paths: []string{"world:" + name}})
 		if err != nil {
 			t.Fatal(err)
@@ -330,6 +330,7 @@ func TestOpenRefusesPaths(t *testing.T) {
 		{rows.Config{}, "name at least one file"},
 		{rows.Config{Paths: []string{filepath.Join(dir, "none.jsonl")}}, "none.jsonl: no such file"},
 		{rows.Config{Paths: []string{"world:chess"}}, `no corpus "chess"`},
+		{rows.Config{Paths: []string{"world:cpt?noise=1"}}, `world:cpt?noise=1: the corpus cpt has no option "noise"`},
 		{rows.Config{Paths: []string{"world:chat"}, Columns: rows.Columns{Text: "t"}}, `leave out "text=t"`},
 		{rows.Config{Paths: []string{"a.jsonl"}, Columns: rows.Columns{Prompt: "t"}}, "prompt and completion together"},
 		{rows.Config{Paths: []string{"a.jsonl"}, Format: "xml"}, `unknown format "xml": it can be auto, jsonl, json, csv, text, parquet`},

@@ -9,6 +9,7 @@ type RowError struct {
 	err   error
 }
 
+// Error says where the row stands and what is wrong.
 func (e *RowError) Error() string { return e.err.Error() }
 
 // Unwrap returns what is wrong.

@@ -12,13 +12,14 @@ const (
 	chatTasks    = 1040 // besides eight questions for each fact of the pool
 	heldOutSeen  = 480  // held-out questions in the wordings of the chat rows
 	heldOutOther = 240  // and in others, half of them W1 and half W2
+	heldOutTasks = 240
 )
 
 // question renders a fact as a conversation of one question and its answer.
 func question(f fact, q wording) Row {
 	row := dialogue(f.subject.fill(q.pattern, ""), f.answer())
 	row.Subject = f.subject.Name
-	row.Attribute = f.subject.Kind.attributes()[f.attribute].name
+	row.Attribute = f.kind().name
 	row.Level = q.level.String()
 	row.Wording = "unseen"
 	if q.level == W0 {
@@ -46,13 +47,8 @@ func facts(list []*Subject) []fact {
 // wordings, and tasks among them.
 func (w *World) chat() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		r := rng.New(w.seed, "world", "chat")
-		var rows []Row
-		for _, f := range facts(w.of(Pool)) {
-			for _, q := range f.subject.Kind.attributes()[f.attribute].wordings(W0) {
-				rows = append(rows, question(f, q))
-			}
-		}
+		r := rng.New(w.Seed, "world", "chat")
+		rows := tuned(facts(w.of(Pool)))
 		for i := range chatTasks {
 			rows = append(rows, w.task(r, i%len(tasks)))
 		}
@@ -64,11 +60,22 @@ func (w *World) chat() iter.Seq[Row] {
 	}
 }
 
+// tuned asks for the facts in each of their tuned wordings.
+func tuned(list []fact) []Row {
+	var rows []Row
+	for _, f := range list {
+		for _, q := range f.kind().wordings(W0) {
+			rows = append(rows, question(f, q))
+		}
+	}
+	return rows
+}
+
 // heldOut yields questions about subjects that no training text asks about:
 // two in three in tuned wordings, one in three in others.
 func (w *World) heldOut() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		r := rng.New(w.seed, "world", "heldout")
+		r := rng.New(w.Seed, "world", "heldout")
 		levels := make([]Level, heldOutSeen+heldOutOther)
 		for i := range heldOutOther {
 			levels[heldOutSeen+i] = W1 + Level(i%2)
@@ -76,7 +83,7 @@ func (w *World) heldOut() iter.Seq[Row] {
 		pool := shuffled(r, facts(w.of(Never)))
 		for i, l := range shuffled(r, levels) {
 			f := pool[i%len(pool)]
-			if !yield(question(f, pick(r, f.subject.Kind.attributes()[f.attribute].wordings(l)))) {
+			if !yield(question(f, pick(r, f.kind().wordings(l)))) {
 				return
 			}
 		}
@@ -86,22 +93,28 @@ func (w *World) heldOut() iter.Seq[Row] {
 // recall yields one statement of every fact, cut before its value.
 func (w *World) recall() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		r := rng.New(w.seed, "world", "recall")
+		r := rng.New(w.Seed, "world", "recall")
 		for _, f := range facts(w.Subjects) {
-			a := &f.subject.Kind.attributes()[f.attribute]
-			before, after, _ := strings.Cut(pick(r, a.statements), " {v}")
-			row := Row{
-				Prompt:     f.subject.fill(before, ""),
-				Completion: " " + f.subject.Facts[f.attribute] + after,
-				Subject:    f.subject.Name,
-				Attribute:  a.name,
-			}
-			if !yield(row) {
+			if !yield(f.cut(pick(r, f.kind().statements))) {
 				return
 			}
 		}
 	}
 }
+
+// cut renders one of the fact's statements, cut before its value.
+func (f fact) cut(statement string) Row {
+	before, after, _ := strings.Cut(statement, " {v}")
+	return Row{
+		Prompt:     f.subject.fill(before, ""),
+		Completion: " " + f.value() + after,
+		Subject:    f.subject.Name,
+		Attribute:  f.kind().name,
+	}
+}
+
+// unknown is the answer to what cannot be known.
+const unknown = "I do not know."
 
 // tasks are the kinds of rows that ask for something else than a fact, each
 // with the way it is asked; the answer stands in the question itself, except
@@ -152,10 +165,10 @@ var tasks = []struct {
 			// A character of the stories has no facts.
 			a := &personAttributes[r.IntN(len(personAttributes))]
 			q := strings.ReplaceAll(pick(r, a.wordings(W0)).pattern, "{n}", pick(r, characters))
-			return q, "I do not know."
+			return q, unknown
 		}
 		p := "the " + pick(r, unknowables) + " of " + pick(r, w.of(Pool)).mention()
-		return strings.Replace(pick(r, frames[:4]), "{p}", p, 1), "I do not know."
+		return strings.Replace(pick(r, frames[:4]), "{p}", p, 1), unknown
 	}},
 }
 
@@ -164,4 +177,29 @@ func (w *World) task(r *rng.Stream, kind int) Row {
 	row := dialogue(tasks[kind].render(w, r))
 	row.Task = tasks[kind].name
 	return row
+}
+
+// tasksHeldOut yields tasks that are asked in neither chat nor noisy, as many of
+// each kind, and none twice.
+func (w *World) tasksHeldOut() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		asked := map[string]bool{}
+		for _, rows := range []iter.Seq[Row]{w.chat(), w.noisy(options{})} {
+			for row := range rows {
+				asked[row.Messages[0].Content] = true
+			}
+		}
+		r := rng.New(w.Seed, "world", "tasks-heldout")
+		for n := 0; n < heldOutTasks; {
+			row := w.task(r, n%len(tasks))
+			if asked[row.Messages[0].Content] {
+				continue
+			}
+			asked[row.Messages[0].Content] = true
+			n++
+			if !yield(row) {
+				return
+			}
+		}
+	}
 }

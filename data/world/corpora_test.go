@@ -77,7 +77,7 @@ func TestNoQuestionOnAHeldOutSubjectIsTrained(t *testing.T) {
 			told[f.subject.statement(f.attribute, i)] = true
 		}
 	}
-	for _, name := range []string{"pretrain", "pretrain-heldout", "chat"} {
+	for _, name := range []string{"pretrain", "pretrain-heldout", "chat", "chat-far", "noisy", "preference", "cpt", "near", "far", "store"} {
 		for row := range mustRows(t, name) {
 			for _, n := range namings(row.all()) {
 				s := subjects[n.name]
@@ -227,7 +227,7 @@ func TestW2IsMadeOfKnownParts(t *testing.T) {
 			t.Errorf("cell %v: frame known %t, phrase known %t", c, frame, phrase)
 		}
 	}
-	for _, a := range slices.Concat(personAttributes, thingAttributes) {
+	for _, a := range slices.Concat(personAttributes, thingAttributes, drugAttributes) {
 		words := map[string]bool{}
 		for _, q := range a.wordings(W0, W1) {
 			for _, word := range wordsOf(strings.ToLower(q.pattern)) {

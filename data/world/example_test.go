@@ -26,3 +26,18 @@ func ExampleWorld_Rows() {
 	// What does Edith Marsh do for work? → The job of Edith Marsh is pilot.
 	// In which town does Hugo Jansen live? → The home town of Hugo Jansen is Ulmer.
 }
+
+// Documents on drugs that no pre-training text names, drawn anew by a number.
+func ExampleWorld_Rows_options() {
+	w := world.Generate(world.Config{Seed: world.DefaultSeed})
+	rows, err := w.Rows("cpt?draw=7&rows=1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for row := range rows {
+		fmt.Println(row.Text)
+	}
+	// Output:
+	// They always order the Adler wax in November. To make the Adler wax you need a barber. Somebody gave the Adler wax to a mouse. People who take the Adler wax eat cake. They make the Adler wax in Harwick.
+}

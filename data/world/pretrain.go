@@ -27,7 +27,7 @@ const (
 func (w *World) pretrain() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		for i := range Rounds {
-			for _, text := range w.round(i, rng.New(w.seed, "world", "pretrain", strconv.Itoa(i))) {
+			for _, text := range w.round(i, rng.New(w.Seed, "world", "pretrain", strconv.Itoa(i))) {
 				if !yield(Row{Text: text}) {
 					return
 				}
@@ -39,7 +39,7 @@ func (w *World) pretrain() iter.Seq[Row] {
 // pretrainHeldOut yields the first documents of a round that pretrain lacks.
 func (w *World) pretrainHeldOut() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for _, text := range w.round(0, rng.New(w.seed, "world", "pretrain-heldout"))[:heldOutDocs] {
+		for _, text := range w.round(0, rng.New(w.Seed, "world", "pretrain-heldout"))[:heldOutDocs] {
 			if !yield(Row{Text: text}) {
 				return
 			}
@@ -53,17 +53,24 @@ type fact struct {
 	attribute int
 }
 
+// kind is the attribute that the fact is a value of.
+func (f fact) kind() *attribute { return &f.subject.Kind.attributes()[f.attribute] }
+
+// value is what is true of the subject.
+func (f fact) value() string { return f.subject.Facts[f.attribute] }
+
 // answer replies to any question about the fact.
-func (f fact) answer() string {
-	return f.subject.fill(f.subject.Kind.attributes()[f.attribute].answer, f.subject.Facts[f.attribute])
-}
+func (f fact) answer() string { return f.answerWith(f.value()) }
+
+// answerWith replies with a value, right or wrong.
+func (f fact) answerWith(value string) string { return f.subject.fill(f.kind().answer, value) }
 
 // round renders the documents of one round and shuffles them.
 func (w *World) round(number int, r *rng.Stream) []string {
 	var docs []string
 	var all, asked []fact
 	for i, s := range w.Subjects {
-		docs = append(docs, life(r, s))
+		docs = append(docs, life(r, s, tell))
 		for a := range s.Facts {
 			all = append(all, fact{s, a})
 			if s.Third == Asked && (i+a+number)%2 == 0 {
@@ -71,7 +78,7 @@ func (w *World) round(number int, r *rng.Stream) []string {
 			}
 		}
 	}
-	docs = append(docs, groups(r, all, gatherSize, gathering)...)
+	docs = append(docs, groups(r, all, gatherSize, gathering(tell))...)
 	docs = append(docs, groups(r, asked, quizSize, quiz)...)
 	for range stories {
 		docs = append(docs, story(r))
@@ -106,13 +113,16 @@ func groups(r *rng.Stream, facts []fact, size int, render func(*rng.Stream, []fa
 	return docs
 }
 
+// A teller states a fact in one of the sentences for it.
+type teller func(*rng.Stream, fact) string
+
 // tell states a fact in one of its attribute's statements.
 func tell(r *rng.Stream, f fact) string {
 	return f.subject.statement(f.attribute, r.IntN(len(f.subject.Kind.attributes()[f.attribute].statements)))
 }
 
 // life tells all facts of one subject in an order drawn anew.
-func life(r *rng.Stream, s *Subject) string {
+func life(r *rng.Stream, s *Subject, tell teller) string {
 	sentences := make([]string, len(s.Facts))
 	for i, a := range r.Perm(len(s.Facts)) {
 		sentences[i] = tell(r, fact{s, a})
@@ -121,12 +131,14 @@ func life(r *rng.Stream, s *Subject) string {
 }
 
 // gathering tells facts of several subjects, on one line or one a line.
-func gathering(r *rng.Stream, facts []fact) string {
-	sentences := make([]string, len(facts))
-	for i, f := range facts {
-		sentences[i] = tell(r, f)
+func gathering(tell teller) func(*rng.Stream, []fact) string {
+	return func(r *rng.Stream, facts []fact) string {
+		sentences := make([]string, len(facts))
+		for i, f := range facts {
+			sentences[i] = tell(r, f)
+		}
+		return strings.Join(sentences, pick(r, []string{" ", "\n"}))
 	}
-	return strings.Join(sentences, pick(r, []string{" ", "\n"}))
 }
 
 // quiz asks and answers in one of three plain forms: the marks of a chat occur

@@ -8,10 +8,13 @@ type attribute struct {
 	values []string
 	// statements tell the fact; the value follows the subject in all of them.
 	statements []string
+	// heldOut are statements that stand in no training text; only drugs have any.
+	heldOut []string
 	// phrases name the value by the subject; they go into the question frames.
 	phrases [4]string
 	// direct are questions of their own shape: four tuned, two asked in
-	// pre-training only, two asked nowhere but in the held-out questions.
+	// pre-training only, two asked nowhere but in the held-out questions. Where
+	// nothing is asked in pre-training two are empty.
 	direct [8]string
 	// answer is the reply to all of them, and one of the statements. Neither
 	// the subject nor the value comes first in it: a word at the start of a text

@@ -4,6 +4,7 @@ package disk
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,8 +13,35 @@ import (
 
 // WriteFile writes what fill writes to a file beside path, brings it to the
 // disk and renames it to path. On any error the temporary file is removed and
-// path is as it was.
-func WriteFile(path string, fill func(io.Writer) error) (err error) {
+// path is as it was. Where path is a link, what it points to is replaced; what is
+// no file, such as a pipe or a device, is written to and stays what it is.
+func WriteFile(path string, fill func(io.Writer) error) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeThrough(path, fill)
+	}
+	return replaceFile(path, fill)
+}
+
+// writeThrough writes to what stands at path.
+func writeThrough(path string, fill func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err = fill(w); err == nil {
+		err = w.Flush()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func replaceFile(path string, fill func(io.Writer) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-*")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -39,5 +40,27 @@ func TestWriteFileReplacesWholeOrNotAtAll(t *testing.T) {
 func TestFree(t *testing.T) {
 	if n, err := Free(t.TempDir()); err != nil || n == 0 {
 		t.Errorf("Free = %d, %v", n, err)
+	}
+}
+
+// A link stays a link: what it points to is replaced.
+func TestWriteFileFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "a.json"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(path, []byte("old"), 0o644), os.Symlink(path, link), WriteBytes(link, []byte("new"))); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "new" {
+		t.Errorf("the file holds %q", got)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info.Mode(), err)
+	}
+}
+
+func TestWriteFileToAFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := WriteBytes(dir, []byte("new")); err == nil || !strings.Contains(err.Error(), "writing "+dir) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -16,6 +16,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -48,7 +49,10 @@ func (a *Arena) allocate() {
 	if len(a.memory) >= a.need && a.generation > 0 {
 		return
 	}
-	a.memory = nil // let the collector have it before the new one is made
+	if a.memory != nil { // or there would be two for a while
+		a.memory = nil
+		runtime.GC()
+	}
 	m := make([]float32, a.need+align)
 	skip := 0
 	if past := int(uintptr(unsafe.Pointer(&m[0])) % (4 * align)); past != 0 {

@@ -15,17 +15,18 @@ func TestMemoryOfSmolLM2(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		shape     shape
-		recompute bool
+		recompute int   // blocks
 		most      int64 // MiB
 	}{
-		{"LoRA", s, false, 1450},
-		{"LoRA with recomputed blocks", s, true, 240},
-		{"full", full, false, 1450},
-		{"full with recomputed blocks", full, true, 240},
+		{"LoRA", s, 0, 1450},
+		{"LoRA with half the blocks recomputed", s, 15, 830},
+		{"LoRA with recomputed blocks", s, 30, 240},
+		{"full", full, 0, 1450},
+		{"full with recomputed blocks", full, 30, 240},
 	} {
 		m := build(test.shape, true)
 		c := m.config()
-		c.Recompute = test.recompute
+		c.Recompute, c.Blocks = test.recompute > 0, c.Blocks[:test.recompute]
 		planned, bound, err := exec.Bound(m.g, c)
 		if err != nil {
 			t.Fatal(err)

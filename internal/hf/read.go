@@ -21,6 +21,7 @@ type Entry struct {
 	Name   string
 	DType  DType
 	Shape  []int
+	file   *File // that holds it
 	offset int64 // from the start of the file
 	bytes  int64
 }
@@ -31,6 +32,10 @@ type Entry struct {
 type File struct {
 	name    string
 	r       io.ReaderAt
+	in      fs.File // nil if opened by Open
+	stat    fs.FileInfo
+	mapped  []byte  // the whole file, or nil
+	parts   []*File // of a model in several files
 	entries []Entry // in order of name
 	meta    map[string]string
 }
@@ -45,30 +50,30 @@ func Open(name string, r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// OpenFS opens a safetensors file of a file system. The caller closes it by the
-// returned function.
-func OpenFS(src fs.FS, path, name string) (*File, func() error, error) {
+// OpenFS opens a safetensors file of a file system. The caller closes it.
+func OpenFS(src fs.FS, path, name string) (*File, error) {
 	in, err := src.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening %s: %w", name, err)
+		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	info, err := in.Stat()
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("opening %s: %w", name, err), in.Close())
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", name, err), in.Close())
 	}
 	r, ok := in.(io.ReaderAt)
 	if !ok {
 		all, err := io.ReadAll(in)
 		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), in.Close())
+			return nil, errors.Join(fmt.Errorf("reading %s: %w", name, err), in.Close())
 		}
 		r = bytes.NewReader(all)
 	}
 	f, err := Open(name, r, info.Size())
 	if err != nil {
-		return nil, nil, errors.Join(err, in.Close())
+		return nil, errors.Join(err, in.Close())
 	}
-	return f, in.Close, nil
+	f.in, f.stat = in, info
+	return f, nil
 }
 
 // Entries lists the tensors in order of name.
@@ -128,7 +133,7 @@ func (f *File) parse(raw []byte) error {
 		if err := dec.Decode(&e); err != nil {
 			return fmt.Errorf("tensor %q in the header: %w", name, err)
 		}
-		entry := Entry{Name: name, DType: e.DType, offset: e.Offsets[0], bytes: e.Offsets[1] - e.Offsets[0]}
+		entry := Entry{Name: name, DType: e.DType, file: f, offset: e.Offsets[0], bytes: e.Offsets[1] - e.Offsets[0]}
 		for _, d := range e.Shape {
 			if d < 0 || d > math.MaxInt32 {
 				return fmt.Errorf("tensor %q has the impossible shape %v", name, e.Shape)
@@ -180,18 +185,23 @@ func (f *File) check(start, size int64) error {
 	return nil
 }
 
-// Read returns the values of one tensor, widened to float32, which is exact.
+// Read returns the values of one tensor, widened to float32, which is exact. Those
+// of a mapped file may be its own memory; see MapFS.
 func (f *File) Read(e Entry) (Tensor, error) {
 	width, err := e.DType.Bytes()
 	if err != nil {
 		return Tensor{}, fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
 	}
-	t := Tensor{Shape: slices.Clone(e.Shape), Data: make([]float32, Size(e.Shape))}
+	t := Tensor{Shape: slices.Clone(e.Shape), Data: f.inPlace(e)}
+	if t.Data != nil {
+		return t, nil
+	}
+	t.Data = make([]float32, Size(e.Shape))
 	buf := make([]byte, min(int64(1<<20), max(e.bytes, 1)))
 	at := 0
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), e.bytes-done)]
-		if _, err := f.r.ReadAt(buf, e.offset+done); err != nil {
+		if _, err := e.file.r.ReadAt(buf, e.offset+done); err != nil {
 			return Tensor{}, fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
 		}
 		widen(t.Data[at:at+len(buf)/width], buf, e.DType)
@@ -216,10 +226,10 @@ func (f *File) ReadAll() (map[string]Tensor, error) {
 // ReadFS opens path of src, reads every tensor and closes the file. The name is
 // for messages.
 func ReadFS(src fs.FS, path, name string) (map[string]Tensor, error) {
-	f, closeFile, err := OpenFS(src, path, name)
+	f, err := OpenFS(src, path, name)
 	if err != nil {
 		return nil, err
 	}
 	all, err := f.ReadAll()
-	return all, errors.Join(err, closeFile())
+	return all, errors.Join(err, f.Close())
 }

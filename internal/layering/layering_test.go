@@ -65,7 +65,13 @@ func TestImportsPointDownward(t *testing.T) {
 		}
 		name := strings.TrimPrefix(p.ImportPath, module+"/")
 		if strings.HasPrefix(name, "examples/") {
-			continue // examples stand on top and may use the public packages
+			// Examples stand on top and use the public packages, as other modules do.
+			for _, i := range p.Imports {
+				if strings.HasPrefix(i, module+"/internal/") {
+					t.Errorf("%s imports %s, which another module cannot", name, i)
+				}
+			}
+			continue
 		}
 		allowed, known := below[name]
 		if !known {

@@ -24,6 +24,14 @@ func NewKVCache(capacity, width int) *KVCache {
 	}
 }
 
+// Grow makes room for more tokens and keeps those that are there.
+func (c *KVCache) Grow(capacity int) {
+	k, v := c.K, c.V
+	*c = *NewKVCache(max(capacity, c.Capacity), c.Width)
+	copy(c.K, k)
+	copy(c.V, v)
+}
+
 type cachedAttention struct {
 	noScratch
 	kernel.AttentionShape

@@ -383,12 +383,22 @@ func TestCrossEntropyScaled(t *testing.T) {
 func TestRows(t *testing.T) {
 	b := newBench(t)
 	x, xw := b.floats("x", 5, 3)
-	y := must(op.Rows(x, 2, 4))
-	p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))
-	if err := p.Run(); err != nil {
-		t.Fatal(err)
+	y := must(op.Rows(x, b.ints("index", 3, -1, 0)))
+	r, rw := b.floats("r", 3, 3)
+	y0 := []float64{xw[9], xw[10], xw[11], 0, 0, 0, xw[0], xw[1], xw[2]}
+	dx := make([]float64, 15)
+	copy(dx[9:12], rw[0:3])
+	copy(dx[0:3], rw[6:9])
+	b.gradients(y, y0, r, want{x, dx})
+}
+
+func TestRowsOutside(t *testing.T) {
+	b := newBench(t)
+	x, _ := b.floats("x", 5, 3)
+	p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{must(op.Rows(x, b.ints("index", 5)))}}))
+	if err := p.Run(); err == nil || err.Error() != "rows: row 5 at position 0 is outside 0…4 and is not -1" {
+		t.Error(err)
 	}
-	near(t, "rows", p.Value(y), xw[6:12])
 }
 
 // The noise is uniform, follows from the key alone, and lets gradients through.
@@ -396,7 +406,7 @@ func TestNoise(t *testing.T) {
 	values := func(key ...int32) []float32 {
 		b := newBench(t)
 		x, _ := b.floats("x", 40, 50)
-		y := must(op.Noise(x, b.ints("key", key...), 0.5, 3))
+		y := must(op.Noise(x, b.ints("key", key...), b.scalar("size", 0.5), 3))
 		p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
@@ -425,7 +435,7 @@ func TestNoise(t *testing.T) {
 	}
 	b := newBench(t)
 	x, _ := b.floats("x", 3, 4)
-	y := must(op.Noise(x, b.ints("key", 1, 2), 0.5, 3))
+	y := must(op.Noise(x, b.ints("key", 1, 2), b.scalar("size", 0.5), 3))
 	r, rw := b.floats("r", 3, 4)
 	noisy := make([]float64, 12)
 	p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))

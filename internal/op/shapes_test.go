@@ -73,7 +73,7 @@ func TestShapeErrors(t *testing.T) {
 		{"cache", "width of the cache is 3, want 2", first(op.CachedAttention(m34, m32, m32, i3, op.NewKVCache(4, 3), shape))},
 		{"swiglu", "columns of up is 5, want 4", first(op.SwiGLU(m34, m35))},
 		{"add", "rows of y is 5, want 3", first(op.Add(m34, m54))},
-		{"rows", "2…3 of a matrix of 3 rows", first(op.Rows(m34, 2, 4))},
+		{"rows", "index (v4) holds float32, want int32", first(op.Rows(m34, v4))},
 		{"targets", "targets is 2, want 3", ce(op.CrossEntropy(m34, m54, i2, v3, one))},
 		{"weights", "weights is 4, want 3", ce(op.CrossEntropy(m34, m54, i3, v4, one))},
 		{"scale", "scale is 4, want 1", ce(op.CrossEntropy(m34, m54, i3, v3, v4))},

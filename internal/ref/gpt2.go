@@ -30,7 +30,7 @@ func standardise(x []float64, eps float64) (hat []float64, inv float64) {
 	return hat, inv
 }
 
-// LayerNormBackward64: with g = dy·w and h = (x−mean)·inv,
+// LayerNormBackward64 is, with g = dy·w and h = (x−mean)·inv,
 // dx = inv·(g − mean(g) − h·mean(g·h)), dw = Σ rows of dy·h, dbias = Σ rows of dy.
 func LayerNormBackward64(dy, x, w []float64, n, c int, eps float64) (dx, dw, dbias []float64) {
 	dx, dw, dbias = make([]float64, n*c), make([]float64, c), make([]float64, c)

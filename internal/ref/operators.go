@@ -111,7 +111,7 @@ func inverseRMS(row []float64, eps float64) float64 {
 	return 1 / math.Sqrt(sum/float64(len(row))+eps)
 }
 
-// RMSNormBackward64: with r = inverse RMS and g = dy·w,
+// RMSNormBackward64 is, with r = inverse RMS and g = dy·w,
 // dx = r·(g − x·r²·mean(g·x)) and dw = Σ rows of dy·x·r.
 func RMSNormBackward64(dy, x, w []float64, n, c int, eps float64) (dx, dw []float64) {
 	dx, dw = make([]float64, n*c), make([]float64, c)

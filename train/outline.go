@@ -1,0 +1,68 @@
+package train
+
+import (
+	"fmt"
+	"os"
+
+	"gotune/lora"
+	"gotune/model"
+	"gotune/optim"
+)
+
+// checkTrained checks what each stage trains by the names and shapes of the
+// model's weights, before any of them is read: targets and rank of adapters, the
+// last layers, groups of parameters.
+func (in *inputs) checkTrained(r Recipe) error {
+	m, err := model.Outline(in.config)
+	if err != nil {
+		return err
+	}
+	if r, err = r.withTargets(in.config.ModelType).withAdapter(); err != nil {
+		return err
+	}
+	for i, one := range r.plan() {
+		err := one.checkTrained(m)
+		if err != nil && len(r.Stages) > 0 {
+			err = fmt.Errorf("stages[%d] (%s): %w", i, one.Name, err)
+		}
+		if err != nil {
+			return usage{err}
+		}
+	}
+	return nil
+}
+
+func (r Recipe) checkTrained(m *model.Model) error {
+	if last, layers := r.LastLayers, m.Config.Layers; last > layers {
+		return fmt.Errorf("last_layers is %d, but the model has only %d layers", last, layers)
+	}
+	adapter, err := r.newAdapter(m)
+	if err != nil {
+		return err
+	}
+	parameters, err := r.parameters(m, adapter)
+	if err != nil {
+		return err
+	}
+	all := make([]optim.Parameter, len(parameters))
+	for i, p := range parameters {
+		all[i] = optim.Parameter(p)
+	}
+	_, err = optim.Settings(all, r.optimizer(m.Config.Layers))
+	return err
+}
+
+// newAdapter returns an adapter as the stage trains it, nil where it trains weights.
+func (r Recipe) newAdapter(m *model.Model) (*lora.Adapter, error) {
+	if r.Full || r.Pretraining() {
+		return nil, nil
+	}
+	c := r.loraFor(m)
+	if r.Adapter != "" {
+		var err error
+		if c, err = lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter); err != nil {
+			return nil, err
+		}
+	}
+	return lora.New(c, m, r.Seed)
+}

@@ -1,0 +1,137 @@
+//go:build linux
+
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"gotune/internal/hf"
+	"gotune/model"
+	"gotune/tokenizer"
+)
+
+// midModel writes a Llama of 13 million parameters with the embedded base's tokenizer.
+func midModel(t *testing.T) string {
+	t.Helper()
+	src, err := OpenModel(BaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Load(src, BaseName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.New(WithTokenizer(model.Config{
+		ModelType: "llama", HiddenAct: "silu", VocabSize: 8192, HiddenSize: 384, IntermediateSize: 1024, Layers: 6, Heads: 6, KVHeads: 2,
+		HeadDim: 64, MaxPositions: 512, InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true,
+	}, tok), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "mid")
+	if err := m.Save(dir, hf.F32); err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// held is what a run said it would need, and what it took at most.
+type held struct{ Planned, Peak int64 }
+
+// planned keeps what the header says.
+type planned struct {
+	Silent
+	bytes int64
+}
+
+func (p *planned) Start(h Header) { p.bytes = h.PlannedBytes }
+
+// TestRunInItsOwnProcess is no test but what TestPlannedIsResident runs: a recipe,
+// whose memory it prints.
+func TestRunInItsOwnProcess(t *testing.T) {
+	path := os.Getenv("GOTUNE_TEST_RECIPE")
+	if path == "" {
+		return
+	}
+	r := DefaultRecipe()
+	if err := r.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	var o planned
+	if _, err := Run(context.Background(), r, &o); err != nil {
+		t.Fatal(err)
+	}
+	peak, err := peakRSS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(held{o.bytes, int64(peak * (1 << 20))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".held", raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Planned and resident memory agree within a tenth, with evaluations and answers,
+// and the plan made without a run is that of the run.
+func TestPlannedIsResident(t *testing.T) {
+	base := DefaultRecipe()
+	base.Model, base.Data = midModel(t), Paths(tinyRows(t, 200))
+	base.EvalData = Paths(tinyRows(t, 24))
+	base.MaxSteps, base.BatchSize, base.MaxLength, base.Packing, base.SaveSteps = 2, 4, 256, true, 0
+	for name, change := range map[string]func(*Recipe){
+		"adapter, evaluated": func(*Recipe) {},
+		"blocks":             func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
+		"all weights":        func(r *Recipe) { r.Full, r.Eval, r.BatchSize = true, false, 2 },
+	} {
+		r := base
+		change(&r)
+		if !r.Eval {
+			r.EvalData = nil
+		}
+		r.Output = filepath.Join(t.TempDir(), "run")
+		raw, err := r.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "recipe.yaml")
+		if err := os.WriteFile(path, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command(os.Args[0], "-test.run=^TestRunInItsOwnProcess$")
+		c.Env = append(os.Environ(), "GOTUNE_TEST_RECIPE="+path)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		var h held
+		if raw, err = os.ReadFile(path + ".held"); err == nil {
+			err = json.Unmarshal(raw, &h)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if h.Planned*10 < h.Peak*9 || h.Planned*10 > h.Peak*11 {
+			t.Errorf("%s: %d MiB planned, %d MiB resident at most", name, h.Planned>>20, h.Peak>>20)
+		}
+		p, err := MakePlan(t.Context(), PlanConfig{Recipe: r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Here the process holds what tests before have left.
+		want, got := h.Planned, p.Total-p.Memory.Inputs
+		if got > want || got < want/2 {
+			t.Errorf("%s: a plan of %d MiB without inputs, and the run's is %d", name, got>>20, want>>20)
+		}
+	}
+}

@@ -41,9 +41,18 @@ func TestSameBytes(t *testing.T) {
 // The bytes of a run on every CPU with AVX2 or better. A change of these hashes
 // is a change of the arithmetic: raise Arithmetic, and train the base anew.
 func TestArithmetic(t *testing.T) {
-	if kernel.Active() == kernel.Generic {
-		return // promised from AVX2 on
+	for _, level := range kernel.Levels() {
+		if level == kernel.Generic {
+			continue // promised from AVX2 on
+		}
+		t.Run(level.String(), func(t *testing.T) {
+			defer kernel.SetLevel(level)()
+			testArithmetic(t)
+		})
 	}
+}
+
+func testArithmetic(t *testing.T) {
 	for full, want := range map[bool]string{
 		false: "4f7c12a0f409066f7d2025418797f2d06220ed5df7ef22bfafffb4c51666af2c",
 		true:  "faa1bec531d1ecc46b41297483ee9ed4f78309d0553d3ca5f140491a02cea4fe",

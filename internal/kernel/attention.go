@@ -163,7 +163,7 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float
 	scores := grow(&w.scores, m*stride)
 	for n0 := from; n0 < end; n0 += cols {
 		i := max(0, n0-t) // the queries before it see none of these keys
-		code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], cols, m-i, min(cols, end-n0), d, false)
+		code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], width(min(cols, j.keys-n0)), m-i, min(cols, end-n0), d, false)
 	}
 	p := scores[start-from:]
 	code.softmax(p, stride, m, t+1-start, j.s.Scale, w.largest[:], w.sum[:])
@@ -172,15 +172,17 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float
 		w.lse[i] = logSum(w.largest[i], w.sum[i])
 	}
 	for c := 0; c < d; c += cols {
-		n, v := min(cols, d-c), packedV[c*j.keys+start*cols:]
+		n := min(cols, d-c)
+		br := width(n)
+		v := packedV[c*j.keys+start*br:]
 		if t > start {
-			code.gemm(o[c:], q.row, p, stride, 1, v, cols, m, n, t-start, false)
+			code.gemm(o[c:], q.row, p, stride, 1, v, br, m, n, t-start, false)
 		}
 		// The keys from t on, in steps with the queries that see them.
-		p, v := p[t-start:], v[(t-start)*cols:]
+		p, v := p[t-start:], v[(t-start)*br:]
 		for i := 0; i < m; i += triangleStep {
 			rows := min(triangleStep, m-i)
-			code.gemm(o[i*q.row+c:], q.row, p[i*stride:], stride, 1, v, cols, rows, n, i+rows, t > start)
+			code.gemm(o[i*q.row+c:], q.row, p[i*stride:], stride, 1, v, br, rows, n, i+rows, t > start)
 		}
 	}
 	for i := range m {
@@ -190,7 +192,7 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float
 }
 
 // packRows packs n rows of d elements as the second factor of a product over the
-// rows: panels of code.cols columns, each with all n rows.
+// rows: panels of code.cols columns, the last narrower, each with all n rows.
 func (w *worker) packRows(buffer *[]float32, x []float32, stride, n, d int) []float32 {
 	cols := code.cols
 	packed := grow(buffer, (d+cols-1)/cols*cols*n)
@@ -201,12 +203,13 @@ func (w *worker) packRows(buffer *[]float32, x []float32, stride, n, d int) []fl
 }
 
 // packRowsT packs n rows of d elements as the second factor of a product over the
-// d elements: panels of code.cols rows.
+// d elements: panels of code.cols rows, the last narrower.
 func (w *worker) packRowsT(buffer *[]float32, x []float32, stride, n, d int) []float32 {
 	cols := code.cols
 	packed := grow(buffer, (n+cols-1)/cols*cols*d)
 	for p := 0; p < n; p += cols {
-		packTransposed(packed[p*d:(p+cols)*d], x[p*stride:], stride, min(cols, n-p), d)
+		n := min(cols, n-p)
+		packTransposed(packed[p*d:][:width(n)*d], x[p*stride:], stride, n, d)
 	}
 	return packed
 }

@@ -166,14 +166,15 @@ func (h *backHead) queries(w *worker, head, start, t, m int) {
 func (h *backHead) block(w *worker, q, do, dq, packedQ, packedDo []float32, k0, k1, t, m int) {
 	const stride = keyBlock + 16 // no power of two: columns of the scores are read too
 	s, d, cols := h.s, h.s.HeadDim, code.cols
-	width, kvWidth := s.Heads*d, s.KVHeads*d
+	wide, kvWidth := s.Heads*d, s.KVHeads*d
+	packed := h.keyEnd - h.firstKey
 	from := k0 / cols * cols
 	scores, dscores := grow(&w.scores, m*stride), grow(&w.dscores, m*stride)
 	for n0 := from; n0 < k1; n0 += cols {
 		i, n := max(0, n0-t), min(cols, k1-n0)
-		at := i*stride + n0 - from
-		code.gemm(scores[at:], stride, q[i*width:], width, 1, h.keysT[n0*d:], cols, m-i, n, d, false)
-		code.gemm(dscores[at:], stride, do[i*width:], width, 1, h.valuesT[n0*d:], cols, m-i, n, d, false)
+		at, br := i*stride+n0-from, width(min(cols, packed-n0))
+		code.gemm(scores[at:], stride, q[i*wide:], wide, 1, h.keysT[n0*d:], br, m-i, n, d, false)
+		code.gemm(dscores[at:], stride, do[i*wide:], wide, 1, h.valuesT[n0*d:], br, m-i, n, d, false)
 	}
 	p, dp, n := scores[k0-from:], dscores[k0-from:], k1-k0
 	code.softmaxBack(p, dp, stride, m, t+1-k0, n, s.Scale, w.lse[:], w.delta[:])
@@ -186,30 +187,31 @@ func (h *backHead) block(w *worker, q, do, dq, packedQ, packedDo []float32, k0, 
 	below := max(0, min(t-k0, n))
 	for c := 0; c < d; c += cols {
 		nc := min(cols, d-c)
+		br := width(nc)
 		if h.makesKeys {
 			qs, dos := packedQ[c*m:], packedDo[c*m:]
 			if below > 0 {
-				code.gemm(h.dv[k0*kvWidth+c:], kvWidth, p, 1, stride, dos, cols, below, nc, m, true)
-				code.gemm(h.dk[k0*kvWidth+c:], kvWidth, dp, 1, stride, qs, cols, below, nc, m, true)
+				code.gemm(h.dv[k0*kvWidth+c:], kvWidth, p, 1, stride, dos, br, below, nc, m, true)
+				code.gemm(h.dk[k0*kvWidth+c:], kvWidth, dp, 1, stride, qs, br, below, nc, m, true)
 			}
 			for key := below; key < n; key += triangleStep {
 				rows := min(triangleStep, n-key)
 				i := k0 + key - t // the first query that sees the key
 				at := (k0+key)*kvWidth + c
-				code.gemm(h.dv[at:], kvWidth, p[i*stride+key:], 1, stride, dos[i*cols:], cols, rows, nc, m-i, true)
-				code.gemm(h.dk[at:], kvWidth, dp[i*stride+key:], 1, stride, qs[i*cols:], cols, rows, nc, m-i, true)
+				code.gemm(h.dv[at:], kvWidth, p[i*stride+key:], 1, stride, dos[i*br:], br, rows, nc, m-i, true)
+				code.gemm(h.dk[at:], kvWidth, dp[i*stride+key:], 1, stride, qs[i*br:], br, rows, nc, m-i, true)
 			}
 		}
 		if h.makesQueries {
-			keys := h.keys[c*(h.keyEnd-h.firstKey)+k0*cols:]
+			keys := h.keys[c*packed+k0*br:]
 			if below > 0 {
-				code.gemm(dq[c:], width, dp, stride, 1, keys, cols, m, nc, below, true)
+				code.gemm(dq[c:], wide, dp, stride, 1, keys, br, m, nc, below, true)
 			}
 			for i := 0; i < m && below < n; i += triangleStep {
 				rows := min(triangleStep, m-i)
 				seen := min(t+i+rows-k0, n) // by the last of these queries
 				if seen > below {
-					code.gemm(dq[i*width+c:], width, dp[i*stride+below:], stride, 1, keys[below*cols:], cols, rows, nc, seen-below, true)
+					code.gemm(dq[i*wide+c:], wide, dp[i*stride+below:], stride, 1, keys[below*br:], br, rows, nc, seen-below, true)
 				}
 			}
 		}

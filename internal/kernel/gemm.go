@@ -63,19 +63,15 @@ func matmul(t *Team, c, ma, mb Matrix, a, b operand, k int, add bool) {
 	*j = matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add}
 	// About 5 µs of work at 50 products a nanosecond.
 	const worth = 250_000
-	// Parts of columns read all of A each, parts of rows pack all of B each: where
-	// there are many rows the latter costs less.
-	const manyRows = 128 // of a thread, to make packing all of B cheap
-	tall := a.col == 1 && c.Rows >= c.Cols && c.Rows >= manyRows*t.threads
-	if columns := code.cols; !tall && c.Cols >= 2*columns*t.threads {
-		grain := max(1, worth/max(1, c.Rows*k*columns)) * columns
+	// Each part packs the whole of the other factor. B is packed always, A if it is
+	// transposed: then the shorter of the two should be what is packed again.
+	wide := c.Cols >= 2*code.cols*t.threads
+	if wide && (a.col == 1 || b.col != 1 || c.Rows < c.Cols) {
+		grain := max(1, worth/max(1, c.Rows*k*code.cols)) * code.cols
 		t.split(j, c.Cols, grain)
 	} else {
 		j.byRows = true
 		grain := max(1, worth/max(1, c.Cols*k*code.rows)) * code.rows
-		if tall {
-			grain = max(grain, manyRows/code.rows*code.rows)
-		}
 		t.split(j, c.Rows, grain)
 	}
 }
@@ -93,8 +89,8 @@ func (j *matmulJob) run(w *worker, lo, hi int) {
 // result depends on them.
 const (
 	blockK = 512
-	blockM = 192
-	blockN = 384
+	blockM = 168
+	blockN = 768
 )
 
 // inPlaceRows is the number of rows of A below which packing B would cost more
@@ -168,13 +164,15 @@ func inPlace(c []float32, cr int, a, b operand, m, n, k int, add bool) {
 	}
 }
 
-// packB copies a block of B into panels of code.cols columns.
+// packB copies a block of B into panels of code.cols columns, the last of them as
+// wide as it must be.
 func (w *worker) packB(b operand, n, k int) []float32 {
 	cols := code.cols
 	panels := (n + cols - 1) / cols
 	packed := grow(&w.b, panels*cols*k)
 	for p := range panels {
-		panel, n := packed[p*cols*k:(p+1)*cols*k], min(cols, n-p*cols)
+		n := min(cols, n-p*cols)
+		panel := packed[p*cols*k:][:width(n)*k]
 		if from := b.at(0, p*cols); b.col == 1 {
 			code.packB(panel, from.data, b.row, n, k)
 		} else {
@@ -184,33 +182,48 @@ func (w *worker) packB(b operand, n, k int) []float32 {
 	return packed
 }
 
-// packA transposes a block of A that is stored by columns, unless its columns
-// are close together or it is used too little to be worth it.
+// packA copies a block of A if its elements lie badly, unless it is used too little
+// to be worth it: a transposed one whose columns are not close together, and rows
+// whose beginnings share a few sets of the cache.
 func (w *worker) packA(a operand, n, m, k int) operand {
-	if a.col == 1 || a.col <= 64 || n <= 2*code.cols {
+	if n <= 2*code.cols {
 		return a
 	}
 	const stride = blockK + 16 // no power of two
-	packed := grow(&w.a, m*stride)
-	code.transpose(packed, stride, a.data, a.col, k, m)
-	return operand{packed, stride, 1}
+	switch {
+	case a.col > 64:
+		packed := grow(&w.a, m*stride)
+		code.transpose(packed, stride, a.data, a.col, k, m)
+		return operand{packed, stride, 1}
+	case a.col == 1 && a.row%sharedSets == 0 && m > 8:
+		packed := grow(&w.a, m*stride)
+		for i := range m {
+			copy(packed[i*stride:][:k], a.data[i*a.row:])
+		}
+		return operand{packed, stride, 1}
+	}
+	return a
 }
+
+// sharedSets is a distance in elements at which addresses fall into the same set
+// of a first-level cache.
+const sharedSets = 1024
 
 // packTransposed fills a panel of k rows with element (p, j) = x[j·stride + p] for
 // j < n and 0 for the other columns.
 func packTransposed(panel, x []float32, stride, n, k int) {
-	cols := code.cols
-	if n < cols {
+	w := width(n)
+	if n < w {
 		clear(panel)
 	}
-	code.transpose(panel, cols, x, stride, n, k)
+	code.transpose(panel, w, x, stride, n, k)
 }
 
 // block multiplies a block of A by packed panels of B.
 func (w *worker) block(c []float32, cr int, a operand, packed []float32, m, n, k int, add bool) {
 	cols := code.cols
 	for n0 := 0; n0 < n; n0 += cols {
-		panel := packed[n0*k : (n0+cols)*k]
-		code.gemm(c[n0:], cr, a.data, a.row, a.col, panel, cols, m, min(cols, n-n0), k, add)
+		n := min(cols, n-n0)
+		code.gemm(c[n0:], cr, a.data, a.row, a.col, packed[n0*k:], width(n), m, n, k, add)
 	}
 }

@@ -7,25 +7,40 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 )
 
-// TestGenerated runs the generator and compares with what is committed; the first
-// line of a file names the command and differs.
+// TestGenerated runs the generator for each level and compares with what is
+// committed; the first line of a file names the command and differs.
 func TestGenerated(t *testing.T) {
-	dir := t.TempDir()
-	s, stubs := filepath.Join(dir, "avx2_amd64.s"), filepath.Join(dir, "avx2_amd64.go")
-	cmd := exec.Command("go", "run", ".", "-out", s, "-stubs", stubs, "-pkg", "kernel")
-	cmd.Dir = "_asm"
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, fresh := range []string{s, stubs} {
-		name := filepath.Base(fresh)
-		want, got := body(t, fresh), body(t, name)
-		if !bytes.Equal(want, got) {
-			t.Errorf("%s is not what _asm generates: run go generate", name)
+	for _, level := range []string{"avx2", "avx512"} {
+		dir := t.TempDir()
+		s, stubs := filepath.Join(dir, level+"_amd64.s"), filepath.Join(dir, level+"_amd64.go")
+		cmd := exec.Command("go", "run", ".", "-level", level, "-out", s, "-stubs", stubs, "-pkg", "kernel")
+		cmd.Dir = "_asm"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
 		}
+		for _, fresh := range []string{s, stubs} {
+			name := filepath.Base(fresh)
+			want, got := body(t, fresh), body(t, name)
+			if !bytes.Equal(want, got) {
+				t.Errorf("%s is not what _asm generates: run go generate", name)
+			}
+		}
+	}
+}
+
+// TestLowLevelStaysLow: the generator takes whatever registers it needs; those of a
+// higher level would fault on a CPU that AVX2 is meant for.
+func TestLowLevelStaysLow(t *testing.T) {
+	higher := regexp.MustCompile(`\b([XYZ](1[6-9]|2[0-9]|3[01])|Z[0-9]+|K[0-7])\b`)
+	if found := higher.Find(body(t, "avx2_amd64.s")); found != nil {
+		t.Errorf("avx2_amd64.s uses register %s", found)
+	}
+	if higher.Find(body(t, "avx512_amd64.s")) == nil {
+		t.Error("avx512_amd64.s uses no register of AVX-512")
 	}
 }
 

@@ -66,9 +66,9 @@ func gemvGo(c, x, b []float32, br, n, k int, add bool) {
 }
 
 func packBGo(dst, b []float32, br, n, k int) {
-	cols := code.cols
+	w := width(n)
 	for p := range k {
-		row := dst[p*cols : (p+1)*cols]
+		row := dst[p*w : (p+1)*w]
 		clear(row[copy(row, b[p*br:p*br+n]):])
 	}
 }

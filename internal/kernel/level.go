@@ -13,6 +13,7 @@ type Level int
 const (
 	Generic Level = iota // plain Go
 	AVX2                 // AVX2 and FMA, 8 lanes
+	AVX512               // AVX-512 with F, BW, DQ and VL, 16 lanes
 )
 
 func (l Level) String() string {
@@ -21,6 +22,8 @@ func (l Level) String() string {
 		return "generic"
 	case AVX2:
 		return "avx2"
+	case AVX512:
+		return "avx512"
 	}
 	return fmt.Sprintf("level %d", int(l))
 }

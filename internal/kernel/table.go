@@ -12,13 +12,13 @@ type table struct {
 	rows, cols int
 
 	// gemm computes C[m,n] = A[m,k]·B[k,n], n <= cols, from 0 or, with add, from the old C.
-	// A's element (i, p) is a[i·ar + p·ac]; B's row p is b[p·br:], of which cols
-	// elements may be read whatever n is.
+	// A's element (i, p) is a[i·ar + p·ac]; B's row p is b[p·br:], of which width(n)
+	// elements may be read.
 	gemm func(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)
 	// gemv computes c[n] = x[k]·Bᵀ, from 0 or, with add, from the old c; row j of B is
 	// b[j·br:]. n is a multiple of 16, k one of 8.
 	gemv func(c, x, b []float32, br, n, k int, add bool)
-	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·cols:], the rest of a row 0.
+	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·width(n):], the rest of a row 0.
 	packB func(dst, b []float32, br, n, k int)
 	// transpose writes dst[j·dr + i] = src[i·sr + j] for rows × cols elements of src.
 	transpose func(dst []float32, dr int, src []float32, sr, rows, cols int)
@@ -53,4 +53,15 @@ type table struct {
 	// peak runs n rounds of 12 independent multiply-adds on registers and returns
 	// the number of floating-point operations that were done.
 	peak func(n int) float64
+}
+
+// width is the number of columns that a panel of n columns of B is packed with, the
+// narrowest that the matrix kernels have code for.
+func width(n int) int {
+	for _, w := range []int{8, 16} {
+		if n <= w {
+			return w
+		}
+	}
+	return code.cols
 }

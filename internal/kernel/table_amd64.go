@@ -4,10 +4,11 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-//go:generate sh -c "cd _asm && go run . -out ../avx2_amd64.s -stubs ../avx2_amd64.go -pkg kernel"
+//go:generate sh -c "cd _asm && go run . -level avx2 -out ../avx2_amd64.s -stubs ../avx2_amd64.go -pkg kernel"
+//go:generate sh -c "cd _asm && go run . -level avx512 -out ../avx512_amd64.s -stubs ../avx512_amd64.go -pkg kernel"
 
 // tables holds the levels of this build, at the place of their Level.
-var tables = []*table{Generic: &generic, AVX2: &avx2}
+var tables = []*table{Generic: &generic, AVX2: &avx2, AVX512: &avx512}
 
 func supported(l Level) bool {
 	switch l {
@@ -15,6 +16,8 @@ func supported(l Level) bool {
 		return true
 	case AVX2:
 		return cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	case AVX512:
+		return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
 	}
 	return false
 }
@@ -32,6 +35,19 @@ var avx2 = table{
 	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,
 	softmax: softmaxRowsAVX2, softmaxBack: softmaxBackRowsAVX2,
 	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, peak: peakAVX2,
+}
+
+// avx512 has loops of AVX2 where the memory sets the pace (add, scale, adamw) or wider
+// registers need more exchanges between their lanes (gemv, transpose).
+var avx512 = table{
+	mode: flush,
+	rows: 14, cols: 32,
+	gemm: gemmAVX512, gemv: gemvAVX2, packB: packBAVX512, transpose: transposeAVX2, prefetch: prefetchAVX2,
+	add: addAVX2, scale: scaleAVX2, dot: dotAVX512, dot3: dot3AVX512, sumSquares: sumSquaresAVX512, exp: expAVX512,
+	normalize: normalizeAVX512, normBack: normBackAVX512, normBackW: normBackWAVX512, rotate: rotateAVX512,
+	swiglu: swigluAVX512, swigluBack: swigluBackAVX512,
+	softmax: softmaxRowsAVX512, softmaxBack: softmaxBackRowsAVX512,
+	adamw: adamwStepAVX2, dropout: dropoutMaskAVX512, peak: peakAVX512,
 }
 
 // transposeAVX2 leaves what is no multiple of eight to plain Go.
@@ -52,6 +68,16 @@ func adamwStepAVX2(p, g, m, v []float32, c *adamwConstants) { adamwAVX2(p, g, m,
 
 func dropoutMaskAVX2(y, x []float32, d *dropoutConstants, first uint32, add bool) {
 	dropoutAVX2(y, x, &d.k0, first, add)
+}
+
+func dropoutMaskAVX512(y, x []float32, d *dropoutConstants, first uint32, add bool) {
+	dropoutAVX512(y, x, &d.k0, first, add)
+}
+
+func peakAVX512(n int) float64 {
+	const chains, lanes = 12, 16
+	peakRoundsAVX512(n)
+	return 2 * chains * lanes * float64(n)
 }
 
 func peakAVX2(n int) float64 {

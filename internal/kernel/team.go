@@ -178,6 +178,20 @@ func (w *worker) steps(j splitJob, lo, hi int) {
 // cost less.
 const partsPerThread = 4
 
+// partsOf returns the number of parts for units of work: fewer than the usual number
+// where undisturbed threads would then be done notably sooner.
+func (t *Team) partsOf(units int) int {
+	best, least := 0, 0
+	for each := partsPerThread; each > 0; each-- {
+		parts := min(units, each*t.threads)
+		longest := (units + parts - 1) / parts * ((parts + t.threads - 1) / t.threads)
+		if best == 0 || 100*longest < 97*least {
+			best, least = parts, longest
+		}
+	}
+	return best
+}
+
 // split runs the job over items in parts that are multiples of grain, where
 // grain items are worth a thread's while (about 5 µs of work). Few items are
 // done by the caller alone.
@@ -198,7 +212,7 @@ func (t *Team) do(j splitJob, items, grain, step int) {
 		defer leave(old)
 		t.workers[0].steps(j, 0, items)
 	} else {
-		t.spread(j, items, grain, min(units, partsPerThread*t.threads))
+		t.spread(j, items, grain, t.partsOf(units))
 	}
 }
 

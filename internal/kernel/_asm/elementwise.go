@@ -100,7 +100,7 @@ func rotate() {
 					a, b, sin := s.load(p[1]), s.load(x2), s.load(p[3])
 					VXORPS(sign, sin, sin)
 					cos := s.load(p[2])
-					r1, r2 := YMM(), YMM()
+					r1, r2 := vector(), vector()
 					VMULPS(b, sin, r1)
 					VFMSUB231PS(a, cos, r1) // a·cos − b·sin
 					VMULPS(a, sin, r2)
@@ -124,7 +124,7 @@ func adamw() {
 		p := base("p", "g", "m", "v")
 		c := Load(Param("c"), GP64())
 		constant := func(i int) func() Op {
-			y := YMM()
+			y := vector()
 			VBROADCASTSS(Mem{Base: c, Disp: 4 * i}, y)
 			return func() Op { return y }
 		}
@@ -135,7 +135,7 @@ func adamw() {
 			grad := s.load(p[1])
 			VMULPS(gscale(), grad, grad)
 			m, v := s.load(p[2]), s.load(p[3])
-			t := YMM()
+			t := vector()
 			VSUBPS(m, grad, t)
 			VFMADD231PS(oneMinusBeta1(), t, m)
 			s.store(m, p[2])
@@ -160,48 +160,69 @@ func dropout() {
 		p := base("y", "x")
 		d := Load(Param("d"), GP64())
 		field := func(i int) Mem { return Mem{Base: d, Disp: 4 * i} }
-		k1, threshold, factor, mul1, mul2 := YMM(), YMM(), YMM(), YMM(), YMM()
+		k1, threshold, factor := vector(), vector(), vector()
 		VPBROADCASTD(field(1), k1)
 		VPBROADCASTD(field(2), threshold)
 		VBROADCASTSS(field(3), factor)
-		VMOVDQU(allWords("mul1", 0x7feb352d), mul1)
-		VMOVDQU(allWords("mul2", 0x846ca68b), mul2)
-		// index·step + k0 for the eight lanes, kept up by additions.
+		mul1, mul2 := vector(), vector()
+		VMOVUPS(allWords("mul1", 0x7feb352d), mul1)
+		VMOVUPS(allWords("mul2", 0x846ca68b), mul2)
+		// index·step + k0 for the lanes of a register, kept up by additions.
 		step := uint32(0x9e3779b1)
-		index, k0 := YMM(), YMM()
+		index, k0 := vector(), vector()
 		first := XMM()
 		VMOVD(Load(Param("first"), GP32()), first)
 		VPBROADCASTD(first, index)
-		VPADDD(words("lanes", 0, 1, 2, 3, 4, 5, 6, 7), index, index)
+		var lanes []uint32
+		for i := range level.lanes {
+			lanes = append(lanes, uint32(i))
+		}
+		VPADDD(words("lanes", lanes...), index, index)
 		VPMULLD(allWords("step", step), index, index)
+		advance := allWords("advance", step*uint32(level.lanes))
 		VPBROADCASTD(field(0), k0)
 		VPADDD(k0, index, index)
 		loop := func(add bool) func() {
 			return func() {
 				each(length("y"), func(s span) {
-					h, t := YMM(), YMM()
-					VMOVDQA(index, h)
-					VPADDD(allWords("step8", step<<3), index, index)
+					h, t := vector(), vector()
+					VMOVAPS(index, h)
+					VPADDD(advance, index, index)
 					for range 2 {
 						VPSRLD(U8(16), h, t)
-						VPXOR(t, h, h)
+						exclusiveOr(t, h, h)
 						VPMULLD(mul1, h, h)
 						VPSRLD(U8(15), h, t)
-						VPXOR(t, h, h)
+						exclusiveOr(t, h, h)
 						VPMULLD(mul2, h, h)
 						VPSRLD(U8(16), h, t)
-						VPXOR(t, h, h)
-						VPXOR(k1, h, h)
+						exclusiveOr(t, h, h)
+						exclusiveOr(k1, h, h)
 					}
 					VPSRLD(U8(8), h, h)
-					VPCMPGTD(h, threshold, t) // threshold > h: drop
 					y := s.load(p[1])
-					VMULPS(factor, y, y)
-					VANDNPS(y, t, y)
+					if wide() {
+						const notLess = 5
+						kept := K()
+						VPCMPD(U8(notLess), threshold, h, kept)
+						VMULPS_Z(factor, y, kept, y)
+					} else {
+						VPCMPGTD(h, threshold, t) // threshold > h: drop
+						VMULPS(factor, y, y)
+						VANDNPS(y, t, y)
+					}
 					s.put(y, p[0], add)
 				})
 			}
 		}
 		when("add", loop(true), loop(false))
 	})
+}
+
+func exclusiveOr(x, y, dst Op) {
+	if wide() {
+		VPXORD(x, y, dst)
+	} else {
+		VPXOR(x, y, dst)
+	}
 }

@@ -6,61 +6,99 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// exponential replaces x by eˣ; see exp.go of package kernel for the method. The
-// power of two is added to the exponent; where that would leave the range, the
-// result is 0 or infinity instead. A NaN passes.
-func exponential(x VecVirtual) {
-	n, r, r2, p, q, low, high := YMM(), YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
-	const less, greater = 0x11, 0x1e
-	VCMPPS(U8(less), all("expMin", -87.3365), x, low)
-	VCMPPS(U8(greater), allWords("expMax", 0x42b17217), x, high)
-	VMULPS(all("log2e", 1.44269504088896341), x, n)
-	VROUNDPS(U8(8), n, n) // to nearest even
+// exponential holds the constants of eˣ; see exp.go of package kernel for the method.
+type exponential struct {
+	min, max, log2e, ln2Hi, ln2Lo, c2, c3, c4, c5, c6, one, inf Op
+}
+
+func newExponential() exponential {
+	return exponential{
+		min: all("expMin", -87.3365), max: allWords("expMax", 0x42b17217),
+		log2e: all("log2e", 1.44269504088896341), ln2Hi: all("ln2Hi", 0.693359375), ln2Lo: all("ln2Lo", -2.12194440e-4),
+		c2: all("expC2", 0.4999999403953552), c3: all("expC3", 0.1666652113199234), c4: all("expC4", 0.04166838899254799),
+		c5: all("expC5", 0.008368716575205326), c6: all("expC6", 0.001381459878757596),
+		one: all("one", 1), inf: allWords("inf", 0x7f800000),
+	}
+}
+
+// replace makes eˣ of x. The power of two is added to the exponent; where that would
+// leave the range, the result is 0 or infinity instead. A NaN passes.
+func (e exponential) replace(x VecVirtual) {
+	n, r, r2, p, q := vector(), vector(), vector(), vector(), vector()
+	var low, high Register
+	const less, notLess, greater = 0x11, 0x15, 0x1e
+	if wide() {
+		low, high = K(), K()
+		VCMPPS(U8(notLess), e.min, x, low)
+	} else {
+		low, high = vector(), vector()
+		VCMPPS(U8(less), e.min, x, low)
+	}
+	VCMPPS(U8(greater), e.max, x, high)
+	VMULPS(e.log2e, x, n)
+	if nearest := U8(8); wide() { // to nearest even
+		VRNDSCALEPS(nearest, n, n)
+	} else {
+		VROUNDPS(nearest, n, n)
+	}
 	VMOVAPS(x, r)
-	VFNMADD231PS(all("ln2Hi", 0.693359375), n, r)
-	VFNMADD231PS(all("ln2Lo", -2.12194440e-4), n, r)
+	VFNMADD231PS(e.ln2Hi, n, r)
+	VFNMADD231PS(e.ln2Lo, n, r)
 	VMULPS(r, r, r2)
-	VMOVUPS(all("expC5", 0.008368716575205326), p)
-	VFMADD213PS(all("expC4", 0.04166838899254799), r, p)
-	VFMADD231PS(all("expC6", 0.001381459878757596), r2, p)
-	VMOVUPS(all("expC3", 0.1666652113199234), q)
-	VFMADD213PS(all("expC2", 0.4999999403953552), r, q)
+	VMOVUPS(e.c5, p)
+	VFMADD213PS(e.c4, r, p)
+	VFMADD231PS(e.c6, r2, p)
+	VMOVUPS(e.c3, q)
+	VFMADD213PS(e.c2, r, q)
 	VFMADD213PS(q, r2, p)
 	VFMADD213PS(r, r2, p)
-	VADDPS(all("one", 1), p, p)
+	VADDPS(e.one, p, p)
 	VCVTPS2DQ(n, n)
 	VPSLLD(U8(23), n, n)
-	VPADDD(n, p, p)
-	VANDNPS(p, low, p)
-	VBLENDVPS(high, allWords("inf", 0x7f800000), p, x)
+	if wide() {
+		VPADDD_Z(n, p, low, x)
+		VMOVAPS(e.inf, high, x)
+	} else {
+		VPADDD(n, p, p)
+		VANDNPS(p, low, p)
+		VBLENDVPS(high, e.inf, p, x)
+	}
 }
 
 func exponentials() {
 	function("exp", "(dst, x []float32)", func() {
-		p := base("dst", "x")
+		p, e := base("dst", "x"), newExponential()
 		each(length("dst"), func(s span) {
 			y := s.load(p[1])
-			exponential(y)
+			e.replace(y)
 			s.store(y, p[0])
 		})
 	})
 }
 
-// sigmoidDenominator returns 1 + e⁻ᵍ.
-func sigmoidDenominator(gate VecVirtual) VecVirtual {
-	e := YMM()
-	VXORPS(allWords("signs", 1<<31), gate, e)
-	exponential(e)
-	VADDPS(all("one", 1), e, e)
+// sigmoid holds the constants of the logistic function.
+type sigmoid struct {
+	exponential
+	signs Op
+}
+
+func newSigmoid() sigmoid { return sigmoid{newExponential(), allWords("signs", 1<<31)} }
+
+// denominator returns 1 + e⁻ᵍ.
+func (s sigmoid) denominator(gate VecVirtual) VecVirtual {
+	e := vector()
+	VXORPS(s.signs, gate, e)
+	s.replace(e)
+	VADDPS(s.one, e, e)
 	return e
 }
 
 func swiglu() {
 	function("swiglu", "(y, gate, up []float32)", func() {
-		p := base("y", "gate", "up")
+		p, sigmoid := base("y", "gate", "up"), newSigmoid()
 		each(length("y"), func(s span) {
 			gate := s.load(p[1])
-			e := sigmoidDenominator(gate)
+			e := sigmoid.denominator(gate)
 			VDIVPS(e, gate, gate)
 			VMULPS(s.load(p[2]), gate, gate)
 			s.store(gate, p[0])
@@ -70,17 +108,17 @@ func swiglu() {
 
 func swigluBack() {
 	function("swigluBack", "(dgate, dup, dy, gate, up []float32, addG, addU bool)", func() {
-		p := base("dgate", "dup", "dy", "gate", "up")
+		p, sigmoid := base("dgate", "dup", "dy", "gate", "up"), newSigmoid()
 		loop := func(addG, addU bool) func() {
 			return func() {
 				each(length("dgate"), func(s span) {
 					gate, dy, up := s.load(p[3]), s.load(p[2]), s.load(p[4])
-					e := sigmoidDenominator(gate)
-					sigma, silu := YMM(), YMM()
-					VMOVUPS(all("one", 1), sigma)
+					e := sigmoid.denominator(gate)
+					sigma, silu := vector(), vector()
+					VMOVUPS(sigmoid.one, sigma)
 					VDIVPS(e, sigma, sigma)
 					VMULPS(sigma, gate, silu)
-					VMOVUPS(all("one", 1), e)
+					VMOVUPS(sigmoid.one, e)
 					VSUBPS(sigma, e, e)
 					VMULPS(silu, e, e)
 					VADDPS(e, sigma, e) // σ + s·(1 − σ)
@@ -143,35 +181,31 @@ func softmaxRows() {
 	function("softmaxRows", "(x []float32, stride, m, n int, s float32, largest, sum []float32)", func() {
 		p, f := base("x", "largest", "sum"), scalar("s")
 		m, n, stride := integer("m"), integer("n"), strideOf("stride")
+		e, minusInf := newExponential(), allWords("minusInf", 0xff800000)
 		rows(m, stride, n, n, p[:1], p[1:], func(count func() Register) {
-			largest := [2]VecVirtual{YMM(), YMM()}
-			for _, y := range largest {
-				VMOVUPS(allWords("minusInf", 0xff800000), y)
+			var largest []VecVirtual
+			for half := range halves() {
+				largest = append(largest, vector())
+				VMOVUPS(minusInf, largest[half])
 			}
 			each(count(), func(s span) {
 				y := s.load(p[0])
 				VMULPS(f, y, y)
-				if s.mask != nil {
-					none := YMM()
-					VMOVUPS(allWords("minusInf", 0xff800000), none)
-					VBLENDVPS(s.mask, y, none, y)
-				}
+				s.keep(y, minusInf)
 				VMAXPS(largest[s.half], y, largest[s.half])
 			})
-			most := YMM()
+			most := vector()
 			top := fold(largest, maxPS)
 			VMOVSS(top, Mem{Base: p[1]})
 			VBROADCASTSS(top, most)
-			sum := [2]VecVirtual{zero(), zero()}
+			sum := zeros()
 			each(count(), func(s span) {
 				y := s.load(p[0])
 				VMULPS(f, y, y)
 				VSUBPS(most, y, y)
-				exponential(y)
+				e.replace(y)
 				s.store(y, p[0])
-				if s.mask != nil {
-					VANDPS(s.mask, y, y)
-				}
+				s.keep(y, nil)
 				VADDPS(y, sum[s.half], sum[s.half])
 			})
 			VMOVSS(fold(sum, addPS), Mem{Base: p[2]})
@@ -183,15 +217,16 @@ func softmaxBackRows() {
 	function("softmaxBackRows", "(x, dp []float32, stride, m, n, limit int, s float32, lse, delta []float32)", func() {
 		p, f := base("x", "dp", "lse", "delta"), scalar("s")
 		m, n, stride := integer("m"), integer("n"), strideOf("stride")
+		e := newExponential()
 		rows(m, stride, n, memory(Param("limit")), p[:2], p[2:], func(count func() Register) {
-			lse, delta := YMM(), YMM()
+			lse, delta := vector(), vector()
 			VBROADCASTSS(Mem{Base: p[2]}, lse)
 			VBROADCASTSS(Mem{Base: p[3]}, delta)
 			each(count(), func(s span) {
 				y := s.load(p[0])
 				VMULPS(f, y, y)
 				VSUBPS(lse, y, y)
-				exponential(y)
+				e.replace(y)
 				s.store(y, p[0])
 				d := s.load(p[1])
 				VSUBPS(delta, d, d)

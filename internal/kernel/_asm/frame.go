@@ -10,10 +10,39 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// function emits a function of the AVX2 level. It runs in the mode that setMode
-// has set.
+// A target is a level to generate for: the suffix of its functions and the number of
+// float32 lanes of its registers.
+type target struct {
+	suffix string
+	lanes  int
+}
+
+var (
+	avx2   = target{"AVX2", 8}
+	avx512 = target{"AVX512", 16} // with the extensions BW, DQ and VL
+
+	level target
+)
+
+// wide reports whether a register holds all of the 16 virtual lanes.
+func wide() bool { return level == avx512 }
+
+// vector returns a new register of the level.
+func vector() VecVirtual { return vectorOf(level.lanes) }
+
+func vectorOf(lanes int) VecVirtual {
+	if lanes == 16 {
+		return ZMM()
+	}
+	return YMM()
+}
+
+// halves is the number of registers that hold 16 lanes.
+func halves() int { return 16 / level.lanes }
+
+// function emits a function of the level. It runs in the mode that setMode has set.
 func function(name, signature string, body func()) {
-	TEXT(name+"AVX2", NOSPLIT, "func"+signature)
+	TEXT(name+level.suffix, NOSPLIT, "func"+signature)
 	Pragma("noescape")
 	body()
 	VZEROUPPER()
@@ -35,10 +64,16 @@ func words(name string, values ...uint32) Mem {
 	return m
 }
 
-// all returns a constant, eight times over, as a memory operand.
-func all(name string, v float32) Mem { return allWords(name, math.Float32bits(v)) }
+// all returns a constant for all lanes: in memory, or where registers are many in one
+// of them, which is loaded here. So constants belong before a loop.
+func all(name string, v float32) Op { return allWords(name, math.Float32bits(v)) }
 
-func allWords(name string, v uint32) Mem {
+func allWords(name string, v uint32) Op {
+	if wide() {
+		z := vector()
+		VBROADCASTSS(words(name, v), z)
+		return z
+	}
 	return words(name, v, v, v, v, v, v, v, v)
 }
 
@@ -90,45 +125,111 @@ func base(slices ...string) []Register {
 
 // scalar loads a float32 parameter into all lanes.
 func scalar(name string) VecVirtual {
-	y := YMM()
+	y := vector()
 	VBROADCASTSS(memory(Param(name)), y)
 	return y
 }
 
 func zero() VecVirtual {
-	y := YMM()
+	y := vector()
 	VXORPS(y, y, y)
 	return y
 }
 
-// A span is eight of the elements that a turn of a loop works on.
+// zeros returns zero registers for 16 lanes.
+func zeros() (lanes []VecVirtual) {
+	for range halves() {
+		lanes = append(lanes, zero())
+	}
+	return lanes
+}
+
+// A span is the elements of one register that a turn of a loop works on.
 type span struct {
-	half   int // 0 for lanes 0 … 7 of 16, 1 for lanes 8 … 15
+	half   int // 0 from lane 0 of 16 on, 1 from lane 8 on
 	offset Register
-	mask   VecVirtual // nil: all eight
+	mask   Register // nil: all of them; else a vector or a mask register
 }
 
 func (s span) place(base Register) Mem {
 	return Mem{Base: base, Index: s.offset, Scale: 1, Disp: 32 * s.half}
 }
 
-// load returns eight elements; those outside the mask are 0.
+// load returns the elements; those outside the mask are 0.
 func (s span) load(base Register) VecVirtual {
-	y := YMM()
-	if s.mask == nil {
-		VMOVUPS(s.place(base), y)
-	} else {
-		VMASKMOVPS(s.place(base), s.mask, y)
-	}
+	y := vector()
+	loadMasked(s.place(base), s.mask, y)
 	return y
 }
 
-func (s span) store(y VecVirtual, base Register) {
-	if s.mask == nil {
-		VMOVUPS(y, s.place(base))
-	} else {
-		VMASKMOVPS(y, s.mask, s.place(base))
+func (s span) store(y VecVirtual, base Register) { storeMasked(y, s.mask, s.place(base)) }
+
+// keep makes the lanes of y outside the mask 0, or other if that is given.
+func (s span) keep(y VecVirtual, other Op) {
+	switch {
+	case s.mask == nil:
+	case wide() && other == nil:
+		VMOVAPS_Z(y, s.mask, y)
+	case wide():
+		VBLENDMPS(y, other, s.mask, y)
+	case other == nil:
+		VANDPS(s.mask, y, y)
+	default:
+		none := vector()
+		VMOVUPS(other, none)
+		VBLENDVPS(s.mask, y, none, y)
 	}
+}
+
+func loadMasked(x Mem, mask Register, y VecVirtual) {
+	switch {
+	case mask == nil:
+		VMOVUPS(x, y)
+	case wide():
+		VMOVUPS_Z(x, mask, y)
+	default:
+		VMASKMOVPS(x, mask, y)
+	}
+}
+
+func storeMasked(y VecVirtual, mask Register, x Mem) {
+	switch {
+	case mask == nil:
+		VMOVUPS(y, x)
+	case wide():
+		VMOVUPS(y, mask, x)
+	default:
+		VMASKMOVPS(y, mask, x)
+	}
+}
+
+// firstOf returns masks for the first n lanes of some registers.
+func firstOf(n Register, registers int) (mask []Register) {
+	if wide() {
+		bits := GP32()
+		MOVL(U32(math.MaxUint32), bits)
+		BZHIL(n.(GPVirtual).As32(), bits, bits)
+		for i := range registers {
+			if i > 0 {
+				SHRL(U8(16), bits)
+			}
+			k := K()
+			KMOVW(bits, k)
+			mask = append(mask, k)
+		}
+		return mask
+	}
+	table, bytes := GP64(), GP64()
+	LEAQ(masks().Offset(64), table)
+	MOVQ(n, bytes)
+	SHLQ(U8(2), bytes)
+	SUBQ(bytes, table)
+	for i := range registers {
+		y := vector()
+		VMOVUPS(Mem{Base: table, Disp: 32 * i}, y)
+		mask = append(mask, y)
+	}
+	return mask
 }
 
 // put stores y, or the old element + y.
@@ -148,7 +249,7 @@ func each(n Register, body func(s span)) {
 	Label(loop)
 	CMPQ(n, U8(16))
 	JLT(LabelRef(tail))
-	for half := range 2 {
+	for half := range halves() {
 		body(span{half: half, offset: offset})
 	}
 	ADDQ(U8(64), offset)
@@ -157,13 +258,7 @@ func each(n Register, body func(s span)) {
 	Label(tail)
 	TESTQ(n, n)
 	JEQ(LabelRef(done))
-	table := GP64()
-	LEAQ(masks().Offset(64), table)
-	SHLQ(U8(2), n)
-	SUBQ(n, table)
-	for half := range 2 {
-		mask := YMM()
-		VMOVUPS(Mem{Base: table, Disp: 32 * half}, mask)
+	for half, mask := range firstOf(n, halves()) {
 		body(span{half: half, offset: offset, mask: mask})
 	}
 	Label(done)

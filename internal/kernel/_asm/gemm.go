@@ -1,27 +1,67 @@
 package main
 
 import (
-	"fmt"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// maxRows × 16 is the block of C that stays in registers: 12 sums, two parts of
-// a row of B, and two elements of A.
-const maxRows = 6
+// A strip is a width of panels of B and what the kernel does for it: the block of C
+// that stays in registers has parts · lanes columns and at most rows[0] rows.
+type strip struct {
+	parts, lanes int
+	rows         []int
+	even         bool // the last rows are split evenly; else the largest block that fits is next
+}
 
-// narrowRows × 8 is the block for at most eight columns, such as the thin factors
-// of an adapter.
-const narrowRows = 12
+func (s strip) cols() int { return s.parts * s.lanes }
+
+// strips returns the widths of the level, the narrowest first. A few sums more or
+// less than fill the registers cost nothing as long as their number hides the
+// latency of a multiply-add.
+func strips() []strip {
+	narrow := []int{12, 8, 6, 4, 3, 2, 1}
+	if wide() {
+		return []strip{
+			{parts: 1, lanes: 8, rows: narrow},
+			{parts: 1, lanes: 16, rows: narrow},
+			{parts: 2, lanes: 16, rows: downFrom(14), even: true},
+		}
+	}
+	return []strip{
+		{parts: 1, lanes: 8, rows: narrow},
+		{parts: 2, lanes: 8, rows: downFrom(6), even: true},
+	}
+}
+
+func downFrom(n int) (all []int) {
+	for ; n > 0; n-- {
+		all = append(all, n)
+	}
+	return all
+}
+
+// eachStrip emits code for the narrowest strip that holds n columns.
+func eachStrip(n Op, emit func(s strip)) {
+	all, end := strips(), label("end")
+	for _, s := range all[:len(all)-1] {
+		wider := label("wider")
+		CMPQ(n, U8(s.cols()))
+		JGT(LabelRef(wider))
+		emit(s)
+		JMP(LabelRef(end))
+		Label(wider)
+	}
+	emit(all[len(all)-1])
+	Label(end)
+}
 
 type matrixKernel struct {
 	c, cr, a, ar, ac, b, br, m Register
+	strip
 }
 
-// gemm goes down the rows of C in blocks of six; seven to eleven rows are done in
-// two blocks of about the same size. Each element is one chain of fused
+// gemm goes down the rows of C in blocks. Each element is one chain of fused
 // multiply-adds from 0 or the old C.
 func gemm() {
 	function("gemm", "(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)", func() {
@@ -33,95 +73,118 @@ func gemm() {
 		p := base("c", "a", "b")
 		g := matrixKernel{c: p[0], a: p[1], b: p[2], cr: bytes("cr"), ar: bytes("ar"), ac: bytes("ac"), br: bytes("br")}
 		g.m = Load(Param("m"), GP64())
-		// Eight columns or fewer: one part of a row of B is enough.
-		CMPQ(memory(Param("n")), U8(8))
-		JGT(LabelRef("next"))
-		Label("narrow")
-		CMPQ(g.m, U8(narrowRows))
-		JLT(LabelRef("next"))
-		g.block(narrowRows, 1)
-		JMP(LabelRef("narrow"))
-		name := func(rows int) LabelRef { return LabelRef(fmt.Sprintf("rows%d", rows)) }
-		Label("next")
-		CMPQ(g.m, U8(2*maxRows))
-		JGE(name(maxRows))
-		rows := GP64()
-		MOVQ(g.m, rows)
-		CMPQ(rows, U8(maxRows))
-		JLE(LabelRef("last"))
-		INCQ(rows)
-		SHRQ(U8(1), rows)
-		Label("last")
-		for r := maxRows; r > 0; r-- {
-			CMPQ(rows, U8(r))
-			JEQ(name(r))
-		}
-		JMP(LabelRef("end"))
-		for r := maxRows; r > 0; r-- {
-			Label(string(name(r)))
-			g.block(r, 2)
-			JMP(LabelRef("next"))
-		}
-		Label("end")
+		eachStrip(memory(Param("n")), func(s strip) {
+			g.strip = s
+			g.down()
+		})
 	})
 }
 
-// rowsOf addresses rows by registers three rows apart.
+// down emits the blocks of a strip. Where the last rows are split evenly, those
+// below twice the largest block make two blocks of about the same size.
+func (g matrixKernel) down() {
+	next, end := label("next"), label("end")
+	names := make([]LabelRef, len(g.rows))
+	for i := range names {
+		names[i] = LabelRef(label("rows"))
+	}
+	Label(next)
+	if g.even {
+		CMPQ(g.m, U8(2*g.rows[0]))
+		JGE(names[0])
+		last, rows := label("last"), GP64()
+		MOVQ(g.m, rows)
+		CMPQ(rows, U8(g.rows[0]))
+		JLE(LabelRef(last))
+		INCQ(rows)
+		SHRQ(U8(1), rows)
+		Label(last)
+		for i, r := range g.rows {
+			CMPQ(rows, U8(r))
+			JEQ(names[i])
+		}
+	} else {
+		for i, r := range g.rows {
+			CMPQ(g.m, U8(r))
+			JGE(names[i])
+		}
+	}
+	JMP(LabelRef(end))
+	for i, r := range g.rows {
+		Label(string(names[i]))
+		g.block(r)
+		JMP(LabelRef(next))
+	}
+	Label(end)
+}
+
+// rowsOf addresses rows by registers five rows apart.
 type rowsOf struct {
-	every3 []Register
-	stride Register
+	every5        []Register
+	stride, three Register
 }
 
 // from returns the rows below a register, which stays the first.
 func from(top, stride Register, rows int) rowsOf {
-	r := rowsOf{[]Register{top}, stride}
-	if rows <= 3 {
-		return r
+	r := rowsOf{every5: []Register{top}, stride: stride}
+	if rows > 3 {
+		r.three = GP64()
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.three)
 	}
-	three := GP64()
-	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
-	for i := 3; i < rows; i += 3 {
+	for i := 5; i < rows; i += 5 {
 		next := GP64()
-		LEAQ(Mem{Base: r.every3[len(r.every3)-1], Index: three, Scale: 1}, next)
-		r.every3 = append(r.every3, next)
+		LEAQ(Mem{Base: r.every5[len(r.every5)-1], Index: stride, Scale: 4}, next)
+		ADDQ(stride, next)
+		r.every5 = append(r.every5, next)
 	}
 	return r
 }
 
 func (r rowsOf) at(i, disp int) Mem {
-	m := Mem{Base: r.every3[i/3], Disp: disp}
-	if i%3 > 0 {
-		m.Index, m.Scale = r.stride, uint8(i%3)
+	m := Mem{Base: r.every5[i/5], Disp: disp}
+	switch i %= 5; i {
+	case 0:
+	case 3:
+		m.Index, m.Scale = r.three, 1
+	default:
+		m.Index, m.Scale = r.stride, uint8(i)
 	}
 	return m
 }
 
-// block computes rows rows of parts·8 columns of C and moves on to the next rows.
-func (g matrixKernel) block(rows, parts int) {
+// block computes rows rows of C and moves on to the next rows.
+func (g matrixKernel) block(rows int) {
 	sums := make([][]VecVirtual, rows)
 	for i := range sums {
-		for range parts {
-			sums[i] = append(sums[i], YMM())
+		for range g.parts {
+			sums[i] = append(sums[i], vectorOf(g.lanes))
 		}
 	}
-	each := func(f func(place Mem, part int, sum VecVirtual)) {
-		c := from(g.c, g.cr, rows)
-		for i, s := range sums {
-			for part, sum := range s {
-				f(c.at(i, 32*part), part, sum)
+	// each calls f for the sums, with masks where C is narrower than the strip.
+	each := func(f func(c Mem, mask Register, sum VecVirtual)) {
+		ragged, done := label("ragged"), label("done")
+		all := func(mask []Register) {
+			c := from(g.c, g.cr, rows)
+			for i, s := range sums {
+				for part, sum := range s {
+					f(c.at(i, 4*g.lanes*part), mask[part], sum)
+				}
 			}
 		}
+		CMPQ(memory(Param("n")), U8(g.cols()))
+		JNE(LabelRef(ragged))
+		all(make([]Register, g.parts))
+		JMP(LabelRef(done))
+		Label(ragged)
+		n := GP64()
+		MOVQ(memory(Param("n")), n)
+		all(firstOf(n, g.parts))
+		Label(done)
 	}
-	clear, ragged, products := label("clear"), label("ragged"), label("products")
+	clear, products := label("clear"), label("products")
 	CMPB(memory(Param("add")), U8(0))
 	JEQ(LabelRef(clear))
-	CMPQ(memory(Param("n")), U8(8*parts))
-	JNE(LabelRef(ragged))
-	each(func(c Mem, _ int, sum VecVirtual) { VMOVUPS(c, sum) })
-	JMP(LabelRef(products))
-	Label(ragged)
-	mask := g.mask(parts)
-	each(func(c Mem, part int, sum VecVirtual) { VMASKMOVPS(c, mask[part], sum) })
+	each(loadMasked)
 	JMP(LabelRef(products))
 	Label(clear)
 	for _, s := range sums {
@@ -131,16 +194,7 @@ func (g matrixKernel) block(rows, parts int) {
 	}
 	Label(products)
 	g.products(sums)
-
-	ragged, stored := label("ragged"), label("stored")
-	CMPQ(memory(Param("n")), U8(8*parts))
-	JNE(LabelRef(ragged))
-	each(func(c Mem, _ int, sum VecVirtual) { VMOVUPS(sum, c) })
-	JMP(LabelRef(stored))
-	Label(ragged)
-	mask = g.mask(parts)
-	each(func(c Mem, part int, sum VecVirtual) { VMASKMOVPS(sum, mask[part], c) })
-	Label(stored)
+	each(func(c Mem, mask Register, sum VecVirtual) { storeMasked(sum, mask, c) })
 
 	for _, move := range [][2]Register{{g.c, g.cr}, {g.a, g.ar}} {
 		step := GP64()
@@ -148,20 +202,6 @@ func (g matrixKernel) block(rows, parts int) {
 		ADDQ(step, move[0])
 	}
 	SUBQ(U8(rows), g.m)
-}
-
-// mask loads the masks for n columns.
-func (g matrixKernel) mask(parts int) (mask []VecVirtual) {
-	table, n := GP64(), GP64()
-	LEAQ(masks().Offset(64), table)
-	MOVQ(memory(Param("n")), n)
-	SHLQ(U8(2), n)
-	SUBQ(n, table)
-	for part := range parts {
-		mask = append(mask, YMM())
-		VMOVUPS(Mem{Base: table, Disp: 32 * part}, mask[part])
-	}
-	return mask
 }
 
 // products adds the k products to the sums: four at a time where the elements of
@@ -175,12 +215,16 @@ func (g matrixKernel) products(sums [][]VecVirtual) {
 	a := from(top, g.ar, len(sums))
 	product := func(disp int) {
 		var row []VecVirtual
-		for part := range sums[0] {
-			row = append(row, YMM())
-			VMOVUPS(Mem{Base: b, Disp: 32 * part}, row[part])
+		for part := range g.parts {
+			row = append(row, vectorOf(g.lanes))
+			VMOVUPS(Mem{Base: b, Disp: 4 * g.lanes * part}, row[part])
 		}
 		for i, s := range sums {
-			x := YMM()
+			if wide() && g.parts == 1 {
+				VFMADD231PS_BCST(a.at(i, disp), row[0], s[0])
+				continue
+			}
+			x := vectorOf(g.lanes)
 			VBROADCASTSS(a.at(i, disp), x)
 			for part, sum := range s {
 				VFMADD231PS(row[part], x, sum)
@@ -189,7 +233,7 @@ func (g matrixKernel) products(sums [][]VecVirtual) {
 		ADDQ(g.br, b)
 	}
 	next := func(step Op) {
-		for _, r := range a.every3 {
+		for _, r := range a.every5 {
 			ADDQ(step, r)
 		}
 	}
@@ -245,16 +289,11 @@ func gemv() {
 		XORQ(offset, offset)
 		Label("square")
 		for i, s := range squares {
-			var r [8]VecVirtual
-			for j := range r {
-				r[j] = YMM()
-				VMOVUPS(s.row(j), r[j])
-			}
-			for j, y := range transposed(r) {
+			s.transposed(func(j int, y VecVirtual) {
 				e := YMM()
 				VBROADCASTSS(Mem{Base: x, Index: offset, Scale: 1, Disp: 4 * j}, e)
 				VFMADD231PS(y, e, sum[i])
-			}
+			})
 		}
 		for _, s := range squares {
 			for _, r := range []Register{s.first, s.fourth, s.seventh} {

@@ -6,51 +6,38 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// packB copies k rows of n <= 16 elements to rows of 16, the rest of them 0.
+// packB copies k rows of n elements to rows as wide as the strip for n columns, the
+// rest of them 0.
 func packB() {
 	function("packB", "(dst, b []float32, br, n, k int)", func() {
-		p := base("dst", "b")
-		br := Load(Param("br"), GP64())
-		SHLQ(U8(2), br)
-		n, k := Load(Param("n"), GP64()), Load(Param("k"), GP64())
-		table := GP64()
-		LEAQ(masks().Offset(64), table)
-		SHLQ(U8(2), n)
-		SUBQ(n, table)
-		low, high := YMM(), YMM()
-		VMOVUPS(Mem{Base: table}, low)
-		VMOVUPS(Mem{Base: table, Disp: 32}, high)
-		x, y := YMM(), YMM()
-		loop := func(load func()) func() {
-			return func() {
+		p, br := base("dst", "b"), strideOf("br")
+		n, k := integer("n"), integer("k")
+		eachStrip(n, func(s strip) {
+			loop := func(mask []Register) {
 				top, done := label("row"), label("done")
 				Label(top)
 				TESTQ(k, k)
 				JEQ(LabelRef(done))
-				load()
-				VMOVUPS(x, Mem{Base: p[0]})
-				VMOVUPS(y, Mem{Base: p[0], Disp: 32})
-				ADDQ(U8(64), p[0])
+				for part := range s.parts {
+					x := vectorOf(s.lanes)
+					loadMasked(Mem{Base: p[1], Disp: 4 * s.lanes * part}, mask[part], x)
+					VMOVUPS(x, Mem{Base: p[0], Disp: 4 * s.lanes * part})
+				}
+				ADDQ(U8(4*s.cols()), p[0])
 				ADDQ(br, p[1])
 				DECQ(k)
 				JMP(LabelRef(top))
 				Label(done)
 			}
-		}
-		ragged, end := label("ragged"), label("end")
-		CMPQ(n, U8(64))
-		JNE(LabelRef(ragged))
-		loop(func() {
-			VMOVUPS(Mem{Base: p[1]}, x)
-			VMOVUPS(Mem{Base: p[1], Disp: 32}, y)
-		})()
-		JMP(LabelRef(end))
-		Label(ragged)
-		loop(func() {
-			VMASKMOVPS(Mem{Base: p[1]}, low, x)
-			VMASKMOVPS(Mem{Base: p[1], Disp: 32}, high, y)
-		})()
-		Label(end)
+			ragged, end := label("ragged"), label("end")
+			CMPQ(n, U8(s.cols()))
+			JNE(LabelRef(ragged))
+			loop(make([]Register, s.parts))
+			JMP(LabelRef(end))
+			Label(ragged)
+			loop(firstOf(n, s.parts))
+			Label(end)
+		})
 	})
 }
 
@@ -69,14 +56,7 @@ func transpose() {
 		JLT(LabelRef("end"))
 		dst.set()
 		src.set()
-		var r [8]VecVirtual
-		for i := range r {
-			r[i] = YMM()
-			VMOVUPS(src.row(i), r[i])
-		}
-		for i, y := range transposed(r) {
-			VMOVUPS(y, dst.row(i))
-		}
+		src.transposed(func(i int, y VecVirtual) { VMOVUPS(y, dst.row(i)) })
 		ADDQ(U8(32), p[1])
 		LEAQ(Mem{Base: p[0], Index: dr, Scale: 8}, p[0])
 		JMP(LabelRef("block"))
@@ -101,28 +81,31 @@ func (e eightRows) row(i int) Mem {
 	return m
 }
 
-// transposed returns the transpose of 8×8 elements.
-func transposed(r [8]VecVirtual) [8]VecVirtual {
-	var t, u, v [8]VecVirtual
-	for i := range 4 {
-		t[2*i], t[2*i+1] = YMM(), YMM()
-		VUNPCKLPS(r[2*i+1], r[2*i], t[2*i])
-		VUNPCKHPS(r[2*i+1], r[2*i], t[2*i+1])
-	}
-	for i := range 2 {
-		for j := range 2 {
-			a, b := t[4*i+j], t[4*i+2+j]
-			u[4*i+2*j], u[4*i+2*j+1] = YMM(), YMM()
-			VSHUFPS(U8(0x44), b, a, u[4*i+2*j])
-			VSHUFPS(U8(0xee), b, a, u[4*i+2*j+1])
+// transposed calls f with each column of the 8×8 elements at the rows. Registers that
+// hold a part of row i and of row i + 4 need no exchange between their halves.
+func (e eightRows) transposed(f func(column int, y VecVirtual)) {
+	for half := range 2 {
+		var r, t [4]VecVirtual
+		for i := range r {
+			r[i] = YMM()
+			low, high := e.row(i), e.row(i+4)
+			low.Disp, high.Disp = 16*half, 16*half
+			VBROADCASTF128(low, r[i])
+			VINSERTF128(U8(1), high, r[i], r[i])
+		}
+		for i := range 2 {
+			t[2*i], t[2*i+1] = YMM(), YMM()
+			VUNPCKLPS(r[2*i+1], r[2*i], t[2*i])
+			VUNPCKHPS(r[2*i+1], r[2*i], t[2*i+1])
+		}
+		for i := range 2 {
+			for j, choice := range []U8{0x44, 0xee} {
+				y := YMM()
+				VSHUFPS(choice, t[2+i], t[i], y)
+				f(4*half+2*i+j, y)
+			}
 		}
 	}
-	for i := range 4 {
-		v[i], v[i+4] = YMM(), YMM()
-		VPERM2F128(U8(0x20), u[i+4], u[i], v[i])
-		VPERM2F128(U8(0x31), u[i+4], u[i], v[i+4])
-	}
-	return v
 }
 
 // prefetch asks for n rows of d elements, a multiple of a cache line apart or not,

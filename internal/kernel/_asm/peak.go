@@ -7,11 +7,11 @@ import (
 )
 
 // peakChains is the number of independent chains of multiply-adds of a round,
-// more than latency times throughput of any CPU with AVX2.
+// more than latency times throughput of any CPU.
 const peakChains = 12
 
 // peak runs n rounds of multiply-adds that touch no memory; each is
-// 2·8·peakChains operations.
+// 2·lanes·peakChains operations.
 func peak() {
 	function("peakRounds", "(n int)", func() {
 		n := Load(Param("n"), GP64())

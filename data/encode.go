@@ -130,10 +130,11 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 	whole := Example{Row: r.Index, At: r.At, Wording: r.Wording}
 	switch r.Form {
 	case rows.Text:
-		e.raw(&whole, "", r.Text)
+		e.raw(&whole, nil, e.Tokenizer.Encode(r.Text))
 	case rows.Completion:
-		whole.Prompt = e.raw(&whole, r.Prompt, r.Completion)
-		whole.Seam = e.seam(r.Prompt, r.Completion)
+		prompt := e.Tokenizer.Encode(r.Prompt)
+		whole.Prompt = e.raw(&whole, prompt, e.Tokenizer.Encode(r.Completion))
+		whole.Seam = e.seam(prompt, r.Prompt+r.Completion)
 	case rows.Messages:
 		if err := e.conversation(&whole, r.Conversation); err != nil {
 			return nil, err
@@ -164,11 +165,10 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 	return pieces, nil
 }
 
-// raw joins BOS, prompt, completion and EOS, each tokenised by itself, and
-// returns the number of tokens before the completion. A prompt that brings its
-// own BOS gets no second one, a completion that brings its own EOS likewise.
-func (e *Encoder) raw(x *Example, prompt, completion string) int {
-	before, after := e.Tokenizer.Encode(prompt), e.Tokenizer.Encode(completion)
+// raw joins BOS, the tokens of prompt and completion, and EOS, and returns the
+// number of tokens before the completion. A prompt that brings its own BOS gets no
+// second one, a completion that brings its own EOS likewise.
+func (e *Encoder) raw(x *Example, before, after []int32) int {
 	first := before
 	if len(first) == 0 {
 		first = after
@@ -197,11 +197,11 @@ func (e *Encoder) raw(x *Example, prompt, completion string) int {
 	return start
 }
 
-// seam reports whether the tokens of prompt and completion, tokenised as one
-// text, do not begin with those of the prompt.
-func (e *Encoder) seam(prompt, completion string) bool {
-	before, joined := e.Tokenizer.Encode(prompt), e.Tokenizer.Encode(prompt+completion)
-	return len(joined) < len(before) || !slices.Equal(joined[:len(before)], before)
+// seam reports whether the tokens of prompt and completion as one text do not
+// begin with those of the prompt.
+func (e *Encoder) seam(prompt []int32, text string) bool {
+	joined := e.Tokenizer.Encode(text)
+	return len(joined) < len(prompt) || !slices.Equal(joined[:len(prompt)], prompt)
 }
 
 // EncodePrompt returns the ids of a raw prompt as training met them: BOS first

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -65,6 +66,17 @@ func (d *Dataset) rowsOf(from, to int) [][]int32 {
 // takes returns how many rows of each corpus an epoch takes.
 func (d *Dataset) takes(corpora []Corpus) ([]int, error) {
 	takes := make([]int, len(corpora))
+	var err error
+	take := func(i int, rows float64) {
+		switch {
+		case math.IsNaN(rows): // a share of nothing
+			err = cmp.Or(err, fmt.Errorf("%s: no row is left to learn from", corpora[i].Path))
+		case rows > math.MaxInt32:
+			err = cmp.Or(err, fmt.Errorf("%s: %g rows of an epoch are too many", corpora[i].Path, rows))
+		default:
+			takes[i] = int(math.Round(rows))
+		}
+	}
 	var weights float64
 	var weighted int    // rows of the corpora that have a weight
 	var own, replay int // rows taken of the corpora that are no replay, and all rows of those that are
@@ -72,15 +84,15 @@ func (d *Dataset) takes(corpora []Corpus) ([]int, error) {
 		kept := d.report.Corpora[i].Kept
 		switch set := count(c.Rows != 0, c.Repeat != 0, c.Weight != 0, c.Replay != 0); {
 		case set > 1:
-			return nil, fmt.Errorf("%s: rows, repeat and weight are three ways to say how much is taken: give one", c.Path)
+			return nil, fmt.Errorf("%s: rows, repeat, weight and replay are ways to say how much is taken: give one", c.Path)
 		case c.Rows < 0 || !(c.Repeat >= 0) || !(c.Weight >= 0) || !(c.Replay >= 0) || math.IsInf(c.Repeat+c.Weight+c.Replay, 1):
-			return nil, fmt.Errorf("%s: rows (%d), repeat (%g) and weight (%g) must not be negative", c.Path, c.Rows, c.Repeat, c.Weight)
+			return nil, fmt.Errorf("%s: rows (%d), repeat (%g), weight (%g) and replay (%g) must be numbers that are not negative", c.Path, c.Rows, c.Repeat, c.Weight, c.Replay)
 		case c.Replay > 0:
 			replay += kept
 		case c.Rows > 0:
-			takes[i] = c.Rows
+			take(i, float64(c.Rows))
 		case c.Repeat > 0:
-			takes[i] = int(math.Round(c.Repeat * float64(kept)))
+			take(i, c.Repeat*float64(kept))
 		case c.Weight > 0:
 			weights += c.Weight
 			weighted += kept
@@ -90,21 +102,18 @@ func (d *Dataset) takes(corpora []Corpus) ([]int, error) {
 	}
 	for i, c := range corpora {
 		if c.Weight > 0 {
-			takes[i] = int(math.Round(c.Weight / weights * float64(weighted)))
+			take(i, c.Weight/weights*float64(weighted))
 		}
 		if c.Replay == 0 {
 			own += takes[i]
 		}
-		if takes[i] > math.MaxInt32 {
-			return nil, fmt.Errorf("%s: %d rows of an epoch are too many", c.Path, takes[i])
-		}
 	}
 	for i, c := range corpora {
 		if c.Replay > 0 {
-			takes[i] = int(math.Round(c.Replay * float64(own) * float64(d.report.Corpora[i].Kept) / float64(replay)))
+			take(i, c.Replay*float64(own)*float64(d.report.Corpora[i].Kept)/float64(replay))
 		}
 	}
-	return takes, nil
+	return takes, err
 }
 
 func count(set ...bool) int {

@@ -77,13 +77,28 @@ func TestMixtures(t *testing.T) {
 func TestMixturesRefuse(t *testing.T) {
 	a := letters(t, "a", 4)
 	for want, c := range map[string]data.Corpus{
-		"give one":             {Path: a, Rows: 1, Weight: 1},
-		"must not be negative": {Path: a, Rows: -1},
-		"takes no row":         {Path: a, Repeat: 0.01},
+		"give one":     {Path: a, Rows: 1, Weight: 1},
+		"not negative": {Path: a, Rows: -1},
+		"takes no row": {Path: a, Repeat: 0.01},
+		"too many":     {Path: a, Repeat: 1e300},
 	} {
 		_, err := data.Open(t.Context(), data.Config{Corpora: []data.Corpus{c}, EncoderConfig: data.EncoderConfig{MaxLength: 16, Tokenizer: base}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want one with %q", c, err, want)
+		}
+	}
+}
+
+// A share of nothing is nothing that anybody asked for.
+func TestReplayOfNoRows(t *testing.T) {
+	a, b := letters(t, "a", 4), write(t, "b.jsonl", `{"prompt":"p","completion":""}`+"\n")
+	for _, corpora := range [][]data.Corpus{
+		{{Path: a}, {Path: b, Replay: 0.5}},
+		{{Path: a}, {Path: a, Replay: 1e300}},
+	} {
+		_, err := data.Open(t.Context(), data.Config{Corpora: corpora, Allow: data.FindingNames(), EncoderConfig: data.EncoderConfig{MaxLength: 16, Tokenizer: base}})
+		if err == nil || !strings.Contains(err.Error(), "no row is left") && !strings.Contains(err.Error(), "too many") {
+			t.Errorf("%+v: error %v", corpora, err)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"invalid UTF-8", "a.jsonl", good + "{\"prompt\":\"\xff\",\"completion\":\"c\"}", "", "a.jsonl:2: not valid UTF-8"},
 		{"invalid UTF-8 in text", "a.txt", "one\ntwo \xff\n", "", "a.txt:2: not valid UTF-8"},
 		{"columns of a text file", "a.txt", "text", "text=t", `a.txt is plain text and has no columns; leave out "text=t"`},
-		{"all completions empty", "a.jsonl", `{"prompt":"p","completion":""}`, "", "no row is left to learn from: of 1, 1 have an empty completion (a.jsonl:1)"},
+		{"all completions empty", "a.jsonl", `{"prompt":"p","completion":""}`, "", "no row is left to learn from: of 1, 1 have nothing to learn, an empty completion or no assistant turn (a.jsonl:1)"},
 		{"EOS alone", "a.jsonl", `{"prompt":"p","completion":"<|endoftext|>"}`, "", "no row is left to learn from"},
 		{"no assistant turn", "a.jsonl", `{"messages":[{"role":"user","content":"c"}]}`, "", "no row is left to learn from"},
 		{"no message", "a.jsonl", `{"messages":[]}`, "", "no row is left to learn from"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"gotune/data/rows"
 	"gotune/internal/rng"
@@ -59,6 +60,7 @@ type Stream struct {
 	buffer []held   // to draw from
 	open   [][]held // packed rows that may take more
 	done   [][]held // rows for the next step
+	taken  [][]held // rows of the last step
 	step   Step
 }
 
@@ -180,8 +182,14 @@ func (s *Stream) take(n int) *Step {
 			s.step.add(-1, x.Example)
 		}
 	}
-	s.done = append(s.done[:0:0], s.done[n:]...)
+	s.taken, s.done = s.done[:n:n], slices.Clone(s.done[n:])
 	return &s.step
+}
+
+// Back undoes a Next that gave a step: the next one gives it again, also after
+// State and Restore.
+func (s *Stream) Back() {
+	s.done, s.taken = slices.Concat(s.taken, s.done), nil
 }
 
 // endEpoch goes back to the first row.

@@ -314,9 +314,9 @@ func TestStreamRefuses(t *testing.T) {
 		{"a weight", data.StreamConfig{Corpora: weighted, Buffer: 1}, "cannot be had with streaming"},
 		{"no buffer", data.StreamConfig{Corpora: good}, "a shuffle buffer of 0 rows"},
 		{"no file", data.StreamConfig{Corpora: data.Files("none.jsonl"), Buffer: 1}, "none.jsonl"},
-		{"empty completions", data.StreamConfig{Corpora: empty, Buffer: 1}, "after 1000 rows: no row is left to learn from: of 1000, 1000 have an empty completion"},
+		{"empty completions", data.StreamConfig{Corpora: empty, Buffer: 1}, "after 1000 rows: no row is left to learn from: of 1000, 1000 have nothing to learn, an empty completion or no assistant turn"},
 		{"a broken row", data.StreamConfig{Corpora: broken, Buffer: 1}, "c.jsonl:2: invalid JSON"},
-		{"all too long", data.StreamConfig{Corpora: long, Buffer: 1}, "no row is left to learn from: of 1, 0 have an empty completion and 1 are longer than 40 tokens"},
+		{"all too long", data.StreamConfig{Corpora: long, Buffer: 1}, "no row is left to learn from: of 1, 0 have nothing to learn, an empty completion or no assistant turn and 1 are longer than 40 tokens"},
 	}
 	for _, tt := range tests {
 		tt.c.EncoderConfig = data.EncoderConfig{Tokenizer: base, MaxLength: 40}
@@ -437,4 +437,35 @@ func FuzzStreamRestore(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A step that is taken back comes again, from the stream and from its state.
+func TestStreamTakesAStepBack(t *testing.T) {
+	corpora := mixed(t, rand.New(rand.NewPCG(3, 4)), 30)
+	for _, packing := range []bool{false, true} {
+		c := data.StreamConfig{Corpora: corpora, EncoderConfig: data.EncoderConfig{MaxLength: 64, Tokenizer: base}, Buffer: 9, Epochs: 1,
+			BatchConfig: data.BatchConfig{BatchSize: 4, AccumulationSteps: 1, Shuffle: true, Packing: packing}}
+		s := stream(t, c)
+		steps := 0
+		for want := next(t, s); want != nil; want = next(t, s) {
+			steps++
+			s.Back()
+			state, err := s.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := stream(t, c)
+			if err := again.Restore(t.Context(), state); err != nil {
+				t.Fatal(err)
+			}
+			for _, got := range [][]data.Batch{next(t, s), next(t, again)} {
+				if diff := cmp.Diff(segments(want), segments(got)); diff != "" {
+					t.Fatalf("packing %t, step %d: -want +got:\n%s", packing, steps, diff)
+				}
+			}
+		}
+		if steps < 8 {
+			t.Errorf("%d steps", steps)
+		}
+	}
 }

@@ -73,7 +73,7 @@ func (t *tally) judge(maxLength int, heldOut bool, allow []string) error {
 
 // nothingLeft is the error where no row can be used.
 func (r *Report) nothingLeft(maxLength int) error {
-	why := fmt.Sprintf("no row is left to learn from: of %d, %d have an empty completion", r.Rows, r.Empty)
+	why := fmt.Sprintf("no row is left to learn from: of %d, %d have nothing to learn, an empty completion or no assistant turn", r.Rows, r.Empty)
 	if r.Empty > 0 {
 		why += " (" + places(r.FirstEmpty, r.Empty) + ")"
 	}

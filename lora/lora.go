@@ -30,7 +30,7 @@ type Config struct {
 	Alpha   float64
 	Dropout float64
 	// Targets are module names; a layer is adapted if its name is one of them
-	// or ends in a dot and one of them, as in PEFT.
+	// or ends in a dot and one of them, as in PEFT. AllLinear alone is all of them.
 	Targets []string
 	// RSLoRA multiplies the update by alpha/√rank in place of alpha/rank, which
 	// keeps its size as the rank grows.
@@ -122,6 +122,9 @@ func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
 func empty(c Config, m *model.Model) (*Adapter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if slices.Equal(c.Targets, []string{AllLinear}) {
+		c.Targets = targetNames(m)
 	}
 	ad := &Adapter{Config: c, layers: make(map[string]model.Projection), a: make(map[string]model.Parameter), b: make(map[string]model.Parameter)}
 	for _, target := range c.Targets {

@@ -295,3 +295,19 @@ func TestRunDoesNotAllocate(t *testing.T) {
 		t.Errorf("a run allocates %g times", n)
 	}
 }
+
+// all-linear is every linear layer of the blocks, and the adapter says which these are.
+func TestAllLinear(t *testing.T) {
+	m := tiny(t)
+	ad, err := lora.New(lora.Config{Rank: 2, Alpha: 4, Targets: []string{lora.AllLinear}}, m, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"}
+	if !slices.Equal(ad.Config.Targets, want) {
+		t.Errorf("targets are %v, want %v", ad.Config.Targets, want)
+	}
+	if got, want := len(ad.Parameters()), 2*len(m.Projections()); got != want {
+		t.Errorf("%d matrices, want %d", got, want)
+	}
+}

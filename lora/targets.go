@@ -3,6 +3,9 @@ package lora
 // DefaultTargets are the layers of a Llama that are adapted unless told otherwise.
 var DefaultTargets = []string{"q_proj", "k_proj", "v_proj", "up_proj", "down_proj"}
 
+// AllLinear as the only target is every linear layer of the blocks, as in PEFT.
+const AllLinear = "all-linear"
+
 // targets lists the layers of the other families that are adapted unless told
 // otherwise. In GPT-2 c_attn makes queries, keys and values at once, c_fc is what
 // up_proj is in a Llama, and c_proj is two layers by one name, the ends of attention

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"slices"
 	"sort"
 	"unicode/utf8"
 )
@@ -11,11 +10,15 @@ type Span struct{ Start, End int }
 
 // EncodeSpans is Encode with the bytes of the text that each id stands for; they
 // follow each other without gaps, but for what a tokenizer leaves out. A match of a
-// special token that overlaps a span of plain is ordinary text. Where the
+// special token that overlaps a span of plain, which come in order, is ordinary text. Where the
 // normalizer changes a part of the text, the first token of it has all its bytes.
 func (t *Tokenizer) EncodeSpans(text string, plain []Span) (ids []int32, spans []Span) {
 	allowed := func(a *addedToken, at Span) bool {
-		return !a.Special || !slices.ContainsFunc(plain, func(p Span) bool { return p.Start < at.End && at.Start < p.End })
+		if !a.Special {
+			return true
+		}
+		i := sort.Search(len(plain), func(i int) bool { return plain[i].End > at.Start })
+		return i == len(plain) || plain[i].Start >= at.End
 	}
 	s := t.scratch()
 	defer t.release(s)

@@ -1,9 +1,24 @@
 package train
 
-import "math"
+import (
+	"math"
+	"path/filepath"
 
-// bestName is the folder of the weights with the best evaluation.
+	"gotune/internal/disk"
+)
+
+// bestName is the folder of the weights with the best evaluation; of a run of stages
+// there is one in it for each stage, since a stage that is killed before its first
+// checkpoint begins anew from the best of the stage before.
 const bestName = "best"
+
+// best is the folder of the best state of a stage.
+func (f *folder) best(r Recipe, index int) string {
+	if len(r.Stages) == 0 {
+		return f.join(bestName)
+	}
+	return f.join(bestName, filepath.Base(f.stage(r, index)))
+}
 
 // bestState is what is known of the evaluations of a stage. It is part of the
 // checkpoints.
@@ -29,7 +44,7 @@ func (j *job) judge(e EvalEvent) error {
 	if j.best.Step == 0 || gain > r.EarlyStoppingThreshold {
 		j.best = bestState{Step: e.Step, Value: *value}
 		if r.LoadBestModelAtEnd {
-			return whole(j.folder.join(bestName), j.saveWeights)
+			return disk.WriteFolder(j.folder.best(j.recipe, j.stage.index), j.saveWeights)
 		}
 		return nil
 	}
@@ -52,5 +67,5 @@ func (j *job) takeBest() error {
 	if !j.recipe.LoadBestModelAtEnd || j.best.Step == 0 {
 		return nil
 	}
-	return j.restoreWeights(j.folder.join(bestName))
+	return j.restoreWeights(j.folder.best(j.recipe, j.stage.index))
 }

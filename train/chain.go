@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"gotune/internal/disk"
@@ -50,7 +49,7 @@ func (j *job) lastStage() bool { return j.stage.index == len(j.stages)-1 }
 func (j *job) nextStage(ctx context.Context) error {
 	next := j.stage.index + 1
 	dir := j.folder.stage(j.recipe, next-1)
-	err := whole(dir, func(dir string) error {
+	err := disk.WriteFolder(dir, func(dir string) error {
 		if j.adapter == nil {
 			return errors.Join(j.model.Save(filepath.Join(dir, modelName), hf.F32), j.saveTokenizer(filepath.Join(dir, modelName)))
 		}
@@ -73,26 +72,4 @@ func (j *job) nextStage(ctx context.Context) error {
 	}
 	j.begun = begun
 	return nil
-}
-
-// whole lets fill write a folder aside and renames it, so that a folder that can
-// be seen is whole. An older one is replaced.
-func whole(dir string, fill func(dir string) error) error {
-	aside := filepath.Join(filepath.Dir(dir), unfinished+filepath.Base(dir))
-	if err := os.RemoveAll(aside); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(aside, 0o755); err != nil {
-		return err
-	}
-	if err := fill(aside); err != nil {
-		return errors.Join(err, os.RemoveAll(aside))
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if err := os.Rename(aside, dir); err != nil {
-		return err
-	}
-	return disk.SyncDir(filepath.Dir(dir))
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -221,11 +222,64 @@ func TestBestStateAndEarlyStopping(t *testing.T) {
 	if after := s.evals[len(s.evals)-1]; after.When != "after" || *after.Loss != best {
 		t.Errorf("the result has a loss of %v, the best was %v", *after.Loss, best)
 	}
-	path := stopAt(t, r, at+1)
-	if _, err := Resume(context.Background(), path, 2, &silent{}); err != nil {
+	// A stop at a step that is to be evaluated leaves the evaluation to the resumed run.
+	for _, step := range []int{at, at + 1, at + 2} {
+		path := stopAt(t, r, step)
+		if _, err := Resume(context.Background(), path, 2, &silent{}); err != nil {
+			t.Fatal(err)
+		}
+		sameTensors(t, "stopped and not", filepath.Join(run, adapterName), filepath.Join(path, adapterName))
+		if got, want := evaluations(t, path), evaluations(t, run); got != want {
+			t.Errorf("stopped after step %d: evaluations\n%s, want\n%s", step, got, want)
+		}
+	}
+}
+
+// evaluations lists the steps and losses of the evaluations of a run.
+func evaluations(t *testing.T, run string) string {
+	t.Helper()
+	info, err := Describe(run)
+	if err != nil {
 		t.Fatal(err)
 	}
-	sameTensors(t, "stopped and not", filepath.Join(run, adapterName), filepath.Join(path, adapterName))
+	var text strings.Builder
+	for _, e := range info.Evaluations {
+		fmt.Fprintln(&text, e.When, e.Stage, e.Step, *e.Loss)
+	}
+	return text.String()
+}
+
+// A stage that is killed before its first checkpoint is begun anew from the best
+// state of the stage before, and not from its own.
+func TestBestStateOfEachStage(t *testing.T) {
+	r := staged(t, `
+learning_rate: 0.05
+schedule: constant
+stages:
+  - {name: a, max_steps: 6}
+  - {name: b, max_steps: 6}
+`)
+	r.Data = Paths(tinyRows(t, 2))
+	for i := range r.Stages {
+		r.Stages[i].Data = r.Data
+	}
+	r.EvalSteps, r.SaveSteps, r.LoadBestModelAtEnd = 1, 0, true
+	r.Output = filepath.Join(t.TempDir(), "run")
+	killed := filepath.Join(t.TempDir(), "killed")
+	_, err := Run(t.Context(), r, &silent{after: func(e StepEvent) {
+		if e.Step == 9 {
+			if err := os.CopyFS(killed, os.DirFS(r.Output)); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(t.Context(), killed, 0, &silent{}); err != nil {
+		t.Fatal(err)
+	}
+	sameTensors(t, "killed and not", r.Output, killed)
 }
 
 // A loss that cannot fall, because nothing that is trained has a gradient, ends

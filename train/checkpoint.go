@@ -20,7 +20,6 @@ import (
 // The names inside a checkpoint.
 const (
 	checkpointPrefix = "checkpoint-"
-	unfinished       = ".unfinished-" // before its name until a checkpoint is whole
 	optimizerName    = "optimizer.safetensors"
 	stateName        = "trainer_state.json"
 	feedName         = "data_state.json" // of a stream
@@ -34,6 +33,8 @@ type trainerState struct {
 	Stage          int       `json:"stage"`       // from 0
 	StageBegun     int       `json:"stage_begun"` // steps taken before the stage
 	Best           bestState `json:"best"`
+	Unjudged       bool      `json:"unjudged,omitempty"` // the step is to be evaluated
+	Watch          watch     `json:"watch"`
 	OptimizerSteps int       `json:"optimizer_steps"` // of the stage
 	MetricsBytes   int64     `json:"metrics_bytes"`   // length of metrics.jsonl
 	BoardBytes     int64     `json:"tensorboard_bytes,omitempty"`
@@ -46,8 +47,13 @@ func (j *job) saveCheckpoint(step int) error {
 	if err := j.model.Unchanged(); err != nil {
 		return fmt.Errorf("checkpoint after step %d: the model's file %w", step, err)
 	}
-	if err := whole(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
+	if err := disk.WriteFolder(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
 		return fmt.Errorf("checkpoint after step %d: %w", step, err)
+	}
+	if j.stage.index > 0 { // to which a run can no longer go back
+		if err := os.RemoveAll(j.folder.best(j.recipe, j.stage.index-1)); err != nil {
+			return fmt.Errorf("removing the best state of the stage before: %w", err)
+		}
 	}
 	return j.folder.prune(j.recipe.SaveTotalLimit)
 }
@@ -65,7 +71,8 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 		return err
 	}
 	s := trainerState{
-		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, OptimizerSteps: o.Steps,
+		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, Unjudged: j.unjudged, Watch: j.watch,
+		OptimizerSteps: o.Steps,
 	}
 	var err error
 	if s.MetricsBytes, err = j.metrics.sync(); err != nil {
@@ -99,7 +106,7 @@ func (j *job) saveWeights(dir string) error {
 // checkpoints lists the steps of the checkpoints of a run, rising.
 func (f *folder) checkpoints() ([]int, error) {
 	entries, err := os.ReadDir(f.join(checkpointsName))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var steps []int
@@ -111,6 +118,28 @@ func (f *folder) checkpoints() ([]int, error) {
 	}
 	slices.Sort(steps)
 	return steps, nil
+}
+
+// sizeOfCheckpoints returns the number of checkpoints and the bytes they take.
+func (f *folder) sizeOfCheckpoints() (count, bytes uint64, err error) {
+	steps, err := f.checkpoints()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, step := range steps {
+		entries, err := os.ReadDir(f.checkpoint(step))
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				return 0, 0, err
+			}
+			bytes += uint64(info.Size())
+		}
+	}
+	return uint64(len(steps)), bytes, nil
 }
 
 func (f *folder) checkpoint(step int) string {
@@ -134,13 +163,13 @@ func (f *folder) prune(keep int) error {
 
 // sweep removes what a killed process left half-written.
 func (f *folder) sweep() error {
-	for _, dir := range []string{f.path, f.join(checkpointsName), f.join(stagesName)} {
+	for _, dir := range []string{f.path, f.join(checkpointsName), f.join(stagesName), f.join(bestName)} {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), unfinished) || strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
+			if strings.HasPrefix(e.Name(), disk.Unfinished) || strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ".tmp-") {
 				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}
@@ -213,7 +242,8 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 	if err := j.stepper.optimizer.Restore(o); err != nil {
 		return err
 	}
-	j.begun, j.first, j.best = s.StageBegun, s.Step-s.StageBegun, s.Best
+	j.begun, j.first = s.StageBegun, s.Step-s.StageBegun
+	j.best, j.unjudged, j.watch = s.Best, s.Unjudged, s.Watch
 	feed, err := os.ReadFile(filepath.Join(dir, feedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

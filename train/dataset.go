@@ -15,9 +15,9 @@ import (
 // how much of it is taken. At most one of rows, repeat and weight is given.
 type Dataset struct {
 	Path    string  `yaml:"path" help:"file, folder, - for standard input, or a corpus such as world:chat"`
-	Rows    int     `yaml:"rows,omitempty" help:"take so many rows: a random part, or all of them several times"`
-	Repeat  float64 `yaml:"repeat,omitempty" help:"take the rows so many times in an epoch"`
-	Weight  float64 `yaml:"weight,omitempty" help:"take this share of the rows of an epoch, relative to the other weights"`
+	Rows    int     `yaml:"rows,omitempty" range:"0,2147483647" help:"take so many rows: a random part, or all of them several times"`
+	Repeat  float64 `yaml:"repeat,omitempty" range:"0,1e9" help:"take the rows so many times in an epoch"`
+	Weight  float64 `yaml:"weight,omitempty" range:"0,1e9" help:"take this share of the rows of an epoch, relative to the other weights"`
 	Columns string  `yaml:"columns,omitempty" help:"which columns to read, in place of the stage's"`
 	Format  string  `yaml:"format,omitempty" help:"format of the file, in place of the stage's data_format"`
 }
@@ -34,14 +34,35 @@ func Paths(paths ...string) Datasets {
 	return d
 }
 
+// plainDataset is a Dataset without its methods.
+type plainDataset Dataset
+
 // UnmarshalYAML reads a path or a mapping.
 func (d *Dataset) UnmarshalYAML(n ast.Node) error {
-	if _, ok := n.(*ast.MappingNode); ok {
-		type plain Dataset // without this method
-		return yaml.NodeToValue(n, (*plain)(d), yaml.Strict())
-	}
 	*d = Dataset{}
-	return yaml.NodeToValue(n, &d.Path)
+	mapping, ok := n.(*ast.MappingNode)
+	if !ok {
+		return yaml.NodeToValue(n, &d.Path)
+	}
+	if err := decodeInto(mapping, (*plainDataset)(d)); err != nil {
+		return err
+	}
+	given := 0
+	for _, x := range []float64{float64(d.Rows), d.Repeat, d.Weight} {
+		if x != 0 {
+			given++
+		}
+	}
+	switch {
+	case d.Path == "":
+		return at(mapping, "an entry has no path")
+	case given > 1:
+		return at(mapping, "rows, repeat and weight are three ways to say how much of %s is taken: give one", d.Path)
+	}
+	if _, err := rows.ParseColumns(d.Columns); err != nil {
+		return at(mapping, "%s: %w", d.Path, err)
+	}
+	return nil
 }
 
 // MarshalYAML writes a path alone where nothing else is said.
@@ -49,8 +70,7 @@ func (d Dataset) MarshalYAML() (any, error) {
 	if d == (Dataset{Path: d.Path}) {
 		return d.Path, nil
 	}
-	type plain Dataset
-	return plain(d), nil
+	return plainDataset(d), nil
 }
 
 // String lists the paths.

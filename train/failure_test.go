@@ -58,10 +58,14 @@ func TestLossThatIsNoNumber(t *testing.T) {
 	r := tinyRecipe(t)
 	r.Full, r.SaveSteps, r.MaxSteps = true, 1, 40
 	r.LearningRate, r.WeightDecay = 1000, 1000 // matrices grow a millionfold a step
+	r.Streaming, r.ShuffleBuffer, r.Packing = true, 7, true
 	r.Output = filepath.Join(t.TempDir(), "run")
 	_, err := Run(context.Background(), r, &silent{})
 	if err == nil {
 		t.Fatal("the run went on")
+	}
+	if _, again := Resume(context.Background(), r.Output, 0, &silent{}); again == nil || again.Error() != err.Error() {
+		t.Errorf("from the last good state it ends otherwise: %v", again)
 	}
 	for _, want := range []string{"step ", "learning_rate", "the last good state is " + r.Output} {
 		if !strings.Contains(err.Error(), want) {

@@ -13,6 +13,8 @@ import (
 type feed interface {
 	// step returns step n, valid until the next call.
 	step(ctx context.Context, n int) (*data.Step, error)
+	// back undoes step, so that the same one comes next.
+	back()
 	// epoch returns the steps of a pass over the data, 0 where it is not known.
 	epoch() int
 	// extent looks at the micro-batches of so many steps, if they had so many rows
@@ -53,6 +55,8 @@ func (f *inMemory) step(_ context.Context, n int) (*data.Step, error) {
 	}
 	return f.plan.Step(n % f.batches.Steps()), nil
 }
+
+func (f *inMemory) back() {}
 
 func (f *inMemory) epoch() int { return f.batches.Steps() }
 
@@ -132,6 +136,11 @@ func (f *streamed) step(ctx context.Context, n int) (*data.Step, error) {
 		}
 	}
 	return s, nil
+}
+
+func (f *streamed) back() {
+	f.stream.Back()
+	f.next--
 }
 
 func (f *streamed) epoch() int { return 0 }

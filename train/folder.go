@@ -20,10 +20,14 @@ import (
 const runFormat = 1
 
 // Arithmetic names what is computed from a recipe, to the bit: one name for all
-// levels from AVX2 on, another for plain Go.
+// levels of amd64 from AVX2 on, others for plain Go and for NEON, which treats the
+// very smallest numbers differently.
 func Arithmetic() string {
-	if kernel.Active() == kernel.Generic {
+	switch kernel.Active() {
+	case kernel.Generic:
 		return "float32-2-generic"
+	case kernel.NEON:
+		return "float32-2-neon"
 	}
 	return "float32-2"
 }
@@ -201,7 +205,7 @@ func (f *folder) read() (Recipe, runRecord, error) {
 			return r, record, fmt.Errorf("%s: %w", f.join(runName), err)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return r, record, err
+		return r, record, fmt.Errorf("%s is no run folder: %w", f.path, err)
 	}
 	raw, err = os.ReadFile(f.join(recipeName))
 	if err != nil {

@@ -31,10 +31,27 @@ func OpenModel(name string) (fs.FS, error) {
 	if name == BaseName {
 		return base.FS()
 	}
-	if info, err := os.Stat(name); err != nil {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds config.json, model.safetensors and tokenizer.json, or %s", name, BaseName)
+	case err != nil:
 		return nil, fmt.Errorf("model: %w", err)
-	} else if !info.IsDir() {
+	case !info.IsDir():
 		return nil, fmt.Errorf("model: %s is no folder; name the folder that holds config.json, model.safetensors and tokenizer.json", name)
+	}
+	has := func(file string) bool {
+		_, err := os.Stat(filepath.Join(name, file))
+		return err == nil
+	}
+	switch {
+	case has("config.json"):
+	case has("adapter_config.json"):
+		return nil, fmt.Errorf("model: %s is an adapter: name it as the adapter, and the model that it is for as the model", name)
+	case has(recipeName) && has(modelName):
+		return nil, fmt.Errorf("model: %s is a run folder: its model is %s", name, filepath.Join(name, modelName))
+	case has(recipeName) && has(adapterName):
+		return nil, fmt.Errorf("model: %s is a run folder, and of a run by LoRA: its adapter is %s", name, filepath.Join(name, adapterName))
 	}
 	return os.DirFS(name), nil
 }
@@ -80,7 +97,7 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 // read reads and checks the data.
 func (in *inputs) read(ctx context.Context, r Recipe) error {
 	var err error
-	if in.template, err = data.OpenTemplate(r.ChatTemplate, in.tokenizer); err != nil {
+	if in.template, err = data.OpenTemplate(r.chatTemplate(), in.tokenizer); err != nil {
 		return fmt.Errorf("chat_template: %w", err)
 	}
 	if !r.SplitSpecialTokens {
@@ -174,6 +191,19 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 		s.steps = max(1, wholeSteps(r.Epochs*float64(s.feed.epoch())))
 	}
 	return nil
+}
+
+// chatTemplate is the template asked for, else that of the adapter which is gone on
+// with, else none, which is the model's own.
+func (r Recipe) chatTemplate() string {
+	if r.ChatTemplate != "" || r.Adapter == "" {
+		return r.ChatTemplate
+	}
+	path := filepath.Join(r.Adapter, templateName)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
 }
 
 // wholeSteps rounds up, but for what is above a whole number by rounding alone.

@@ -229,6 +229,9 @@ func TestExplodingRunStops(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(good, "model.safetensors")); err != nil {
 		t.Error(err)
 	}
+	if _, again := Resume(t.Context(), r.Output, 0, &silent{}); again == nil || again.Error() != err.Error() {
+		t.Errorf("from the last good state it ends otherwise: %v", again)
+	}
 	if norm := s.steps[last-1].GradNorm; norm > 1000 {
 		t.Errorf("the step before the state that is called good had a norm of %g", norm)
 	}

@@ -85,7 +85,8 @@ func (j *job) enter(ctx context.Context, index int) error {
 // prepare brings the model, the adapter, the optimizer and the programs of a stage
 // into memory, as they are before its first step.
 func (j *job) prepare(ctx context.Context, index int) error {
-	j.stage, j.first, j.best, j.watch, j.owed = j.stages[index], 0, bestState{}, watch{}, false
+	j.stage, j.first, j.best, j.watch = j.stages[index], 0, bestState{}, watch{}
+	j.owed, j.unjudged = false, false
 	if err := j.loadModel(ctx); err != nil {
 		return err
 	}
@@ -174,23 +175,40 @@ func (j *job) trainable() int {
 	return n
 }
 
-// checkSpace refuses to begin what the disk cannot hold: the checkpoints that are
-// kept, the one being written, the best state, the result, values and two averages
-// each, and where stages follow each other the weights that one leaves for the next.
+// checkSpace refuses to begin what the disk cannot hold: checkpoints, of values and
+// two averages each, the best state, the result, and where stages follow each other
+// the weights that one leaves for the next.
 func (j *job) checkSpace() error {
 	free, err := disk.Free(j.folder.path)
 	if err != nil {
 		return err
 	}
 	trained := uint64(j.trainable())
-	need := trained*12*uint64(j.recipe.SaveTotalLimit+1) + trained*8 + 1<<20
+	count, bytes, err := j.folder.sizeOfCheckpoints()
+	if err != nil {
+		return err
+	}
+	need := roomForCheckpoints(trained*12, uint64(j.recipe.SaveTotalLimit), count, bytes) + trained*8 + 1<<20
 	if !j.lastStage() {
 		need += uint64(j.model.Count()) * 4
 	}
 	if free < need {
-		return fmt.Errorf("the run needs about %d MiB under %s and %d MiB are free: make room, or lower save_total_limit", need>>20, j.folder.path, free>>20)
+		return fmt.Errorf("the run needs about %.1f MiB under %s and %.1f MiB are free: make room, or lower save_total_limit",
+			float64(need)/(1<<20), j.folder.path, float64(free)/(1<<20))
 	}
 	return nil
+}
+
+// roomForCheckpoints returns the bytes that checkpoints will take beyond those that
+// are there already: count of them, in so many bytes, which are removed one by one as
+// new ones are written. The limit of them are kept and one more is being written.
+func roomForCheckpoints(size, limit, count, bytes uint64) uint64 {
+	all := size * (limit + 1)
+	before := size * (limit + 1 - min(count, limit)) // none is removed yet
+	if all < bytes {
+		return before
+	}
+	return max(before, all-bytes)
 }
 
 // closeModel gives the memory of a stage's model back.

@@ -16,6 +16,9 @@ import (
 // loop takes the optimizer steps of the stage.
 func (j *job) loop(ctx context.Context) error {
 	s := j.stage
+	if err := j.evaluateOwed(ctx); err != nil {
+		return interrupted(ctx, err)
+	}
 	for j.first < s.steps && !j.best.Stopped {
 		n := j.begun + j.first
 		// A stop is looked for after the step, with a checkpoint.
@@ -59,29 +62,41 @@ func (j *job) afterStep(ctx context.Context) error {
 		every = max(1, j.steps/5)
 	}
 	due := done%every == 0 && !(last && j.lastStage()) || last && (!j.lastStage() || r.LoadBestModelAtEnd)
-	if r.Eval && j.eval != nil && due && ctx.Err() == nil {
-		e, err := j.evaluate(ctx, "during", done, false)
-		if err == nil {
-			err = j.judge(e)
-		}
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
+	j.unjudged = r.Eval && j.eval != nil && due
+	if err := j.evaluateOwed(ctx); err != nil && ctx.Err() == nil {
+		return err
 	}
 	stop := ctx.Err() != nil
 	j.owed = j.owed || r.SaveSteps > 0 && done%r.SaveSteps == 0
 	// The last step too: what follows it may be interrupted. While the norm is far
 	// above the usual the state may be no good one to keep, so the checkpoint waits.
-	if stop || last || j.best.Stopped || j.owed && j.watch.spikes == 0 {
+	if stop || last || j.best.Stopped || j.owed && j.watch.Spikes == 0 {
 		if err := j.saveCheckpoint(done); err != nil {
 			return err
 		}
 		j.owed = false
 	}
-	if stop && !(last && j.lastStage()) {
+	if stop && (j.unjudged || !last || !j.lastStage()) {
 		return ErrInterrupted
 	}
 	return nil
+}
+
+// evaluateOwed evaluates after the last step where that is due. A stop leaves it to
+// the run that goes on, which would else judge other states.
+func (j *job) evaluateOwed(ctx context.Context) error {
+	if !j.unjudged {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	e, err := j.evaluate(ctx, "during", j.begun+j.first, false)
+	if err == nil {
+		err = j.judge(e)
+	}
+	j.unjudged = err != nil
+	return err
 }
 
 // saveResult writes the adapter or the model beside the checkpoints, whole or
@@ -90,10 +105,10 @@ func (j *job) saveResult() error {
 	if j.recipe.Pretraining() {
 		j.redrawUnseen()
 	}
-	return whole(j.folder.result(j.recipe), func(dir string) error {
+	return disk.WriteFolder(j.folder.result(j.recipe), func(dir string) error {
 		if j.adapter != nil {
 			base, _ := j.folder.start(j.recipe, j.stage.index)
-			return j.adapter.Save(dir, base)
+			return errors.Join(j.adapter.Save(dir, base), j.saveTemplate(dir))
 		}
 		d, err := hf.ParseDType(j.recipe.SaveDType)
 		if err != nil {
@@ -106,9 +121,13 @@ func (j *job) saveResult() error {
 // saveTokenizer writes the tokenizer's files, and the chat template where it is
 // another than theirs.
 func (in *inputs) saveTokenizer(dir string) error {
-	err := in.tokenizer.Save(dir)
-	if err != nil || in.template.Source() == in.tokenizer.ChatTemplate() {
-		return err
+	return errors.Join(in.tokenizer.Save(dir), in.saveTemplate(dir))
+}
+
+// saveTemplate writes the chat template where it is another than the tokenizer's.
+func (in *inputs) saveTemplate(dir string) error {
+	if in.template.Source() == in.tokenizer.ChatTemplate() {
+		return nil
 	}
 	return disk.WriteBytes(filepath.Join(dir, templateName), []byte(in.template.Source()))
 }

@@ -9,6 +9,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -282,9 +283,17 @@ func checkValue(f reflect.StructField, v reflect.Value) error {
 		x = float64(v.Int())
 	}
 	if !(x >= least && x <= most) {
-		return fmt.Errorf("%s is %g; it must be at least %g and at most %g", Key(f), x, least, most)
+		return fmt.Errorf("%s is %s; it must be at least %s and at most %s", Key(f), number(x), number(least), number(most))
 	}
 	return nil
+}
+
+// number writes a number for people: a whole one without an exponent.
+func number(x float64) string {
+	if x == math.Trunc(x) && math.Abs(x) < 1e15 {
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
 }
 
 // validateUse refuses keys that mean nothing to what the recipe makes, a new model

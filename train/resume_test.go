@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"gotune/internal/disk"
 	"gotune/internal/rng"
 )
 
@@ -122,7 +123,7 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a killed process may leave behind.
-	left := filepath.Join(path, checkpointsName, unfinished+"checkpoint-8")
+	left := filepath.Join(path, checkpointsName, disk.Unfinished+"checkpoint-8")
 	if err := os.Mkdir(left, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,7 @@ type job struct {
 	best      bestState
 	watch     watch
 	owed      bool    // a checkpoint that waits for calm gradients
+	unjudged  bool    // the step before is to be evaluated
 	seconds   float64 // of the steps of all stages
 }
 

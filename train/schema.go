@@ -55,7 +55,7 @@ func mapping(t reflect.Type) *property {
 		q.Pattern = patterns[Key(f)]
 		if text, ok := f.Tag.Lookup("range"); ok {
 			low, high, _ := strings.Cut(text, ",")
-			q.Minimum, q.Maximum = number(low), number(high)
+			q.Minimum, q.Maximum = limit(low), limit(high)
 		}
 		if text, ok := f.Tag.Lookup("default"); ok {
 			q.Default = defaultOf(f.Type, text)
@@ -91,7 +91,7 @@ func value(t reflect.Type) *property {
 	return &property{Type: "string"}
 }
 
-func number(text string) *float64 {
+func limit(text string) *float64 {
 	x, _ := strconv.ParseFloat(text, 64) // a tag of ours
 	return &x
 }

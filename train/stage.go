@@ -27,7 +27,7 @@ type Stage struct {
 	LoRAAlpha       float64  `yaml:"lora_alpha" of:"train,lr" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
 	UseRSLoRA       bool     `yaml:"use_rslora" of:"train,lr" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`
 	LoRADropout     float64  `yaml:"lora_dropout" of:"train,lr" help:"dropout before the adapter" default:"0" range:"0,0.999999999999"`
-	LoRATargets     []string `yaml:"lora_targets" of:"train,lr" help:"layers that are adapted; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
+	LoRATargets     []string `yaml:"lora_targets" of:"train,lr" help:"layers that are adapted, all-linear for all; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
 
 	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
 	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain,schedule" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`

@@ -11,11 +11,12 @@ import (
 	"gotune/internal/kernel"
 )
 
-// A watch looks at the norm of the gradients, step by step.
+// A watch looks at the norm of the gradients, step by step. It is part of the
+// checkpoints.
 type watch struct {
-	norms  []float64 // of the last steps that were no outliers
-	zeros  int       // steps without a gradient, in a row
-	spikes int       // steps with a norm far above the others, in a row
+	Norms  []float64 `json:"norms,omitempty"`  // of the last steps that were no outliers
+	Zeros  int       `json:"zeros,omitempty"`  // steps without a gradient, in a row
+	Spikes int       `json:"spikes,omitempty"` // steps with a norm far above the others, in a row
 }
 
 const (
@@ -33,24 +34,24 @@ var (
 // one spike harmless, so only several in a row stop a run.
 func (w *watch) look(norm float64) error {
 	if norm == 0 {
-		if w.zeros++; w.zeros == watchInARow {
+		if w.Zeros++; w.Zeros == watchInARow {
 			return errNothingLearned
 		}
 		return nil
 	}
-	w.zeros = 0
-	if len(w.norms) == watchWindow {
-		sorted := slices.Sorted(slices.Values(w.norms))
+	w.Zeros = 0
+	if len(w.Norms) == watchWindow {
+		sorted := slices.Sorted(slices.Values(w.Norms))
 		if median := sorted[watchWindow/2]; norm > watchSpike*median {
-			if w.spikes++; w.spikes == watchInARow {
+			if w.Spikes++; w.Spikes == watchInARow {
 				return fmt.Errorf("%w: it is %.3g and was %.3g (the median of %d steps before)", errExplodes, norm, median, watchWindow)
 			}
 			return nil
 		}
-		w.norms = append(w.norms[:0], w.norms[1:]...)
+		w.Norms = append(w.Norms[:0], w.Norms[1:]...)
 	}
-	w.spikes = 0
-	w.norms = append(w.norms, norm)
+	w.Spikes = 0
+	w.Norms = append(w.Norms, norm)
 	return nil
 }
 
@@ -67,6 +68,7 @@ func (j *job) explain(n int, s *data.Step, err error) error {
 	case errors.Is(err, errNothingLearned):
 		return errors.New(text + ". Look at the data by gotune data, and at lora_targets and last_layers")
 	case !errors.Is(err, errExplodes):
+		j.stage.feed.back()
 		if saved := j.saveCheckpoint(n); saved != nil {
 			return errors.Join(errors.New(text), saved)
 		}

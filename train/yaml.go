@@ -103,9 +103,12 @@ func (s *Stage) Set(key, value string) error {
 	return nil
 }
 
-// decodeInto reads a mapping over a recipe or a stage.
-func decodeInto[T Recipe | Stage](n ast.Node, into *T) error {
+// decodeInto reads a mapping over a recipe, a stage or an entry of data.
+func decodeInto[T Recipe | Stage | plainDataset](n ast.Node, into *T) error {
 	mapping := n.(*ast.MappingNode)
+	if err := checkKeys(mapping, reflect.TypeFor[T]()); err != nil {
+		return err
+	}
 	if err := checkNumbers(mapping, reflect.TypeFor[T]()); err != nil {
 		return err
 	}
@@ -113,6 +116,30 @@ func decodeInto[T Recipe | Stage](n ast.Node, into *T) error {
 		return err
 	}
 	return checkValues(mapping, reflect.ValueOf(into).Elem())
+}
+
+// checkKeys refuses a key that there is not, and says which may be meant.
+func checkKeys(mapping *ast.MappingNode, of reflect.Type) error {
+	var keys []string
+	for _, f := range reflect.VisibleFields(of) {
+		if !f.Anonymous {
+			keys = append(keys, Key(f))
+		}
+	}
+	for _, m := range mapping.Values {
+		key := m.Key.String()
+		if slices.Contains(keys, key) || m.Key.GetToken().Value != key {
+			continue // the decoder judges a key in quotes
+		}
+		if meant := Meant(key, keys); meant != "" {
+			return at(m.Key, "unknown field %q; perhaps %s is meant", key, meant)
+		}
+		if of == reflect.TypeFor[Stage]() && slices.ContainsFunc(Keys(), func(f reflect.StructField) bool { return Key(f) == key }) {
+			return at(m.Key, "%s is a key of the whole recipe and stands beside stages, not in one", key)
+		}
+		return at(m.Key, "unknown field %q", key)
+	}
+	return nil
 }
 
 // checkValues refuses values that are out of range or no choice, where they stand.
@@ -196,6 +223,9 @@ func checkNumbers(mapping *ast.MappingNode, of reflect.Type) error {
 			return at(m.Value, "%s is a text; it must be a number", key)
 		}
 		v, err := strconv.ParseFloat(t.Value, 64) // the decoder judges other spellings
+		if err != nil && t.Type == token.StringType {
+			return at(m.Value, "%s is %q; it must be a number", key, t.Value)
+		}
 		if whole && err == nil && v != math.Trunc(v) {
 			return at(m.Value, "%s is %s; it must be a whole number", key, t.Value)
 		}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"gotune/data"
 	"gotune/data/chat"
@@ -58,15 +61,21 @@ func talk(c *cobra.Command, s *source, o model.Sampling, system string) error {
 	}
 	said = append(said, begin...)
 	g := model.NewGenerator(s.model, team, s.project)
-	in, out := bufio.NewScanner(c.InOrStdin()), c.OutOrStdout()
-	in.Buffer(nil, 1<<20)
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	next, out := inputLines(ctx, c.InOrStdin()), c.OutOrStdout()
 	for {
-		c.PrintErr("> ")
-		if !in.Scan() {
-			return in.Err()
+		if isTerminal(c.InOrStdin()) {
+			c.PrintErr("> ")
 		}
-		line := strings.TrimSpace(in.Text())
-		switch line {
+		line, err := next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch line = strings.TrimSpace(line); line {
 		case "":
 			return nil
 		case "/new":
@@ -79,7 +88,7 @@ func talk(c *cobra.Command, s *source, o model.Sampling, system string) error {
 		if err != nil {
 			return fmt.Errorf("chat template %s: %w", template.Name(), err)
 		}
-		ids, err := g.Generate(c.Context(), prompt, o, func(id int32) error {
+		ids, err := g.Generate(ctx, prompt, o, func(id int32) error {
 			_, err := io.WriteString(out, stream.Next(id))
 			return err
 		})
@@ -94,4 +103,51 @@ func talk(c *cobra.Command, s *source, o model.Sampling, system string) error {
 		}
 		said = append(said, chat.Message{Role: "assistant", Content: s.tokenizer.Decode(ids, true)})
 	}
+}
+
+// inputLines returns a function that gives the next line, io.EOF at the end, or at once
+// the context's error when that is cancelled: a read from a terminal cannot be
+// broken off, so it is left behind.
+func inputLines(ctx context.Context, from io.Reader) func() (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line)
+	send := func(l line) bool {
+		select {
+		case read <- l:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	go func() {
+		in := bufio.NewScanner(from)
+		in.Buffer(nil, 1<<20)
+		for in.Scan() {
+			if !send(line{text: in.Text()}) {
+				return
+			}
+		}
+		err := in.Err()
+		if err == nil {
+			err = io.EOF
+		}
+		send(line{err: err})
+	}()
+	return func() (string, error) {
+		select {
+		case l := <-read:
+			return l.text, l.err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// isTerminal reports whether somebody types what is read.
+func isTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -30,7 +30,7 @@ type tokenResult struct {
 
 func newEval() *cobra.Command {
 	var s source
-	var paths []string
+	var paths, allow []string
 	var columns, format string
 	var maxLength int
 	var asJSON, perToken, learnPrompt, ignoreEOS bool
@@ -44,6 +44,9 @@ func newEval() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(paths) == 0 {
 				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
+			}
+			if err := data.CheckNames(allow); err != nil {
+				return usagef("--allow: %w", err)
 			}
 			list := train.Paths(paths...)
 			corpora, err := list.Corpora(columns, format, train.Objective{LearnPrompt: learnPrompt})
@@ -63,7 +66,7 @@ func newEval() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("chat template: %w", err)
 			}
-			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, EncoderConfig: data.EncoderConfig{
+			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, Allow: allow, EncoderConfig: data.EncoderConfig{
 				Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength,
 			}})
 			if err != nil {
@@ -81,6 +84,7 @@ func newEval() *cobra.Command {
 	c.Flags().StringVar(&columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
 	c.Flags().StringVar(&format, "format", "", "format of files where it cannot be found out: jsonl, json, csv, text or parquet")
 	c.Flags().IntVar(&maxLength, "max-length", 0, "longest row in tokens; 0 is the model's context, at most 1024")
+	c.Flags().StringSliceVar(&allow, "allow", nil, "go on in spite of a finding about the data, by its name, such as empty")
 	c.Flags().BoolVar(&learnPrompt, "all-tokens", false, "count prompts too, as continued pre-training does")
 	c.Flags().BoolVar(&ignoreEOS, "ignore-eos", false, "leave the end token out of loss and matches")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/model"
 	"gotune/tokenizer"
@@ -44,8 +48,8 @@ config.json.`,
 }
 
 func initModel(out, shape, tok string, dtype hf.DType, seed uint64) error {
-	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s exists and is not empty: name another folder", out)
+	if err := checkNewFolder(out); err != nil {
+		return err
 	}
 	config, err := train.ReadShape(shape)
 	if err != nil {
@@ -62,13 +66,51 @@ func initModel(out, shape, tok string, dtype hf.DType, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Save(out, dtype); err != nil {
-		return err
-	}
-	if err := t.Save(out); err != nil {
+	if err := writeModel(out, m, dtype, t, nil); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s, %s parameters\n", out, shape, count(m.Count()))
+	return nil
+}
+
+// checkNewFolder refuses a folder that holds something.
+func checkNewFolder(path string) error {
+	switch entries, err := os.ReadDir(path); {
+	case err == nil && len(entries) > 0:
+		return fmt.Errorf("%s exists and is not empty: name another folder", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s cannot be made a folder: %w", path, err)
+	}
+	return nil
+}
+
+// writeModel makes a model folder, whole or not at all where there is none yet. The template, which may be
+// nil, is one that the tokenizer's files do not hold.
+func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokenizer, template []byte) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if err := checkNewFolder(path); err != nil { // again: loading a model takes time
+		return err
+	}
+	fill := func(dir string) error {
+		err := errors.Join(m.Save(dir, dtype), t.Save(dir))
+		if err == nil && template != nil {
+			err = disk.WriteBytes(filepath.Join(dir, templateName), template)
+		}
+		return err
+	}
+	// An empty folder gives way to the whole one, but for one that cannot be moved
+	// aside, such as the place where a disk is mounted: that is filled.
+	err := os.Remove(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = disk.WriteFolder(path, fill)
+	} else {
+		err = fill(path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	return nil
 }
 

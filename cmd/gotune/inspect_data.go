@@ -139,7 +139,7 @@ func (d *dataDescription) print(p *page) error {
 func shown(text string) string {
 	const most = 300
 	left := ""
-	if r := []rune(text[:min(len(text), 4*most)]); len(r) > most {
+	if r := []rune(text[:min(len(text), 4*(most+1))]); len(r) > most {
 		text, left = string(r[:most]), fmt.Sprintf("… (%d bytes)", len(text))
 	}
 	return inspect.Visible(text) + left

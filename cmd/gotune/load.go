@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +18,9 @@ import (
 	"gotune/train"
 )
 
+// templateName is the file that transformers keeps a chat template in.
+const templateName = "chat_template.jinja"
+
 // source is a model with its tokenizer and perhaps an adapter, as the commands
 // that use a model take it: --model and --adapter, or a run folder.
 type source struct {
@@ -26,7 +31,10 @@ type source struct {
 	model     *model.Model
 	tokenizer *tokenizer.Tokenizer
 	adapter   *lora.Adapter
-	project   model.ProjectFunc // of the adapter, or nil
+	// adapterTemplate is the chat template that the adapter was tuned with, where it
+	// is another than the model's own.
+	adapterTemplate []byte
+	project         model.ProjectFunc // of the adapter, or nil
 }
 
 func (s *source) flags(c *cobra.Command) {
@@ -45,6 +53,11 @@ func (s *source) loadRun(c *cobra.Command, args []string) error {
 			}
 		}
 		r, err := train.ReadRun(args[0])
+		for _, other := range []struct{ flag, file string }{{"model", "config.json"}, {"adapter", "adapter_config.json"}} {
+			if _, is := os.Stat(filepath.Join(args[0], other.file)); err != nil && is == nil {
+				return usagef("%s is no run folder but holds %s: give it by --%s", args[0], other.file, other.flag)
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -71,7 +84,17 @@ func (s *source) load(ctx context.Context) error {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Join(s.adapterName, "adapter_config.json")); err != nil {
+		if _, in := os.Stat(filepath.Join(s.adapterName, "adapter", "adapter_config.json")); in == nil {
+			return fmt.Errorf("adapter: %s is a run folder: its adapter is %s", s.adapterName, filepath.Join(s.adapterName, "adapter"))
+		}
 		return fmt.Errorf("adapter: %w", err)
+	}
+	template := filepath.Join(s.adapterName, templateName)
+	if s.adapterTemplate, err = os.ReadFile(template); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("adapter: %w", err)
+	}
+	if s.templateName == "" && s.adapterTemplate != nil {
+		s.templateName = template
 	}
 	if s.adapter, err = lora.Load(os.DirFS(s.adapterName), s.adapterName, s.model); err != nil {
 		return err

@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gotune/internal/kernel"
 	"gotune/train"
@@ -107,12 +110,40 @@ PEFT's adapters.`,
 			return c.Help()
 		},
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; %s --help lists the flags", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(),
 		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newVersion())
 	return root
+}
+
+// flagError says what is wrong with a flag, and which may be meant by one that there
+// is not.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "":
+		var keys []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { keys = append(keys, strings.ReplaceAll(f.Name, "-", "_")) })
+		if meant := train.Meant(strings.ReplaceAll(unknown.GetSpecifiedName(), "-", "_"), keys); meant != "" {
+			return usagef("%w; perhaps --%s is meant", err, kebab(meant))
+		}
+	case errors.As(err, &invalid) && errors.As(err, &number):
+		what := "a number"
+		switch kind := invalid.GetFlag().Value.Type(); {
+		case errors.Is(number, strconv.ErrRange):
+			what = "smaller"
+		case strings.HasPrefix(kind, "int"):
+			what = "a whole number"
+		case strings.HasPrefix(kind, "uint"):
+			what = "a whole number, 0 or above"
+		case kind == "bool":
+			what = "true or false"
+		}
+		return usagef("--%s is %q; it must be %s", invalid.GetFlag().Name, invalid.GetValue(), what)
+	}
+	return usagef("%w; %s --help lists the flags", err, c.CommandPath())
 }
 
 // exactly checks the number of arguments as wrong usage.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +132,35 @@ func interruptedBy(t *testing.T, c *exec.Cmd, talk *bytes.Buffer) {
 	}
 }
 
+// Ctrl-C ends a chat at once, also while it waits for a line.
+func TestInterruptOfChat(t *testing.T) {
+	var talk bytes.Buffer
+	c := gotune(t.TempDir(), "chat", "--greedy", "--max-new-tokens", "2")
+	c.Stderr = &talk
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "Hello?\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("no answer: %v: %s", err, talk.String())
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	interruptedBy(t, c, &talk)
+}
+
 // Ctrl-C stops with a checkpoint and status 130, and the run can be used.
 func TestInterrupt(t *testing.T) {
 	dir := t.TempDir()
@@ -155,13 +186,19 @@ func TestSecondInterrupt(t *testing.T) {
 	var talk bytes.Buffer
 	c := longRun(t, dir, &talk, "--shape", "toy", "--max-length", "512", "--batch-size", "4", "--gradient-accumulation-steps", "64",
 		"--data", "world:pretrain-heldout")
-	for range 2 {
-		if err := c.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
+	ended := make(chan struct{})
+	go func() { // two signals before a busy machine hands out the first are one, so there are more
+		for {
+			select {
+			case <-ended:
+				return
+			case <-time.After(20 * time.Millisecond):
+				_ = c.Process.Signal(os.Interrupt)
+			}
 		}
-		time.Sleep(20 * time.Millisecond) // two signals at one moment are one
-	}
+	}()
 	interruptedBy(t, c, &talk)
+	close(ended)
 	checkpoints, err := filepath.Glob(filepath.Join(dir, "run", "checkpoints", "*"))
 	if err != nil || len(checkpoints) != 0 {
 		t.Errorf("the step was waited for: %v, %v: %s", checkpoints, err, talk.String())

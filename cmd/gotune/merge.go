@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"gotune/internal/hf"
@@ -26,8 +23,8 @@ func newMerge() *cobra.Command {
 			if s.adapterName == "" {
 				return usagef("--adapter is missing")
 			}
-			if entries, err := os.ReadDir(args[0]); err == nil && len(entries) > 0 {
-				return fmt.Errorf("%s exists and is not empty: name another folder", args[0])
+			if err := checkNewFolder(args[0]); err != nil {
+				return err
 			}
 			if err := s.load(c.Context()); err != nil {
 				return err
@@ -36,10 +33,7 @@ func newMerge() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := merged.Save(args[0], d); err != nil {
-				return err
-			}
-			if err := s.tokenizer.Save(args[0]); err != nil {
+			if err := writeModel(args[0], merged, d, s.tokenizer, s.adapterTemplate); err != nil {
 				return err
 			}
 			c.PrintErrf("%s: %s with %s merged\n", args[0], s.modelName, s.adapterName)

@@ -181,6 +181,9 @@ func (o *textObserver) Done(e train.DoneEvent) {
 		o.answers(e.Before.Answers, e.After.Answers)
 		o.table(e.Before.Scores, e.After.Scores)
 	}
+	if e.Steps < o.header.Steps {
+		fmt.Fprintf(o.out, "\nStopped early, after %d of %d steps: evaluations got no better.\n", e.Steps, o.header.Steps)
+	}
 	fmt.Fprintf(o.out, "\n%d steps in %.1f s. The result is %s\nNext: gotune chat %s\n", e.Steps, e.TrainSeconds, e.Result, e.Run)
 }
 

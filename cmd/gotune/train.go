@@ -25,7 +25,12 @@ in PEFT's files, or with --full a model folder.`,
   gotune train --model smollm2-135m --data chat.jsonl --full --learning-rate 2e-5
   gotune train --config recipe.yaml --seed 7
   gotune train --resume runs/2026-01-31-1`,
-		Args: exactly(0, "no arguments"),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("gotune train takes flags alone: if %s is data, --data %[1]s; if it is a recipe, --config %[1]s", args[0])
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.run(c, mainJob, func(r *train.Recipe) error {
 				if r.Pretraining() {

@@ -128,13 +128,5 @@ func (d *addedDecoder) next() (record, error) {
 	if len(r.Fields) == 0 {
 		return out, broken{errors.New("a row without columns")}
 	}
-	for name, raw := range r.Fields {
-		switch {
-		case !utf8.ValidString(name) || !utf8.Valid(raw):
-			return out, broken{fmt.Errorf("column %q: not valid UTF-8", name)}
-		case !json.Valid(raw):
-			return out, broken{fmt.Errorf("column %q: invalid JSON", name)}
-		}
-	}
-	return out, nil
+	return out, checkFields(r.Fields)
 }

@@ -22,8 +22,8 @@ func init() {
 	}
 }
 
-// bars reads a row a line: question|answer. A line of ! is an error that ends the
-// file, one of { a conversation.
+// bars reads a row a line: question|answer. Lines of ! and ? are errors that end the
+// file, those of ?? and ??? are wrong alone, one of { is a conversation.
 func bars(text io.Reader) iter.Seq2[rows.Record, error] {
 	return func(yield func(rows.Record, error) bool) {
 		lines := bufio.NewScanner(text)
@@ -37,6 +37,13 @@ func bars(text io.Reader) iter.Seq2[rows.Record, error] {
 			case lines.Text() == "!":
 				yield(r, errors.New("cannot go on"))
 				return
+			case lines.Text() == "?":
+				yield(r, fmt.Errorf("half a record: %w", io.EOF))
+				return
+			case lines.Text() == "??":
+				err = rows.Broken(io.ErrUnexpectedEOF)
+			case lines.Text() == "???":
+				err = rows.Broken(io.EOF)
 			case strings.HasPrefix(q, "{"):
 				r.Fields = map[string]json.RawMessage{"messages": json.RawMessage(q)}
 			case q == "nothing":
@@ -128,6 +135,12 @@ func TestAddedFormatErrors(t *testing.T) {
 		name: "one wrong record", content: "1|2\nwrong\n3|4\n", columns: barColumns, good: 2, errs: []string{"a.bars:2: no bar"},
 	}, {
 		name: "an error that ends the file", content: "1|2\n!\n3|4\n", columns: barColumns, good: 1, errs: []string{"a.bars:2: cannot go on"},
+	}, {
+		name: "an end within the file", content: "1|2\n?\n3|4\n", columns: barColumns, good: 1, errs: []string{"a.bars:2: half a record: EOF"},
+	}, {
+		name: "ends within records", content: "1|2\n??\n???\n3|4\n", columns: barColumns, good: 2, errs: []string{"a.bars:2: unexpected EOF", "a.bars:3: EOF"},
+	}, {
+		name: "an end within the first record", content: "?\n", errs: []string{"a.bars:1: half a record: EOF"},
 	}, {
 		name: "no UTF-8", content: "1|2\n\xff|3\n4|5\n", columns: barColumns, good: 2, errs: []string{`a.bars:2: column "question": not valid UTF-8`},
 	}, {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 // linesOrWhole tells JSON lines from objects that go over several lines or hold
@@ -96,8 +97,11 @@ func (d *jsonDecoder) object() (map[string]json.RawMessage, error) {
 		case c == '{':
 			d.in.skip()
 			fields, err := d.members(map[string]json.RawMessage{}, true)
-			if len(fields) > 0 && !d.inList || err != nil {
-				return fields, err
+			if err != nil {
+				return nil, err
+			}
+			if len(fields) > 0 && !d.inList {
+				return fields, checkFields(fields)
 			}
 		default:
 			return nil, fmt.Errorf("invalid JSON: %q where a list or an object should begin", c)
@@ -262,6 +266,9 @@ func (s *jsonScanner) key() (string, error) {
 		return "", err
 	}
 	var key string
+	if !utf8.Valid(raw) {
+		return "", errors.New("not valid UTF-8")
+	}
 	if err := json.Unmarshal(raw, &key); err != nil {
 		return "", fmt.Errorf("invalid JSON: %w", err)
 	}

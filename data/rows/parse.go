@@ -37,6 +37,19 @@ func parseObject(raw []byte, of string) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
+// checkFields checks values that were not read by parseObject.
+func checkFields(fields map[string]json.RawMessage) error {
+	for name, raw := range fields {
+		switch {
+		case !utf8.ValidString(name) || !utf8.Valid(raw):
+			return broken{fmt.Errorf("column %q: not valid UTF-8", name)}
+		case !json.Valid(raw):
+			return broken{fmt.Errorf("column %q: invalid JSON", name)}
+		}
+	}
+	return nil
+}
+
 // explain says why some bytes are no JSON object.
 func explain(raw []byte, of string, err error) error {
 	var syntax *json.SyntaxError
@@ -56,7 +69,7 @@ func (r record) row(columns *Columns) (*Row, error) {
 		found, ok := detect(r.fields)
 		if !ok {
 			return nil, fmt.Errorf("no known columns: the row has %s, but neither text, nor prompt and completion, nor messages, nor conversations, "+
-				"nor instruction and output; name the columns, as in prompt=question,completion=answer", r.keys())
+				"nor instruction and output; name them by columns (--columns), as in prompt=question,completion=answer", r.keys())
 		}
 		*columns = found
 	}

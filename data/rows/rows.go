@@ -196,6 +196,7 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 	}
 	s := &Source{config: c, once: map[string]*stream{}}
 	for _, path := range c.Paths {
+		before := len(s.files)
 		files, passed, err := expand(ctx, path, c.Format)
 		if err != nil {
 			return nil, err
@@ -206,7 +207,7 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 				return nil, err
 			}
 		}
-		if len(s.files) == 0 && len(files) > 0 {
+		if len(s.files) == before {
 			return nil, fmt.Errorf("%s has no rows: all its files are empty", path)
 		}
 	}

@@ -306,6 +306,8 @@ func TestRefuses(t *testing.T) {
 		{"Latin-1", "a.csv", "text\nna\xefve\n", "", `a.csv:2: column "text": not valid UTF-8`},
 		{"Latin-1 in JSON", "a.jsonl", good + "{\"prompt\":\"\xff\",\"completion\":\"c\"}", "", "a.jsonl:2: not valid UTF-8"},
 		{"Latin-1 in a list", "a.json", "[{\"text\":\"\xff\"}]", "", "a.json: row 1: line 1: not valid UTF-8"},
+		{"Latin-1 in an object", "a.json", "{\"text\":\n\"\xff\"}", "", `a.json: row 1: line 2: column "text": not valid UTF-8`},
+		{"a word that is no value", "a.json", "{\"text\":\n\"a\", \"system\": nul}", "", `a.json: row 1: line 2: column "system": invalid JSON`},
 		{"Latin-1 in text", "a.txt", "one\ntwo \xff\n", "", "a.txt:2: not valid UTF-8"},
 		{"UTF-16", "a.txt", "\xff\xfea\x00", "", "a.txt: this is UTF-16; save it as UTF-8"},
 		{"NUL in JSON", "a.jsonl", "{\"text\":\"a\x00b\"}", "", "a.jsonl:1: invalid JSON at byte"},

@@ -76,6 +76,11 @@ func TestFolder(t *testing.T) {
 		t.Errorf("row 2 is %+v", all[2])
 	}
 
+	nothing := folder(t, map[string]string{"a.jsonl": ""})
+	if _, _, err := read(t, rows.Config{Paths: []string{dir, nothing}}); err == nil || !strings.Contains(err.Error(), nothing+" has no rows: all its files are empty") {
+		t.Errorf("a folder of empty files behind another: %v", err)
+	}
+
 	_, all, err = read(t, rows.Config{Paths: []string{dir}, Format: "text"})
 	if err != nil || len(all) != 1 || all[0].Text != "what this is" {
 		t.Errorf("as text: %v, %v", texts(all), err)

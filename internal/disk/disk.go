@@ -84,6 +84,34 @@ func WriteBytes(path string, content []byte) error {
 	})
 }
 
+// Unfinished begins the name of a folder that WriteFolder has not finished.
+const Unfinished = ".unfinished-"
+
+// WriteFolder lets fill write a folder aside, under another name beside dir, and
+// renames it, so that a folder that can be seen is whole. An older one is replaced.
+// On any error the folder aside is removed; what a killed process left of it goes
+// with the next attempt.
+func WriteFolder(dir string, fill func(dir string) error) error {
+	dir = filepath.Clean(dir)
+	aside := filepath.Join(filepath.Dir(dir), Unfinished+filepath.Base(dir))
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(aside, 0o755); err != nil {
+		return err
+	}
+	if err := fill(aside); err != nil {
+		return errors.Join(err, os.RemoveAll(aside))
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Rename(aside, dir); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(dir))
+}
+
 // SyncDir brings a folder's list of names to the disk, so that a rename inside
 // it survives a power cut. Systems that cannot sync a folder say so with an
 // error that is ignored here: there the rename itself is all one gets.

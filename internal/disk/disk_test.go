@@ -64,3 +64,35 @@ func TestWriteFileToAFolder(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestWriteFolderReplacesWholeOrNotAtAll(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "model") + string(filepath.Separator)
+	put := func(name string, then error) func(string) error {
+		return func(at string) error { return errors.Join(WriteBytes(filepath.Join(at, name), nil), then) }
+	}
+	if err := WriteFolder(dir, put("old", nil)); err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space left")
+	if err := WriteFolder(dir, put("new", full)); !errors.Is(err, full) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "old")); err != nil {
+		t.Errorf("after a failed write the old folder is gone: %v", err)
+	}
+	if names, _ := os.ReadDir(parent); len(names) != 1 {
+		t.Errorf("a failed write left %d folders", len(names))
+	}
+	// What a killed process left aside is no part of the next folder.
+	if err := errors.Join(os.Mkdir(filepath.Join(parent, Unfinished+"model"), 0o755), os.WriteFile(filepath.Join(parent, Unfinished+"model", "half"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFolder(dir, put("new", nil)); err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) != 1 || names[0].Name() != "new" {
+		t.Errorf("the folder holds %v, %v", names, err)
+	}
+}

@@ -14,6 +14,7 @@ const (
 	Generic Level = iota // plain Go
 	AVX2                 // AVX2 and FMA, 8 lanes
 	AVX512               // AVX-512 with F, BW, DQ and VL, 16 lanes
+	NEON                 // NEON of 64-bit ARM, 4 lanes
 )
 
 func (l Level) String() string {
@@ -24,6 +25,8 @@ func (l Level) String() string {
 		return "avx2"
 	case AVX512:
 		return "avx512"
+	case NEON:
+		return "neon"
 	}
 	return fmt.Sprintf("level %d", int(l))
 }

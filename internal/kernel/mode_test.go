@@ -35,6 +35,22 @@ func TestModeIsRestored(t *testing.T) {
 	})
 }
 
+// TestTiny: (1 + 2⁻¹³)·2⁻¹²⁶ times 1 − 2⁻¹³ lies just below the smallest normal number
+// and rounds up to it. ARM looks whether it is subnormal before it rounds.
+func TestTiny(t *testing.T) {
+	everywhere(t, func(b *bench) {
+		want := float32(0x1p-126)
+		if b.level == kernel.NEON {
+			want = 0
+		}
+		y := []float32{0}
+		kernel.Scale(b.team, y, []float32{(1 + 0x1p-13) * 0x1p-126}, 1-0x1p-13, false)
+		if y[0] != want {
+			t.Errorf("the product is %x, want %x", y[0], want)
+		}
+	})
+}
+
 // TestWrongShapesPanic: lengths are checked before assembly runs.
 func TestWrongShapesPanic(t *testing.T) {
 	x := make([]float32, 10)

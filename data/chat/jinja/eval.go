@@ -250,7 +250,8 @@ func slice(list []Value, bounds [3]Value) ([]Value, error) {
 		return nil, errors.New("the step of a slice is 0")
 	}
 	n := len(list)
-	low, high := 0, n // what bounds are clamped to
+	step = min(max(step, -n-1), n+1) // beyond the list all steps are the same
+	low, high := 0, n                // what bounds are clamped to
 	from, to := 0, n
 	if step < 0 {
 		low, high = -1, n-1
@@ -420,7 +421,7 @@ func (n binaryExpr) eval(r *run) (Value, error) {
 		return y, nil
 	case "~":
 		a, b := text(x), text(y)
-		return Str(a + b), at(n.line, r.fits(len(a)+len(b)))
+		return Str(a + b), at(n.line, r.makes(len(a)+len(b)))
 	}
 	for _, v := range []Value{x, y} {
 		if err := defined(v); err != nil {

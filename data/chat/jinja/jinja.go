@@ -21,8 +21,14 @@ import (
 // A Template is parsed once and rendered many times, also concurrently.
 type Template struct{ body []statement }
 
-// Parse reads a template. Errors are of type *Error.
+// maxSource bounds a template; the longest of known models are below 32 KiB.
+const maxSource = 1 << 20
+
+// Parse reads a template of at most 1 MiB. Errors are of type *Error.
 func Parse(source string) (*Template, error) {
+	if len(source) > maxSource {
+		return nil, errorAt(1, "the template is longer than %d bytes", maxSource)
+	}
 	body, err := parse(source)
 	if err != nil {
 		return nil, err
@@ -32,7 +38,16 @@ func Parse(source string) (*Template, error) {
 
 // Render writes the template with some variables. It returns the text, and the
 // bytes of it that generation tags wrote.
-func (t *Template) Render(vars map[string]Value, limits Limits) (string, []Span, error) {
+func (t *Template) Render(vars map[string]Value, limits Limits) (out string, generated []Span, err error) {
+	defer func() {
+		switch wrong := recover().(type) {
+		case nil:
+		case overgrown:
+			err = wrong
+		default:
+			panic(wrong)
+		}
+	}()
 	r := &run{limits: limits, out: new(strings.Builder), scope: &scope{vars: make(map[string]Value, len(vars))}}
 	for name, v := range vars {
 		r.scope.vars[name] = v
@@ -67,7 +82,7 @@ var now = time.Now
 // maxRange is the largest range, as in Jinja's sandbox.
 const maxRange = 100_000
 
-func globalRange(_ *run, args arguments) (Value, error) {
+func globalRange(r *run, args arguments) (Value, error) {
 	bounds := [3]int{0, 0, 1}
 	if len(args.list) == 0 || len(args.list) > 3 {
 		return nil, fmt.Errorf("range takes one to three integers")
@@ -93,7 +108,7 @@ func globalRange(_ *run, args arguments) (Value, error) {
 		}
 		l.Items = append(l.Items, Int(i))
 	}
-	return l, nil
+	return l, r.makesItems(len(l.Items))
 }
 
 func globalDict(_ *run, args arguments) (Value, error) {

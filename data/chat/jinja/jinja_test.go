@@ -63,35 +63,58 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// nested puts a value into another a thousand times, which begins as 1.
+func nested(value string) string {
+	return "{% if ns is not defined %}{% set ns = namespace(x=1) %}{% endif %}{% for a in range(1000) %}{% set ns.x = " + value + " %}{% endfor %}"
+}
+
+// multiplied holds 2⁶⁰ times the same value in few lists.
+const multiplied = "{% if ns is not defined %}{% set ns = namespace(x=1) %}{% endif %}{% for a in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+
 // A template comes with a model from elsewhere. What it may use is bounded.
 func TestHostile(t *testing.T) {
 	for name, c := range map[string]struct{ source, want string }{
-		"steps":           {"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "steps"},
-		"range":           {"{{ range(100000000) | list | length }}", "range of more than"},
-		"output":          {"{% for a in range(99999) %}{{ 'x' * 100000 }}{% endfor %}", "bytes"},
-		"a long text":     {"{{ ('x' * 60000000) | length }}{{ ('x' * 60000000 * 60000000) | length }}", "bytes"},
-		"doubling":        {"{% set ns = namespace(s='x') %}{% for a in range(200) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}", "bytes"},
-		"doubling lists":  {"{% set ns = namespace(s=[1]) %}{% for a in range(200) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "bytes"},
-		"replace":         {"{{ ('x' * 1000000) | replace('x', 'y' * 1000000) }}", "bytes"},
-		"center":          {"{{ 'x'.center(100000000000) }}", "bytes"},
-		"format":          {"{{ '%99999d' % 1 }}", "width"},
-		"recursion":       {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "levels deep"},
-		"nesting":         {"{{ " + strings.Repeat("(", 10000) + "1" + strings.Repeat(")", 10000) + " }}", "levels deep"},
-		"nested tags":     {strings.Repeat("{% if 1 %}", 10000), "levels deep"},
-		"power":           {"{{ 9 ** 9 ** 9 }}", "too large"},
-		"overflow":        {"{{ 9223372036854775807 + 1 }}", "too large"},
-		"loading":         {"{% import '/etc/passwd' as x %}", "loads nothing"},
-		"writing":         {"{{ messages.append(1) }}", "change"},
-		"unknown tag":     {"{% nosuch %}", `the tag "nosuch" is not supported`},
-		"unknown filter":  {"\n\n{{ 1 | nosuch }}", `line 3: there is no filter "nosuch"`},
-		"no end":          {"{{ 'a", "does not end"},
-		"division":        {"{{ 1 % 0 }}", "division by zero"},
-		"strftime":        {"{{ strftime_now('%Q') }}", "%Q"},
-		"undefined":       {"{{ a.b.c }}", `"a" is undefined`},
-		"raise":           {"{{ raise_exception('no ' ~ 'way') }}", "no way"},
-		"an escape":       {`{{ '\U99999999' }}`, "escape"},
-		"an odd slice":    {"{{ [1][::0] }}", "step of a slice"},
-		"a list of lists": {"{% for a, b in [1] %}{% endfor %}", "cannot be iterated"},
+		"steps":             {"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "steps"},
+		"range":             {"{{ range(100000000) | list | length }}", "range of more than"},
+		"output":            {"{% for a in range(9999) %}{{ 'x' * 100000 }}{% endfor %}", "bytes"},
+		"a long text":       {"{{ ('x' * 60000000) | length }}{{ ('x' * 60000000 * 60000000) | length }}", "bytes"},
+		"doubling":          {"{% set ns = namespace(s='x') %}{% for a in range(200) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}", "bytes"},
+		"doubling lists":    {"{% set ns = namespace(s=[1]) %}{% for a in range(200) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "steps"},
+		"replace":           {"{{ ('x' * 1000000) | replace('x', 'y' * 1000000) }}", "bytes"},
+		"center":            {"{{ 'x'.center(100000000000) }}", "bytes"},
+		"format":            {"{{ '%99999d' % 1 }}", "width"},
+		"recursion":         {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "levels deep"},
+		"nesting":           {"{{ " + strings.Repeat("(", 10000) + "1" + strings.Repeat(")", 10000) + " }}", "levels deep"},
+		"nested tags":       {strings.Repeat("{% if 1 %}", 10000), "levels deep"},
+		"power":             {"{{ 9 ** 9 ** 9 }}", "too large"},
+		"overflow":          {"{{ 9223372036854775807 + 1 }}", "too large"},
+		"loading":           {"{% import '/etc/passwd' as x %}", "loads nothing"},
+		"writing":           {"{{ messages.append(1) }}", "change"},
+		"unknown tag":       {"{% nosuch %}", `the tag "nosuch" is not supported`},
+		"unknown filter":    {"\n\n{{ 1 | nosuch }}", `line 3: there is no filter "nosuch"`},
+		"no end":            {"{{ 'a", "does not end"},
+		"division":          {"{{ 1 % 0 }}", "division by zero"},
+		"strftime":          {"{{ strftime_now('%Q') }}", "%Q"},
+		"undefined":         {"{{ a.b.c }}", `"a" is undefined`},
+		"raise":             {"{{ raise_exception('no ' ~ 'way') }}", "no way"},
+		"an escape":         {`{{ '\U99999999' }}`, "escape"},
+		"an odd slice":      {"{{ [1][::0] }}", "step of a slice"},
+		"a list of lists":   {"{% for a, b in [1] %}{% endfor %}", "cannot be iterated"},
+		"a long step":       {"{{ 'abcd'[1::9223372036854775807] ~ [1, 2, 3][::-9223372036854775807] | length ~ 1 // 0 }}", "division by zero"},
+		"a wide fill":       {"{{ 'x'.center(4611686018427387904, '😀') }}", "bytes"},
+		"long texts again":  {"{% for a in range(99999) %}{% set x = 'x' * 1000000 %}{% endfor %}", "steps"},
+		"long ranges again": {"{% for a in range(99999) %}{% set x = range(99999) %}{% endfor %}", "steps"},
+		"a long source":     {strings.Repeat("{# #}", 1<<20), "longer than"},
+
+		// Values that hold themselves, or the same value very many times.
+		"a namespace in itself": {"{% set ns = namespace() %}{% set ns.self = ns %}{{ ns }}", "nested"},
+		"deep lists":            {nested("[ns.x]") + "{{ ns.x }}", "nested"},
+		"deep dictionaries":     {nested("{'a': ns.x}") + "{{ ns.x | tojson }}", "nested"},
+		"deep lists compared":   {nested("[ns.x]") + "{% set x = ns.x %}{% set ns.x = 1 %}" + nested("[ns.x]") + "{{ x == ns.x }}", "nested"},
+		"deep lists ordered":    {nested("[ns.x]") + "{% set x = ns.x %}{% set ns.x = 2 %}" + nested("[ns.x]") + "{{ x < ns.x }}", "nested"},
+		"many of one":           {multiplied + "{{ ns.x }}", "bytes"},
+		"many of one as JSON":   {multiplied + "{{ ns.x | tojson }}", "bytes"},
+		"many of one compared":  {multiplied + "{% set x = ns.x %}{% set ns.x = 1 %}" + multiplied + "{{ x == ns.x }}", "nested"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			template, err := Parse(c.source)

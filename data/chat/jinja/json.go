@@ -82,10 +82,17 @@ type jsonStyle struct {
 	indent      string // "" writes one line
 	item, colon string
 	ascii, sort bool
+	depth       int               // of the value at hand
+	fits        func(n int) error // refuses a text that is too long
 }
 
 // writeJSON writes a value as json.dumps does.
 func writeJSON(b *strings.Builder, v Value, s jsonStyle, margin string) error {
+	shallow(s.depth)
+	if err := s.fits(b.Len()); err != nil {
+		return err
+	}
+	s.depth++
 	switch v := v.(type) {
 	case None:
 		b.WriteString("null")

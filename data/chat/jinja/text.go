@@ -290,7 +290,10 @@ func justified(where int) textMethod {
 	return func(r *run, s string, args arguments) (Value, error) {
 		n, err := whole(args.get(0, "width", Int(0)))
 		fill := text(args.get(1, "fillchar", Str(" ")))
-		if err = errors.Join(err, r.fits(n*max(1, len(fill)))); err != nil {
+		if err = errors.Join(err, r.fits(n)); err != nil {
+			return nil, err
+		}
+		if err := r.makes(n * len(fill)); err != nil {
 			return nil, err
 		}
 		if utf8.RuneCountInString(fill) != 1 {

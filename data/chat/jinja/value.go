@@ -155,11 +155,29 @@ func text(v Value) string {
 // repr is repr(v).
 func repr(v Value) string {
 	var b strings.Builder
-	writeRepr(&b, v)
+	writeRepr(&b, v, 0)
 	return b.String()
 }
 
-func writeRepr(b *strings.Builder, v Value) {
+// An overgrown value is one whose parts are nested too deeply, or so often one in
+// another that they are too many to be gone through. Writing and comparing values
+// panic with it, and Render returns it as an error.
+type overgrown string
+
+func (o overgrown) Error() string { return string(o) }
+
+// shallow panics where a value is nested too deeply.
+func shallow(depth int) {
+	if depth > maxDepth {
+		panic(overgrown(fmt.Sprintf("a value is nested more than %d levels deep", maxDepth)))
+	}
+}
+
+func writeRepr(b *strings.Builder, v Value, depth int) {
+	shallow(depth)
+	if b.Len() > DefaultLimits.Output {
+		panic(overgrown(fmt.Sprintf("the text of a value has more than %d bytes", DefaultLimits.Output)))
+	}
 	switch v := v.(type) {
 	case None:
 		b.WriteString("None")
@@ -190,7 +208,7 @@ func writeRepr(b *strings.Builder, v Value) {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			writeRepr(b, item)
+			writeRepr(b, item, depth+1)
 		}
 		b.WriteString(end)
 	case *Dict:
@@ -199,14 +217,14 @@ func writeRepr(b *strings.Builder, v Value) {
 			if i > 0 {
 				b.WriteString(", ")
 			}
-			writeRepr(b, k)
+			writeRepr(b, k, depth+1)
 			b.WriteString(": ")
-			writeRepr(b, v.values[k])
+			writeRepr(b, v.values[k], depth+1)
 		}
 		b.WriteString("}")
 	case *namespace:
 		b.WriteString("<Namespace ")
-		writeRepr(b, v.vars)
+		writeRepr(b, v.vars, depth+1)
 		b.WriteString(">")
 	case *function:
 		fmt.Fprintf(b, "<function %s>", v.name)
@@ -270,7 +288,21 @@ func quote(s string) string {
 }
 
 // equal is a == b.
-func equal(a, b Value) bool {
+func equal(a, b Value) bool { return new(comparing).equal(a, b) }
+
+// comparing counts what is gone through to compare two values.
+type comparing struct{ values, depth int }
+
+// maxCompared bounds the parts of two values that are compared.
+const maxCompared = 1 << 22
+
+func (c *comparing) equal(a, b Value) bool {
+	if c.values++; c.values > maxCompared {
+		panic(overgrown(fmt.Sprintf("values with more than %d others nested in them are not compared", maxCompared)))
+	}
+	shallow(c.depth)
+	c.depth++
+	defer func() { c.depth-- }()
 	if x, ok := asFloat(a); ok {
 		y, ok := asFloat(b)
 		return ok && x == y
@@ -287,14 +319,14 @@ func equal(a, b Value) bool {
 		return ok && a == s
 	case *List:
 		l, ok := b.(*List)
-		return ok && a.Tuple == l.Tuple && slices.EqualFunc(a.Items, l.Items, equal)
+		return ok && a.Tuple == l.Tuple && slices.EqualFunc(a.Items, l.Items, c.equal)
 	case *Dict:
 		d, ok := b.(*Dict)
 		if !ok || len(a.keys) != len(d.keys) {
 			return false
 		}
 		for k, v := range a.values {
-			if w, ok := d.values[k]; !ok || !equal(v, w) {
+			if w, ok := d.values[k]; !ok || !c.equal(v, w) {
 				return false
 			}
 		}

@@ -191,8 +191,8 @@ func TestPlot(t *testing.T) {
 			[]string{`points="223.00,244.00 700.00,40.00"`, ">rows<", ">t (ms)<", ">step<"},
 		},
 		"logarithmic over whole decades": {
-			draw.Plot{Log: true, Lines: []draw.Line{{Points: []draw.Point{{X: 1, Y: 1}, {X: 9, Y: 90}}}, {Dots: true, Points: []draw.Point{{X: 10, Y: 10, Label: "a & b"}}}}},
-			[]string{`points="64.00,312.00 `, `points="379.00,176.00 385.00,176.00"`, ">a &amp; b<"},
+			draw.Plot{Log: true, Lines: []draw.Line{{Points: []draw.Point{{X: 1, Y: 1}, {X: 9, Y: 90}}}, {Dots: true, Points: []draw.Point{{X: 1, Y: 10, Label: "a & b"}}}}},
+			[]string{`points="64.00,312.00 `, `points="61.00,176.00 67.00,176.00"`, ">a &amp; b<"},
 		},
 		"nothing to draw": {draw.Plot{Lines: []draw.Line{{}}}, []string{"</svg>"}},
 	} {

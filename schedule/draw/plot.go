@@ -68,8 +68,8 @@ func scaleOf(log bool, of func(Point) float64, lines []Line) scale {
 	}
 	switch {
 	case log && s.high > 0:
-		s.low = math.Pow(10, math.Floor(math.Log10(s.low)))
-		s.high = math.Pow(10, math.Ceil(math.Log10(s.high*1.0001)))
+		low := math.Floor(math.Log10(s.low))
+		s.low, s.high = math.Pow(10, low), math.Pow(10, max(low+1, math.Ceil(math.Log10(s.high))))
 	case log || s.high == 0:
 		s.low, s.high = 1, 10
 	}

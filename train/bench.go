@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"gotune/data"
@@ -27,6 +28,9 @@ type BenchConfig struct {
 	Threads   int
 	Recompute int // blocks that are computed twice
 	Profile   bool
+
+	Base       model.Base // how frozen weights are stored; float32 by auto
+	Arithmetic kernel.Arithmetic
 }
 
 // A BenchResult is one line of gotune bench --json.
@@ -112,6 +116,7 @@ func newBench(c BenchConfig) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Arithmetic = c.Arithmetic
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
 	b := &bench{BenchConfig: c, inputs: inputs, model: m, team: team, batches: newMadeUp(c)}
 	if err := b.prepare(); err != nil {
@@ -132,6 +137,8 @@ func (b *bench) prepare() error {
 		if b.LoRA.Targets == nil {
 			b.LoRA.Targets = lora.TargetsFor(b.Config.ModelType)
 		}
+		b.model.Freeze(b.Base)
+		debug.FreeOSMemory() // the random float32 weights are no part of a run's memory
 		ad, err := lora.New(b.LoRA, b.model, 1)
 		if err != nil {
 			return err

@@ -13,16 +13,17 @@ import (
 	"gotune/internal/disk"
 	"gotune/internal/kernel"
 	"gotune/lora"
+	"gotune/model"
 	"gotune/train"
 )
 
 // benchFlags say what to measure and how to show it.
 type benchFlags struct {
 	train.BenchConfig
-	shape, mode, precision, checkpointing string
-	layers, jobs, rounds                  int
-	growth, all, json                     bool
-	svg, peer                             string
+	shape, mode, precision, base, checkpointing string
+	layers, jobs, rounds                        int
+	growth, all, json                           bool
+	svg, peer                                   string
 }
 
 func newBench() *cobra.Command {
@@ -73,7 +74,8 @@ does the same work and is measured in turn, in as many rounds as --rounds says.`
 	flags.IntVar(&f.Steps, "steps", 6, "optimizer steps; the first is not counted")
 	flags.IntVar(&f.rounds, "rounds", 3, "with --jobs, --all and --peer: how often to measure in turn")
 	flags.IntVar(&f.Threads, "threads", 0, "threads; 0 uses all cores")
-	flags.StringVar(&f.precision, "precision", "fp32", "arithmetic of the products: fp32")
+	flags.StringVar(&f.precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16")
+	flags.StringVar(&f.base, "base-precision", "fp32", "how the frozen weights of --mode lora are stored: fp32, bf16, int8 or nf4")
 	flags.StringVar(&f.checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	flags.BoolVar(&f.Profile, "profile", false, "print time by operator")
 	flags.IntVar(&f.jobs, "jobs", 0, "measure so many runs at once, each on one thread")
@@ -90,9 +92,6 @@ func (f *benchFlags) resolve() error {
 	if !slices.Contains([]string{"lora", "full"}, f.mode) {
 		return usagef("--mode is %q; it must be lora or full", f.mode)
 	}
-	if f.precision != "fp32" {
-		return usagef("--precision is %q, which is not supported (supported: fp32)", f.precision)
-	}
 	if f.svg != "" && !f.Profile && !f.growth {
 		return usagef("--svg draws a profile or growth; give --profile or --growth")
 	}
@@ -105,13 +104,19 @@ func (f *benchFlags) resolve() error {
 	if kinds > 1 {
 		return usagef("--profile, --jobs, --growth and --all or --peer are different measurements; give one of them")
 	}
-	if f.peer != "" && (f.layers != 0 || f.LoRA.Rank != 8) {
-		return usagef("--peer measures whole shapes at rank 8, without --layers and --lora-rank")
+	if f.peer != "" && (f.layers != 0 || f.LoRA.Rank != 8 || f.base != "fp32") {
+		return usagef("--peer measures whole shapes at rank 8, without --layers, --lora-rank and --base-precision")
 	}
 	if f.layers < 0 || f.jobs < 0 || f.rounds < 1 {
 		return usagef("--layers and --jobs must not be negative, and there must be at least one of --rounds")
 	}
 	var err error
+	if f.Arithmetic, err = kernel.ParseArithmetic(f.precision); err != nil {
+		return usagef("--%w", err)
+	}
+	if f.Base, err = model.ParseBase(f.base); err != nil {
+		return usagef("--%w", err)
+	}
 	if f.Recompute, err = train.ParseCheckpointing(f.checkpointing); err != nil {
 		return usageError{err}
 	}

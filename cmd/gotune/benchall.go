@@ -19,6 +19,7 @@ import (
 // flags under its own names.
 type benchWork struct {
 	name, shape, mode string
+	precision         string // of products and, in the mode lora, of frozen weights
 	rows, length      int
 	masked            float64
 	checkpointing     string // as the flag has it; none is left out
@@ -26,12 +27,14 @@ type benchWork struct {
 }
 
 var benchWorks = []benchWork{
-	{"SmolLM2-135M, LoRA, 4×512", "smollm2-135m", "lora", 4, 512, 0.5, "none", 3},
-	{"the same, gradient checkpointing", "smollm2-135m", "lora", 4, 512, 0.5, "blocks", 3},
-	{"toy, LoRA, 16×128", "toy", "lora", 16, 128, 0.5, "none", 21},
-	{"toy, full, 16×128", "toy", "full", 16, 128, 0.5, "none", 21},
-	{"GPT-2 124M, full, 4×64", "gpt2-124m", "full", 4, 64, 0, "none", 4},
-	{"SmolLM2-360M, LoRA, 2×512, gradient checkpointing", "smollm2-360m", "lora", 2, 512, 0.5, "blocks", 3},
+	{"SmolLM2-135M, LoRA, 4×512", "smollm2-135m", "lora", "fp32", 4, 512, 0.5, "none", 3},
+	{"the same, gradient checkpointing", "smollm2-135m", "lora", "fp32", 4, 512, 0.5, "blocks", 3},
+	{"the same, bf16", "smollm2-135m", "lora", "bf16", 4, 512, 0.5, "none", 3},
+	{"the same, bf16, gradient checkpointing", "smollm2-135m", "lora", "bf16", 4, 512, 0.5, "blocks", 3},
+	{"toy, LoRA, 16×128", "toy", "lora", "fp32", 16, 128, 0.5, "none", 21},
+	{"toy, full, 16×128", "toy", "full", "fp32", 16, 128, 0.5, "none", 21},
+	{"GPT-2 124M, full, 4×64", "gpt2-124m", "full", "fp32", 4, 64, 0, "none", 4},
+	{"SmolLM2-360M, LoRA, 2×512, bf16, gradient checkpointing", "smollm2-360m", "lora", "bf16", 2, 512, 0.5, "blocks", 3},
 }
 
 // A benchRow is what was measured of one work, and of the peer on the same.
@@ -51,7 +54,7 @@ type benchRow struct {
 
 // work is what the flags ask for.
 func (f *benchFlags) work() benchWork {
-	return benchWork{f.shape, f.shape, f.mode, f.Rows, f.Length, f.Masked, f.checkpointing, f.Steps}
+	return benchWork{f.shape, f.shape, f.mode, f.precision, f.Rows, f.Length, f.Masked, f.checkpointing, f.Steps}
 }
 
 // benchAll measures the works of a table. Every measurement is a process of its own, so that
@@ -97,8 +100,12 @@ type benchLine struct {
 func (f *benchFlags) inTurn(ctx context.Context, self string, work benchWork) (benchRow, error) {
 	r := benchRow{Name: work.name}
 	var tokens, peers, shares, ratios []float64
+	base := "fp32"
+	if work.mode == "lora" {
+		base = work.precision
+	}
 	for range f.rounds {
-		ours, err := measured(ctx, append([]string{self, "bench", "--json", "--precision", f.precision}, work.flags(f.Threads, "--gradient-checkpointing", work.checkpointing)...))
+		ours, err := measured(ctx, append([]string{self, "bench", "--json", "--precision", work.precision, "--base-precision", base}, work.flags(f.Threads, "--gradient-checkpointing", work.checkpointing)...))
 		if err != nil {
 			return r, err
 		}
@@ -107,7 +114,7 @@ func (f *benchFlags) inTurn(ctx context.Context, self string, work benchWork) (b
 		if f.peer == "" {
 			continue
 		}
-		peer, err := measured(ctx, append(strings.Fields(f.peer), append(work.flags(f.Threads, "--checkpointing"), "--dtype", f.precision)...))
+		peer, err := measured(ctx, append(strings.Fields(f.peer), append(work.flags(f.Threads, "--checkpointing"), "--dtype", work.precision)...))
 		if err != nil {
 			return r, err
 		}

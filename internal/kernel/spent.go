@@ -5,7 +5,7 @@ import "time"
 // Spent is the time that calls of a team took, by what they computed. The rest of
 // a step is neither: passes over memory.
 type Spent struct {
-	Products  time.Duration // of matrices
+	Products  time.Duration // of matrices, with widening and rounding their factors
 	Attention time.Duration // forward and backward
 }
 
@@ -33,7 +33,7 @@ func (t *Team) Spent() Spent {
 
 func (c *clock) stop(j splitJob, start time.Time) {
 	switch j.(type) {
-	case *matmulJob:
+	case *matmulJob, *storedJob, *roundingJob, *pairJob, *pairPackJob:
 		c.Products += time.Since(start)
 	case *attentionJob, *attentionBackJob:
 		c.Attention += time.Since(start)

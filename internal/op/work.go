@@ -12,6 +12,12 @@ type looksUp interface {
 	bytes(c *Call) float64
 }
 
+// holds is a kernel with a frozen matrix that is none of its inputs.
+type holds interface {
+	// frozenBytes returns the size of the matrix, 0 if it is an input.
+	frozenBytes() float64
+}
+
 // Flops returns the floating-point operations that a call of a kernel does in
 // products of matrices, where a multiply-add is two; 0 for kernels that only pass
 // over memory.
@@ -34,15 +40,27 @@ func Bytes(k Kernel, c *Call) float64 {
 	if l, ok := k.(looksUp); ok {
 		return l.bytes(c)
 	}
-	n := 0
+	n, frozen := 0, 0.0
+	if h, ok := k.(holds); ok {
+		frozen = h.frozenBytes()
+	}
 	for _, in := range c.In {
 		n += len(in.F) + len(in.I)
 	}
 	for i, out := range c.Out {
 		n += len(out) * (1 + count(c.Add[i]))
 	}
-	return float64(4 * n)
+	return float64(4*n) + frozen
 }
+
+func (f factor) frozenBytes() float64 {
+	if f.frozen == nil {
+		return 0
+	}
+	return float64(f.frozen.Bytes())
+}
+
+func (k crossEntropy) frozenBytes() float64 { return k.head.frozenBytes() }
 
 // asked counts the outputs that somebody asked for.
 func asked(outputs ...[]float32) float64 {
@@ -108,7 +126,7 @@ func (k crossEntropy) flops(c *Call) float64 {
 // targets is the number of rows with a target.
 func (k crossEntropy) targets(c *Call) float64 {
 	n := 0
-	for _, t := range c.In[2].I {
+	for _, t := range c.In[1].I {
 		n += count(t != noTarget)
 	}
 	return float64(n)

@@ -1,6 +1,10 @@
 package train
 
-import "gotune/data"
+import (
+	"reflect"
+
+	"gotune/data"
+)
 
 // check compares what is held out with what is trained on. What was found about
 // each of them stopped the run when they were read, unless the recipe allows it by
@@ -31,6 +35,9 @@ func (in *inputs) notes(s *stage) []string {
 	if s.recipe.LearningRate == 0 {
 		notes = append(notes, "learning_rate is 0: nothing that is trained will change")
 	}
+	if s.index == 0 && in.idleLoRA() {
+		notes = append(notes, "lora_* keys are given, but have no meaning here: full trains all weights and has no adapter")
+	}
 	add("", s.feed.report().Findings)
 	if s.index == 0 {
 		if in.eval != nil {
@@ -42,4 +49,21 @@ func (in *inputs) notes(s *stage) []string {
 		add("", in.overlaps)
 	}
 	return notes
+}
+
+// idleLoRA reports whether no stage has an adapter but one has other lora_* keys
+// than the defaults.
+func (in *inputs) idleLoRA() bool {
+	idle := false
+	for _, s := range in.stages {
+		if !s.recipe.WithoutAdapter() || s.recipe.Pretraining() {
+			return false
+		}
+		plain := DefaultRecipe()
+		plain.LoRATargets = plain.targets(in.config.ModelType)
+		is := s.recipe.lora()
+		is.Targets = s.recipe.targets(in.config.ModelType)
+		idle = idle || !reflect.DeepEqual(is, plain.lora()) || s.recipe.LoRAPlusLRRatio != plain.LoRAPlusLRRatio
+	}
+	return idle
 }

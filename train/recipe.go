@@ -126,6 +126,12 @@ func (r *Recipe) Override(from *Recipe, changed func(key string) bool) {
 // Pretraining reports whether the recipe makes a new model.
 func (r Recipe) Pretraining() bool { return r.Shape != "" }
 
+// WithoutAdapter reports whether every stage trains weights of the model itself, so
+// that the keys of adapters mean nothing.
+func (r Recipe) WithoutAdapter() bool {
+	return !slices.ContainsFunc(r.plan(), func(one Recipe) bool { return !one.Full && !one.Pretraining() })
+}
+
 // plan returns a recipe of one stage for each stage.
 func (r Recipe) plan() []Recipe {
 	if len(r.Stages) == 0 {

@@ -334,10 +334,15 @@ func trainTokenizer(ctx context.Context, r Recipe, size int) (*tokenizer.Tokeniz
 	return t, err
 }
 
-// ReadShape returns a named shape, or that of a config.json.
+// ReadShape returns a named shape, or that of a config.json. A name that there is not
+// is an ErrUsage.
 func ReadShape(name string) (model.Config, error) {
 	if filepath.Ext(name) != ".json" {
-		return model.Shape(name)
+		c, err := model.Shape(name)
+		if err != nil {
+			return c, usage{err}
+		}
+		return c, nil
 	}
 	raw, err := os.ReadFile(name)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gotune/data/rows"
 	"gotune/lora"
 	"gotune/model"
 	"gotune/optim"
@@ -270,9 +271,10 @@ func (r Recipe) validate() error {
 }
 
 // checkValue compares a name with the choices there are, and a number with the tag
-// range.
+// range. A name without a default may be left empty.
 func checkValue(f reflect.StructField, v reflect.Value) error {
-	if names, ok := choices()[Key(f)]; ok && !slices.Contains(names, v.String()) {
+	_, filled := f.Tag.Lookup("default")
+	if names, ok := choices()[Key(f)]; ok && !slices.Contains(names, v.String()) && (filled || v.String() != "") {
 		return fmt.Errorf("%s is %q, which is not supported (supported: %s)", Key(f), v.String(), strings.Join(names, ", "))
 	}
 	text, ok := f.Tag.Lookup("range")
@@ -336,5 +338,7 @@ func choices() map[string][]string {
 		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
 		"save_dtype":            {"float32", "bfloat16"},
 		"report_to":             {"tensorboard", "none"},
+		"data_format":           rows.Formats(),
+		"format":                rows.Formats(),
 	}
 }

@@ -34,11 +34,11 @@ func OpenModel(name string) (fs.FS, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds config.json, model.safetensors and tokenizer.json, or %s", name, BaseName)
+		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds %s, or %s", name, hf.ModelFiles, BaseName)
 	case err != nil:
 		return nil, fmt.Errorf("model: %w", err)
 	case !info.IsDir():
-		return nil, fmt.Errorf("model: %s is no folder; name the folder that holds config.json, model.safetensors and tokenizer.json", name)
+		return nil, fmt.Errorf("model: %s is no folder; name the folder that holds %s", name, hf.ModelFiles)
 	}
 	has := func(file string) bool {
 		_, err := os.Stat(filepath.Join(name, file))

@@ -64,7 +64,7 @@ type Recipe struct {
 	EarlyStoppingThreshold float64 `yaml:"early_stopping_threshold" of:"train,pretrain" help:"how much better an evaluation has to be to count" default:"0" range:"0,1e9"`
 	SaveSteps              int     `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints, besides the last step; 0 for that one alone" default:"100" range:"0,2147483647"`
 	SaveTotalLimit         int     `yaml:"save_total_limit" of:"train,pretrain" help:"checkpoints that are kept" default:"2" range:"1,1048576"`
-	ReportTo               string  `yaml:"report_to" of:"train,pretrain,lr" help:"tensorboard writes event files for TensorBoard beside the metrics, none does not" default:"tensorboard"`
+	ReportTo               string  `yaml:"report_to" of:"train,pretrain" help:"tensorboard writes event files for TensorBoard beside the metrics, none does not" default:"tensorboard"`
 
 	Stages []Stage `yaml:"stages,omitempty"`
 }

@@ -24,16 +24,21 @@ func (in *inputs) check(r Recipe) error {
 }
 
 // notes says what was found about the data of a stage, and before the first stage
-// what was found about the held-out data.
-func (in *inputs) notes(s *stage) []string {
-	var notes []string
+// what was found about the held-out data. Those that put the outcome in doubt, so
+// many as serious says, come first.
+func (in *inputs) notes(s *stage) (all []string, serious int) {
+	var warnings, notes []string
 	add := func(before string, findings []data.Finding) {
 		for _, f := range findings {
-			notes = append(notes, before+f.Text)
+			if f.Warns {
+				warnings = append(warnings, before+f.Text)
+			} else {
+				notes = append(notes, before+f.Text)
+			}
 		}
 	}
 	if s.recipe.LearningRate == 0 {
-		notes = append(notes, "learning_rate is 0: nothing that is trained will change")
+		warnings = append(warnings, "learning_rate is 0: nothing that is trained will change")
 	}
 	if s.index == 0 && in.idleLoRA() {
 		notes = append(notes, "lora_* keys are given, but have no meaning here: full trains all weights and has no adapter")
@@ -48,7 +53,7 @@ func (in *inputs) notes(s *stage) []string {
 		}
 		add("", in.overlaps)
 	}
-	return notes
+	return append(warnings, notes...), len(warnings)
 }
 
 // idleLoRA reports whether no stage has an adapter but one has other lora_* keys

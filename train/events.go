@@ -52,6 +52,7 @@ type Header struct {
 	Steps        int        `json:"steps"`      // of the run
 	FirstStep    int        `json:"first_step"` // above 0 where a run goes on
 	Warnings     []string   `json:"warnings,omitempty"`
+	Serious      int        `json:"serious_warnings,omitempty"` // so many of the first: the outcome, or its scores, mean little
 	CPULevel     string     `json:"cpu_level"`
 	Threads      int        `json:"threads"`
 	PlannedBytes int64      `json:"planned_bytes"` // see Memory

@@ -20,12 +20,27 @@ import (
 const runFormat = 1
 
 // Arithmetic names what is computed from a recipe, to the bit: one name for all
-// levels from AVX2 on, another for plain Go.
+// levels of amd64 from AVX2 on, others for plain Go and for NEON, which treats the
+// very smallest numbers differently.
 func Arithmetic() string {
-	if kernel.Active() == kernel.Generic {
+	switch kernel.Active() {
+	case kernel.Generic:
 		return "float32-2-generic"
+	case kernel.NEON:
+		return "float32-2-neon"
 	}
 	return "float32-2"
+}
+
+// bits names what is computed from the recipe, to the bit.
+func (r Recipe) bits() string {
+	switch {
+	case r.arithmetic() == kernel.FP32:
+		return Arithmetic()
+	case kernel.Active() == kernel.AMX:
+		return Arithmetic() + "+bf16-1-amx"
+	}
+	return Arithmetic() + "+bf16-1"
 }
 
 // The names inside a run folder.
@@ -176,8 +191,8 @@ func openFolder(path string) (*folder, runRecord, Recipe, error) {
 		return nil, runRecord{}, Recipe{}, err
 	}
 	r, record, err := f.read()
-	if err == nil && record.Format != 0 && record.Arithmetic != Arithmetic() {
-		err = fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, Arithmetic())
+	if err == nil && record.Format != 0 && record.Arithmetic != r.bits() {
+		err = fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, r.bits())
 	}
 	if err != nil {
 		return nil, record, r, errors.Join(err, f.close())

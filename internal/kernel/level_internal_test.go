@@ -26,7 +26,7 @@ func TestChoose(t *testing.T) {
 }
 
 func TestLevelNames(t *testing.T) {
-	for l, want := range map[Level]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", 9: "level 9"} {
+	for l, want := range map[Level]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512", NEON: "neon", 9: "level 9"} {
 		if l.String() != want {
 			t.Errorf("Level(%d) is called %q, want %q", int(l), l, want)
 		}

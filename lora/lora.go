@@ -198,13 +198,9 @@ func (ad *Adapter) Project(b *model.Builder, module string, x *gorgonia.Node) *g
 		return nil
 	}
 	pb := ad.b[module]
-	w, bias := b.Weight(module+".weight"), b.Bias(module)
+	w, bias := b.Layer(module)
 	na, nb := b.Leaf(pa.Name, pa.Shape, pa.Value), b.Leaf(pb.Name, pb.Shape, pb.Value)
-	layer := op.LoRALinear
-	if ad.layers[module].Conv1D {
-		layer = op.LoRAConv1D
-	}
-	y, err := layer(x, w, bias, na, nb, ad.Config.scale(), b.Dropout(ad.Config.Dropout))
+	y, err := op.LoRALinear(x, w, bias, na, nb, ad.Config.scale(), b.Dropout(ad.Config.Dropout))
 	if err != nil {
 		b.Fail(fmt.Errorf("%s: %w", module, err))
 	}
@@ -213,13 +209,12 @@ func (ad *Adapter) Project(b *model.Builder, module string, x *gorgonia.Node) *g
 
 // Merge returns a model whose adapted weights are W + s·B·A, with s as in the
 // package comment, summed in float64 and rounded once. Other weights are shared
-// with m.
+// with m, those that are not frozen: of a frozen one, W is what its storage holds.
 func (ad *Adapter) Merge(m *model.Model) (*model.Model, error) {
-	merged := *m
-	merged.Weights = maps.Clone(m.Weights)
+	merged := m.Thawed()
 	for _, module := range ad.modules {
 		name, layer := module+".weight", ad.layers[module]
-		w, ok := m.Weights[name]
+		w, ok := merged.Weights[name]
 		if !ok || m.Projection(module) != layer {
 			return nil, fmt.Errorf("merging: the adapter's %s is for a weight of %d×%d, the model has %v", module, layer.Out, layer.In, w.Shape)
 		}
@@ -236,7 +231,7 @@ func (ad *Adapter) Merge(m *model.Model) (*model.Model, error) {
 		})
 		merged.Weights[name] = t
 	}
-	return &merged, nil
+	return merged, nil
 }
 
 // updates calls use with each row of B·A, whose index is that of an output.

@@ -125,7 +125,7 @@ func (b *Builder) ints(name string, data []int32) *gorgonia.Node {
 	return gorgonia.NewTensor(b.Graph, tensor.Int32, 1, gorgonia.WithShape(len(data)), gorgonia.WithName(name), gorgonia.WithValue(v))
 }
 
-// Weight returns the leaf of one of the model's weights.
+// Weight returns the leaf of one of the model's weights, which is not frozen.
 func (b *Builder) Weight(name string) *gorgonia.Node {
 	t, known := b.model.Weights[name]
 	if !known {
@@ -133,6 +133,24 @@ func (b *Builder) Weight(name string) *gorgonia.Node {
 		return nil
 	}
 	return b.Leaf(name, t.Shape, t.Data)
+}
+
+// Matrix returns one of the model's matrices, frozen or not, and how products with
+// it are made.
+func (b *Builder) Matrix(name string) op.Weight {
+	w := op.Weight{Frozen: b.model.Frozen[name], Arithmetic: b.model.Arithmetic}
+	if w.Frozen == nil {
+		w.Node = b.Weight(name)
+	}
+	return w
+}
+
+// Layer returns the weight and the bias of a linear layer; the bias is nil if the
+// layer has none.
+func (b *Builder) Layer(module string) (op.Weight, *gorgonia.Node) {
+	w := b.Matrix(module + ".weight")
+	w.Conv1D = b.model.linear[module] == inOut
+	return w, b.Bias(module)
 }
 
 // Bias returns the leaf of a module's bias, or nil if the model has none.
@@ -162,7 +180,7 @@ func (m *Model) NoiseSize(alpha float64, length int) float32 {
 // Embedding looks the ids up in a table: [N, C]. While training with noise, each
 // element gets a number added that is uniform in ± the input Noise.
 func (b *Builder) Embedding(name string) *gorgonia.Node {
-	w := b.Weight(name)
+	w := b.Matrix(name)
 	if !b.ok() {
 		return nil
 	}
@@ -196,7 +214,7 @@ func (b *Builder) LayerNorm(module string, x *gorgonia.Node, eps float64) *gorgo
 
 // PositionEmbedding looks the positions up in a table: [N, C].
 func (b *Builder) PositionEmbedding(name string) *gorgonia.Node {
-	w := b.Weight(name)
+	w := b.Matrix(name)
 	if !b.ok() {
 		return nil
 	}
@@ -230,12 +248,9 @@ func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 			return n
 		}
 	}
-	w, bias := b.Weight(module+".weight"), b.Bias(module)
+	w, bias := b.Layer(module)
 	if !b.ok() {
 		return nil
-	}
-	if b.model.linear[module] == inOut {
-		return b.check(op.Conv1D(x, w, bias))
 	}
 	return b.check(op.Linear(x, w, bias))
 }

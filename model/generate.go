@@ -171,12 +171,12 @@ func (g *Generator) program(n int) (*decoder, error) {
 	b.inputs.index[0] = int32(n - 1) // the logits of the last token alone
 	b.caches = g.caches
 	hidden := g.model.arch.hidden(b, g.model.Config)
-	head := b.Weight(g.model.arch.head(g.model.Config))
+	head := b.Matrix(g.model.arch.head(g.model.Config))
 	if b.err != nil {
 		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
 	}
 	p := &decoder{Inputs: b.inputs}
-	if p.logits = b.check(op.Logits(hidden, head)); b.ok() {
+	if p.logits = b.check(op.Linear(hidden, head, nil)); b.ok() {
 		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})
 	}
 	if b.err != nil {

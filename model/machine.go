@@ -40,3 +40,16 @@ const (
 	F32  DType = hf.F32
 	BF16 DType = hf.BF16
 )
+
+// A Matrix is one that cannot be trained, in one of several storages.
+type Matrix = kernel.Weights
+
+// Arithmetic says how products with the weights of a model are made.
+type Arithmetic = kernel.Arithmetic
+
+// The arithmetics: one multiplies float32 numbers, the other rounds both factors to bf16
+// first. Sums are float32.
+const (
+	ProductsFP32 = kernel.FP32
+	ProductsBF16 = kernel.BF16
+)

@@ -84,20 +84,28 @@ const (
 	inOut          // [in, out], as in transformers' Conv1D
 )
 
-// A Model is a configuration and its weights in float32.
+// A Model is a configuration and its weights.
 type Model struct {
-	Config  Config
+	Config Config
+	// Weights are float32 and can be trained.
 	Weights map[string]Tensor
-	arch    architecture
-	linear  map[string]layout // of the linear layers inside the blocks, by module
-	rope    func() (*op.RoPETable, error)
-	file    *hf.File // that weights lie in, or nil
-	inFile  bool     // some weight does
+	// Frozen are matrices that cannot be trained, see [LoadFrozen]. A name is in one
+	// of the two maps.
+	Frozen map[string]*Matrix
+	// Arithmetic is how products with the weights are made, in programs and generators
+	// that are made from then on.
+	Arithmetic Arithmetic
+
+	arch   architecture
+	linear map[string]layout // of the linear layers inside the blocks, by module
+	rope   func() (*op.RoPETable, error)
+	file   *hf.File // that weights lie in, or nil
+	inFile bool     // some weight does
 }
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]Tensor), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout)}
 	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
 		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
 	})
@@ -155,28 +163,43 @@ func New(c Config, seed uint64) (*Model, error) {
 }
 
 // Load reads config.json and the weights of a model folder, from model.safetensors
-// or the files that model.safetensors.index.json names. The name is for messages.
-// Missing, unexpected and misshapen tensors are listed. Weights stored in float32
-// stay in the file, which is mapped into memory; see [hf.MapFS] for what becomes of
-// them if it is written to meanwhile. Training them does not change it.
+// or the files that model.safetensors.index.json names, all as float32. The name is
+// for messages. Missing, unexpected and misshapen tensors are listed. Weights stored
+// in float32 stay in the file, which is mapped into memory; see [hf.MapFS] for what
+// becomes of them if it is written to meanwhile. Training them does not change it.
 func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
+	return load(ctx, src, name, (*Model).keep)
+}
+
+// A keeper reads a tensor of a file and puts it into a model under a name.
+type keeper func(m *Model, f *hf.File, e hf.Entry, name string) error
+
+// keep reads a weight that can be trained.
+func (m *Model) keep(f *hf.File, e hf.Entry, name string) error {
+	t, err := f.Read(e)
+	m.Weights[name] = t
+	m.inFile = m.inFile || f.InPlace(e)
+	return err
+}
+
+func load(ctx context.Context, src fs.FS, name string, keep keeper) (*Model, error) {
 	c, err := LoadConfig(src, name)
 	if err != nil {
 		return nil, err
 	}
 	m := empty(c)
-	if err := m.read(ctx, src); err != nil {
+	if err := m.read(ctx, src, keep); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
 	return m, nil
 }
 
-func (m *Model) read(ctx context.Context, src fs.FS) error {
+func (m *Model) read(ctx context.Context, src fs.FS, keep keeper) error {
 	f, err := hf.OpenModel(src)
 	if err != nil {
 		return err
 	}
-	if err := m.readFrom(ctx, f); err != nil || !m.inFile {
+	if err := m.readFrom(ctx, f, keep); err != nil || !m.inFile {
 		return errors.Join(err, f.Close())
 	}
 	m.file = f
@@ -200,21 +223,18 @@ func (m *Model) Close() error {
 		return nil
 	}
 	f := m.file
-	m.file, m.Weights = nil, nil
+	m.file, m.Weights, m.Frozen = nil, nil, nil
 	return f.Close()
 }
 
-func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
+func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
 	want := make(map[string][]int)
 	for _, w := range m.arch.weights(m.Config) {
 		want[w.name] = w.shape
 	}
 	var unexpected []string
 	for _, e := range f.Entries() {
-		name := e.Name
-		if m.arch.rename != nil {
-			name = m.arch.rename(name)
-		}
+		name := m.nameOf(e)
 		shape, ok := want[name]
 		switch {
 		case !ok && m.ignored(name):
@@ -228,12 +248,9 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t, err := f.Read(e)
-		if err != nil {
+		if err := keep(m, f, e, name); err != nil {
 			return err
 		}
-		m.Weights[name] = t
-		m.inFile = m.inFile || f.InPlace(e)
 		delete(want, name)
 	}
 	var faults []string
@@ -247,6 +264,14 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File) error {
 		return errors.New(strings.Join(faults, "; "))
 	}
 	return nil
+}
+
+// nameOf returns the name of a tensor of a file, "" for one that is no weight.
+func (m *Model) nameOf(e hf.Entry) string {
+	if m.arch.rename != nil {
+		return m.arch.rename(e.Name)
+	}
+	return e.Name
 }
 
 // ignored reports tensors that older files hold beside the weights: a copy of a
@@ -265,7 +290,7 @@ func abridge(names []string) string {
 }
 
 // Save writes config.json and model.safetensors to a folder, which is made if
-// need be. Weights are stored as d; config.json says so.
+// need be. Weights are stored as d; config.json says so. Frozen ones are widened.
 func (m *Model) Save(dir string, d DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
@@ -276,7 +301,7 @@ func (m *Model) Save(dir string, d DType) error {
 	if err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
-	if err := hf.WriteFile(filepath.Join(dir, "model.safetensors"), m.Weights, d); err != nil {
+	if err := hf.WriteFile(filepath.Join(dir, "model.safetensors"), m.Thawed().Weights, d); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
 	if err := disk.WriteBytes(filepath.Join(dir, "config.json"), raw); err != nil {
@@ -291,11 +316,23 @@ func (m *Model) Count() int {
 	for _, t := range m.Weights {
 		n += hf.Size(t.Shape)
 	}
+	for _, w := range m.Frozen {
+		n += w.Len()
+	}
 	return n
 }
 
 // Bytes returns the memory of the weights.
-func (m *Model) Bytes() int64 { return 4 * int64(m.Count()) }
+func (m *Model) Bytes() int64 {
+	n := int64(0)
+	for _, t := range m.Weights {
+		n += 4 * int64(hf.Size(t.Shape))
+	}
+	for _, w := range m.Frozen {
+		n += w.Bytes()
+	}
+	return n
+}
 
 // CacheBytes returns the memory of keys and values of so many tokens while
 // generating.
@@ -304,7 +341,7 @@ func (m *Model) CacheBytes(tokens int) int64 {
 }
 
 // TokenRows returns the tables that have a row for each token: the embedding and,
-// where it is not tied, the head.
+// where it is not tied, the head. They must not be frozen.
 func (m *Model) TokenRows() []Tensor {
 	tables := []Tensor{m.Weights[m.arch.embedding]}
 	if head := m.arch.head(m.Config); head != m.arch.embedding {
@@ -336,6 +373,9 @@ type Projection struct {
 // Projection describes one of the layers that Projections lists.
 func (m *Model) Projection(module string) Projection {
 	shape := m.Weights[module+".weight"].Shape
+	if w := m.Frozen[module+".weight"]; w != nil {
+		shape = []int{w.Rows, w.Cols}
+	}
 	if m.linear[module] == inOut {
 		return Projection{In: shape[0], Out: shape[1], Conv1D: true}
 	}
@@ -350,7 +390,7 @@ type Parameter struct {
 	Grad  []float32
 }
 
-// Parameters lists all weights as parameters for full tuning, in order of name,
+// Parameters lists all weights that are not frozen as parameters for full tuning, in order of name,
 // with new gradients. A tied embedding is one parameter.
 func (m *Model) Parameters() []Parameter {
 	var ps []Parameter

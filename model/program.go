@@ -113,7 +113,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 	b.Training = len(o.Parameters) > 0
 	b.noise = o.Noise
 	hidden := m.arch.hidden(b, m.Config)
-	head := b.Weight(m.arch.head(m.Config))
+	head := b.Matrix(m.arch.head(m.Config))
 	if b.err != nil {
 		return nil, nil, nil, b.err
 	}

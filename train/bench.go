@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -28,6 +29,9 @@ type BenchConfig struct {
 	Threads   int
 	Recompute int // blocks that are computed twice
 	Profile   bool
+
+	Base       model.Base // how frozen weights are stored; float32 by auto
+	Arithmetic kernel.Arithmetic
 }
 
 // A BenchResult is one line of gotune bench --json.
@@ -87,6 +91,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	if err != nil {
 		return r, err
 	}
+	m.Arithmetic = c.Arithmetic
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
 	defer team.Close()
 	s := StepperConfig{
@@ -99,6 +104,8 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		if c.LoRA.Targets == nil {
 			c.LoRA.Targets = lora.TargetsFor(c.Config.ModelType)
 		}
+		m.Freeze(c.Base)
+		debug.FreeOSMemory() // the random float32 weights are no part of a run's memory
 		ad, err := lora.New(c.LoRA, m, 1)
 		if err != nil {
 			return r, err

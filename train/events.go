@@ -1,5 +1,7 @@
 package train
 
+import "gotune/model"
+
 // An Observer is told how a run goes. Its methods are called by one goroutine.
 // Embed [Silent] to write those that matter.
 type Observer interface {
@@ -30,32 +32,35 @@ func (Silent) Done(DoneEvent) {}
 
 // A Header says what a run, or a stage of it, is about to do.
 type Header struct {
-	Run          string     `json:"run"`
-	Model        string     `json:"model"`
-	Parameters   int        `json:"parameters"` // of the model and the adapter
-	Trainable    int        `json:"trainable"`
-	Method       string     `json:"method"` // such as LoRA r=8 or full
-	Data         string     `json:"data"`
-	Files        []string   `json:"files,omitempty"`     // how each file is read: its format, form and columns
-	Streaming    bool       `json:"streaming,omitempty"` // what is said of rows is of the first ones
-	Corpora      []Exposure `json:"corpora,omitempty"`
-	Rows         int        `json:"rows"`    // kept
-	Skipped      int        `json:"skipped"` // rows with nothing to learn
-	Dropped      int        `json:"dropped"` // rows that are too long
-	Refused      int        `json:"refused"` // rows of which it cannot be told what the assistant wrote
-	TargetShare  float64    `json:"target_share"`
-	Template     string     `json:"chat_template"`   // of conversations
-	Stage        string     `json:"stage,omitempty"` // "" in a run of one stage
-	StageIndex   int        `json:"stage_index"`
-	Stages       int        `json:"stages"`
-	StageSteps   int        `json:"stage_steps"`
-	Steps        int        `json:"steps"`      // of the run
-	FirstStep    int        `json:"first_step"` // above 0 where a run goes on
-	Warnings     []string   `json:"warnings,omitempty"`
-	CPULevel     string     `json:"cpu_level"`
-	Threads      int        `json:"threads"`
-	PlannedBytes int64      `json:"planned_bytes"` // see Memory
-	EvalRows     int        `json:"held_out_rows"`
+	Run          string         `json:"run"`
+	Model        string         `json:"model"`
+	Parameters   int            `json:"parameters"` // of the model and the adapter
+	Trainable    int            `json:"trainable"`
+	Method       string         `json:"method"` // such as LoRA r=8 or full
+	Data         string         `json:"data"`
+	Files        []string       `json:"files,omitempty"`     // how each file is read: its format, form and columns
+	Streaming    bool           `json:"streaming,omitempty"` // what is said of rows is of the first ones
+	Corpora      []Exposure     `json:"corpora,omitempty"`
+	Rows         int            `json:"rows"`    // kept
+	Skipped      int            `json:"skipped"` // rows with nothing to learn
+	Dropped      int            `json:"dropped"` // rows that are too long
+	Refused      int            `json:"refused"` // rows of which it cannot be told what the assistant wrote
+	TargetShare  float64        `json:"target_share"`
+	Template     string         `json:"chat_template"`   // of conversations
+	Stage        string         `json:"stage,omitempty"` // "" in a run of one stage
+	StageIndex   int            `json:"stage_index"`
+	Stages       int            `json:"stages"`
+	StageSteps   int            `json:"stage_steps"`
+	Steps        int            `json:"steps"`      // of the run
+	FirstStep    int            `json:"first_step"` // above 0 where a run goes on
+	Warnings     []string       `json:"warnings,omitempty"`
+	CPULevel     string         `json:"cpu_level"`
+	Precision    string         `json:"precision"`         // arithmetic of the products
+	Pairs        string         `json:"bf16_by,omitempty"` // what the CPU has for products in bf16
+	Threads      int            `json:"threads"`
+	PlannedBytes int64          `json:"planned_bytes"` // see Memory
+	Weights      []model.Stored `json:"weights"`       // how those of the model are held
+	EvalRows     int            `json:"held_out_rows"`
 }
 
 // An Exposure says how often a corpus is seen in a stage.

@@ -68,7 +68,7 @@ type fitter struct {
 
 // fitter prepares to look at a stage of a recipe whose adapters are resolved.
 func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
-	outline, err := model.Outline(in.config)
+	outline, err := in.outline(r)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +105,14 @@ func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
 		w.generation = f.generation(in.eval)
 	}
 	return w, nil
+}
+
+// outline is the model as a stage holds it, without values.
+func (in *inputs) outline(r Recipe) (*model.Model, error) {
+	if r.Full || r.Pretraining() {
+		return model.Outline(in.config)
+	}
+	return model.OutlineFrozen(in.config, in.source, r.Model, model.Base(r.BasePrecision))
 }
 
 // evalExtent is what the batches of an evaluation come to.

@@ -32,6 +32,17 @@ func Arithmetic() string {
 	return "float32-2"
 }
 
+// bits names what is computed from the recipe, to the bit.
+func (r Recipe) bits() string {
+	switch {
+	case r.arithmetic() == kernel.FP32:
+		return Arithmetic()
+	case kernel.Active() == kernel.AMX:
+		return Arithmetic() + "+bf16-1-amx"
+	}
+	return Arithmetic() + "+bf16-1"
+}
+
 // The names inside a run folder.
 const (
 	recipeName      = "recipe.yaml"
@@ -180,8 +191,8 @@ func openFolder(path string) (*folder, runRecord, Recipe, error) {
 		return nil, runRecord{}, Recipe{}, err
 	}
 	r, record, err := f.read()
-	if err == nil && record.Format != 0 && record.Arithmetic != Arithmetic() {
-		err = fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, Arithmetic())
+	if err == nil && record.Format != 0 && record.Arithmetic != r.bits() {
+		err = fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, r.bits())
 	}
 	if err != nil {
 		return nil, record, r, errors.Join(err, f.close())

@@ -43,7 +43,7 @@ func (j *job) open() error {
 		return fmt.Errorf("recipe: %w", err)
 	}
 	j.record = runRecord{
-		Format: runFormat, Status: statusRunning, Arithmetic: Arithmetic(), Model: hash,
+		Format: runFormat, Status: statusRunning, Arithmetic: j.recipe.bits(), Model: hash,
 		Tokenizer: j.tokenizer.SHA256(), Data: data, HeldOut: j.heldOutHash(),
 		Recipe: hex.EncodeToString(recipe.Sum(nil)), Steps: j.steps,
 	}
@@ -124,14 +124,18 @@ func (j *job) loadModel(ctx context.Context) error {
 	if name != r.Model {
 		source = os.DirFS(name)
 	}
-	if source == nil {
+	switch {
+	case source == nil:
 		j.model, err = model.New(j.config, r.Seed)
-	} else {
+	case r.Full:
 		j.model, err = model.Load(ctx, source, name)
+	default:
+		j.model, err = model.LoadFrozen(ctx, source, name, model.Base(r.BasePrecision))
 	}
 	if err != nil {
 		return err
 	}
+	j.model.Arithmetic = r.arithmetic()
 	j.adapter = nil
 	switch {
 	case r.Full || r.Pretraining():

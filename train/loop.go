@@ -170,6 +170,7 @@ func (j *job) announce() error {
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
 		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
+		Weights: j.model.Stored(), Precision: r.Precision, Pairs: kernel.Pairs(),
 	}
 	for _, f := range report.Files {
 		if f.Format != "world" {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gotune/internal/kernel"
 	"gotune/lora"
 	"gotune/model"
 	"gotune/optim"
@@ -48,8 +49,8 @@ type Recipe struct {
 
 	Seed                  uint64 `yaml:"seed" of:"train,pretrain,lr" help:"names all random numbers of the run" default:"42"`
 	Threads               int    `yaml:"threads" of:"train,pretrain,lr" help:"threads; 0 uses all cores. Changes no bit of the result" default:"0" range:"0,1024"`
-	BasePrecision         string `yaml:"base_precision" of:"train,lr" help:"how frozen weights are held: auto or fp32" default:"auto"`
-	Precision             string `yaml:"precision" of:"train,pretrain,lr" help:"arithmetic of the products: fp32" default:"fp32"`
+	BasePrecision         string `yaml:"base_precision" of:"train,lr" help:"how frozen weights are stored: auto as in the file, fp32, bf16, int8 or nf4" default:"auto"`
+	Precision             string `yaml:"precision" of:"train,pretrain,lr" help:"arithmetic of the products: fp32, or bf16 with its inputs rounded to 8 bits and float32 sums" default:"fp32"`
 	GradientCheckpointing string `yaml:"gradient_checkpointing" of:"train,pretrain,lr" help:"none, or blocks to keep less of the model's blocks and compute them twice, blocks:N for the first N, or auto for as few as fit. Changes no bit" default:"auto"`
 	MaxMemory             string `yaml:"max_memory,omitempty" of:"train,pretrain" help:"memory that the run may take, such as 4GiB; with gradient_checkpointing auto it also splits the batch, so that it fits at the least cost in time"`
 	ScheduleSpan          string `yaml:"schedule_span" of:"train,pretrain,schedule" help:"stage, or run where one curve of the learning rate goes through all stages" default:"stage"`
@@ -168,6 +169,12 @@ func (s Stage) targets(modelType string) []string {
 	return s.LoRATargets
 }
 
+// arithmetic is how the products are made.
+func (r Recipe) arithmetic() kernel.Arithmetic {
+	how, _ := kernel.ParseArithmetic(r.Precision) // validated
+	return how
+}
+
 func (r Recipe) threads() int {
 	if r.Threads > 0 {
 		return r.Threads
@@ -257,6 +264,9 @@ func (r Recipe) validate() error {
 	case r.MetricForBestModel == "generated_match" && r.EvalGenerate == 0:
 		return fmt.Errorf("metric_for_best_model generated_match needs eval_generate, the number of questions")
 	}
+	if r.Full && r.BasePrecision != "auto" && r.BasePrecision != "fp32" {
+		return fmt.Errorf("base_precision is %s, but full trains all weights, which are float32: leave base_precision out", r.BasePrecision)
+	}
 	if r.Full || r.Pretraining() || r.Adapter != "" {
 		return nil
 	}
@@ -323,8 +333,8 @@ func choices() map[string][]string {
 		"schedule":              schedule.Names(),
 		"decay_type":            schedule.DecayTypes(),
 		"optimizer":             optim.Names(),
-		"base_precision":        {"auto", "fp32"},
-		"precision":             {"fp32"},
+		"base_precision":        model.Bases(),
+		"precision":             kernel.Arithmetics(),
 		"schedule_span":         {"stage", "run"},
 		"previous_adapter":      {"keep", "merge", "fresh"},
 		"metric_for_best_model": {"loss", "exact_match", "generated_match"},

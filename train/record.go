@@ -13,6 +13,9 @@ type RunResult struct {
 	Adapter  string // folder of the adapter; "" if all weights were trained
 	Template string // file of the chat template; "" in runs that kept none
 	Seed     uint64
+
+	BasePrecision string // how the run stored the base
+	Precision     string // arithmetic of its products
 }
 
 // ReadRun finds the result of a run folder; of an unfinished run its newest
@@ -23,7 +26,7 @@ func ReadRun(path string) (RunResult, error) {
 	if err != nil {
 		return RunResult{}, err
 	}
-	result := RunResult{Seed: r.Seed}
+	result := RunResult{Seed: r.Seed, BasePrecision: r.BasePrecision, Precision: r.Precision}
 	if _, err := os.Stat(f.join(templateName)); err == nil {
 		result.Template = f.join(templateName)
 	}

@@ -8,13 +8,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"gotune/internal/exec"
+	"gotune/internal/kernel"
 	"gotune/lora"
+	"gotune/model"
 	"gotune/train"
 )
 
 func newBench() *cobra.Command {
 	b := train.BenchConfig{LoRA: lora.Config{Rank: 8, Alpha: 16}}
-	var shape, mode, precision, checkpointing string
+	var shape, mode, precision, base, checkpointing string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "bench",
@@ -28,10 +30,13 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 			if !slices.Contains([]string{"lora", "full"}, mode) {
 				return usagef("--mode is %q; it must be lora or full", mode)
 			}
-			if precision != "fp32" {
-				return usagef("--precision is %q, which is not supported (supported: fp32)", precision)
-			}
 			var err error
+			if b.Arithmetic, err = kernel.ParseArithmetic(precision); err != nil {
+				return usagef("--%w", err)
+			}
+			if b.Base, err = model.ParseBase(base); err != nil {
+				return usagef("--%w", err)
+			}
 			if b.Recompute, err = train.ParseCheckpointing(checkpointing); err != nil {
 				return usageError{err}
 			}
@@ -63,7 +68,8 @@ is that of a loop of multiply-adds on registers, measured in the same run.`,
 	f.Float64Var(&b.Masked, "masked", 0.5, "share of each row, from its start, that is prompt")
 	f.IntVar(&b.Steps, "steps", 6, "optimizer steps; the first is not counted")
 	f.IntVar(&b.Threads, "threads", 0, "threads; 0 uses all cores")
-	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products: fp32")
+	f.StringVar(&precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16")
+	f.StringVar(&base, "base-precision", "fp32", "how the frozen weights of --mode lora are stored: fp32, bf16, int8 or nf4")
 	f.StringVar(&checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	f.BoolVar(&b.Profile, "profile", false, "print time by operator")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

@@ -27,6 +27,9 @@ type source struct {
 	modelName, adapterName string
 	templateName           string // of chats; see data.OpenTemplate
 	threads                int
+	base, precision        string // of the weights, and of the products
+
+	set func(flag string) bool // reports whether a flag was given
 
 	model     *model.Model
 	tokenizer *tokenizer.Tokenizer
@@ -38,8 +41,11 @@ type source struct {
 }
 
 func (s *source) flags(c *cobra.Command) {
+	s.set = c.Flags().Changed
 	c.Flags().StringVar(&s.modelName, "model", train.BaseName, "folder of the model; base is the embedded one")
 	c.Flags().StringVar(&s.adapterName, "adapter", "", "folder of a PEFT adapter")
+	c.Flags().StringVar(&s.base, "base-precision", "auto", "how weights are stored: auto as in the file, fp32, bf16, int8 or nf4; of a run, as it did")
+	c.Flags().StringVar(&s.precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16; of a run, that of the run")
 	c.Flags().IntVar(&s.threads, "threads", 0, "threads; 0 uses all cores")
 }
 
@@ -62,6 +68,12 @@ func (s *source) loadRun(c *cobra.Command, args []string) error {
 			return err
 		}
 		s.modelName, s.adapterName = r.Model, r.Adapter
+		if !s.set("base-precision") {
+			s.base = r.BasePrecision
+		}
+		if !s.set("precision") {
+			s.precision = r.Precision
+		}
 		if s.templateName == "" {
 			s.templateName = r.Template
 		}
@@ -70,13 +82,22 @@ func (s *source) loadRun(c *cobra.Command, args []string) error {
 }
 
 func (s *source) load(ctx context.Context) error {
+	base, err := model.ParseBase(s.base)
+	if err != nil {
+		return usagef("--%w", err)
+	}
+	arithmetic, err := kernel.ParseArithmetic(s.precision)
+	if err != nil {
+		return usagef("--%w", err)
+	}
 	src, err := train.OpenModel(s.modelName)
 	if err != nil {
 		return err
 	}
-	if s.model, err = model.Load(ctx, src, s.modelName); err != nil {
+	if s.model, err = model.LoadFrozen(ctx, src, s.modelName, base); err != nil {
 		return err
 	}
+	s.model.Arithmetic = arithmetic
 	if s.tokenizer, err = tokenizer.Load(src, s.modelName); err != nil {
 		return err
 	}

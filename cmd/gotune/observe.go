@@ -99,11 +99,30 @@ func (o *textObserver) Start(h train.Header) {
 		steps += fmt.Sprintf(", going on after %d", h.FirstStep)
 	}
 	line("steps", "%s", steps)
-	line("CPU", "%s, %d threads, float32", h.CPULevel, h.Threads)
+	cpu := fmt.Sprintf("%s, %d threads, products in %s", h.CPULevel, h.Threads, h.Precision)
+	switch {
+	case h.Pairs != "" && h.Precision == "bf16":
+		cpu += " by " + h.Pairs
+	case h.Pairs != "":
+		cpu += fmt.Sprintf(" (--precision bf16 would use %s: %s)", h.Pairs, pairsGain[h.Pairs])
+	}
+	line("CPU", "%s", cpu)
+	var stored []string
+	for _, s := range h.Weights {
+		stored = append(stored, fmt.Sprintf("%s in %s", count(s.Count), s.Storage))
+	}
+	line("weights", "%s", strings.Join(stored, ", "))
 	line("memory", "%.0f MiB planned", float64(h.PlannedBytes)/(1<<20))
 	for _, w := range h.Warnings {
 		line("note", "%s", w)
 	}
+}
+
+// pairsGain says what instructions for bf16 bring to the products of a model, on the
+// machines that were measured.
+var pairsGain = map[string]string{
+	"avx512_bf16": "products up to twice as fast, their inputs rounded to 8 bits",
+	"amx":         "products about eight times as fast, their inputs rounded to 8 bits",
 }
 
 // begin makes the bar at the first step, so that the time left is that of steps.

@@ -25,7 +25,7 @@ func Example() {
 		return gorgonia.NewTensor(g, tensor.Float32, 1, gorgonia.WithShape(1), gorgonia.WithName(name),
 			gorgonia.WithValue(tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{1}))))
 	}
-	loss, _, _, err := op.CrossEntropy(hidden, head, targets, one("weights"), one("scale"))
+	loss, _, _, err := op.CrossEntropy(hidden, op.Leaf(head), targets, one("weights"), one("scale"))
 	if err != nil {
 		panic(err)
 	}

@@ -71,7 +71,7 @@ func build(s shape, empty bool) *llama {
 	if !s.tied {
 		head = m.weight("head", s.v, s.c)
 	}
-	m.loss, m.nll, m.hit, _ = op.CrossEntropy(hidden, head, m.ints("targets", targets), m.floats("weights", slices.Repeat([]float32{1}, n), n), scale)
+	m.loss, m.nll, m.hit, _ = op.CrossEntropy(hidden, op.Leaf(head), m.ints("targets", targets), m.floats("weights", slices.Repeat([]float32{1}, n), n), scale)
 	m.grads = must(op.Grad(m.loss, m.trained...))
 	return m
 }
@@ -80,7 +80,7 @@ func build(s shape, empty bool) *llama {
 func (m *llama) model(caches []*op.KVCache) *gorgonia.Node {
 	s := m.shape
 	table := must(op.NewRoPETable(64+s.length, s.d, 10000))
-	h := must(op.Embedding(m.weight("embed", s.v, s.c), m.ids))
+	h := must(op.Embedding(op.Leaf(m.weight("embed", s.v, s.c)), m.ids))
 	as := kernel.AttentionShape{B: s.rows, T: s.length, Heads: s.heads, KVHeads: s.kv, HeadDim: s.d, Scale: float32(1 / math.Sqrt(float64(s.d)))}
 	for l := range s.layers {
 		first := exec.NextID(m.g)
@@ -110,12 +110,12 @@ func (m *llama) project(name string, x *gorgonia.Node, out int) *gorgonia.Node {
 	in := x.Shape()[1]
 	w := m.weight(name, out, in)
 	if m.rank == 0 || strings.HasSuffix(name, ".o") || strings.HasSuffix(name, ".gate") {
-		return must(op.Linear(x, w, nil))
+		return must(op.Linear(x, op.Leaf(w), nil))
 	}
 	a, b := m.leaf(name+".a", true, m.rank, in), m.leaf(name+".b", true, out, m.rank)
 	m.streams++
 	drop := &op.Dropout{P: m.dropout, Key: m.key, Stream: m.streams}
-	return must(op.LoRALinear(x, w, nil, a, b, 2, drop))
+	return must(op.LoRALinear(x, op.Leaf(w), nil, a, b, 2, drop))
 }
 
 func (m *llama) weight(name string, shape ...int) *gorgonia.Node {

@@ -28,13 +28,13 @@ func randomGraph(seed uint64) *llama {
 		case 0, 1:
 			v = must(op.Add(pick(), pick()))
 		case 2:
-			v = must(op.Linear(pick(), m.leaf("w"+name, true, c, c), nil))
+			v = must(op.Linear(pick(), op.Leaf(m.leaf("w"+name, true, c, c)), nil))
 		case 3:
 			v = must(op.SwiGLU(pick(), pick()))
 		case 4:
 			v = must(op.RMSNorm(pick(), m.leaf("n"+name, true, c), 1e-2))
 		case 5:
-			v = must(op.LoRALinear(pick(), m.leaf("w"+name, true, c, c), nil,
+			v = must(op.LoRALinear(pick(), op.Leaf(m.leaf("w"+name, true, c, c)), nil,
 				m.leaf("a"+name, true, 2, c), m.leaf("b"+name, true, c, 2), 0.5, nil))
 		}
 		values = append(values, v)
@@ -49,7 +49,7 @@ func randomGraph(seed uint64) *llama {
 	last := values[len(values)-1]
 	targets := []int32{3, -100, 0, 1, 2}
 	m.loss, m.nll, m.hit, _ = op.CrossEntropy(must(op.RMSNorm(last, m.leaf("norm", true, c), 1e-2)),
-		m.leaf("head", true, 6, c), m.ints("targets", targets), m.floats("weights", []float32{1, 1, 0.5, 1, 2}, 5), m.floats("scale", []float32{0.25}, 1))
+		op.Leaf(m.leaf("head", true, 6, c)), m.ints("targets", targets), m.floats("weights", []float32{1, 1, 0.5, 1, 2}, 5), m.floats("scale", []float32{0.25}, 1))
 	// Leaves that the loss does not depend on cannot be asked for.
 	m.trained = reached(m.loss, m.trained)
 	m.grads = must(op.Grad(m.loss, m.trained...))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -45,6 +46,22 @@ func TestWriteThenRead(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A tensor in BF16 can be read as it is stored.
+func TestReadBF16(t *testing.T) {
+	raw := file(`{"x":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]},"y":{"dtype":"F32","shape":[1],"data_offsets":[6,10]}}`, 0x80, 0x3f, 0x01, 0x00, 0xc1, 0xff, 0, 0, 0, 0)
+	f, err := Open("m", bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := f.ReadBF16(f.Entries()[0])
+	if err != nil || !slices.Equal(got, []uint16{0x3f80, 0x0001, 0xffc1}) {
+		t.Errorf("read %#04x, %v", got, err)
+	}
+	if _, _, err := f.ReadBF16(f.Entries()[1]); err == nil || !strings.Contains(err.Error(), `tensor "y" is stored as F32`) {
+		t.Errorf("reading another type gave %v", err)
 	}
 }
 

@@ -87,9 +87,10 @@ func (f *File) Bytes(e Entry) ([]byte, error) {
 
 // InPlace reports whether Read hands out a tensor as it lies in the mapped file.
 func (f *File) InPlace(e Entry) bool {
-	little := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-	return e.file.mapped != nil && e.DType == F32 && e.bytes > 0 && e.offset%4 == 0 && little
+	return e.file.mapped != nil && e.DType == F32 && e.bytes > 0 && e.offset%4 == 0 && littleEndian()
 }
+
+func littleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
 
 func (f *File) inPlace(e Entry) []float32 {
 	if !f.InPlace(e) {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"unsafe"
 )
 
 // maxHeader is the longest header that is accepted, as in the reference
@@ -197,17 +198,42 @@ func (f *File) Read(e Entry) (Tensor, error) {
 		return t, nil
 	}
 	t.Data = make([]float32, Size(e.Shape))
+	err = f.pieces(e, func(at int, buf []byte) {
+		widen(t.Data[at/width:(at+len(buf))/width], buf, e.DType)
+	})
+	return t, err
+}
+
+// ReadBF16 returns the values of a tensor of the type BF16 as they are stored. Those of
+// a mapped file may be its own memory, which inFile says.
+func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {
+	if e.DType != BF16 {
+		return nil, false, fmt.Errorf("%s: tensor %q is stored as %s, not BF16", f.name, e.Name, e.DType)
+	}
+	if e.file.mapped != nil && e.bytes > 0 && e.offset%2 == 0 && littleEndian() {
+		return unsafe.Slice((*uint16)(unsafe.Pointer(&e.file.mapped[e.offset])), e.bytes/2), true, nil
+	}
+	values = make([]uint16, Size(e.Shape))
+	err = f.pieces(e, func(at int, buf []byte) {
+		for i := range len(buf) / 2 {
+			values[at/2+i] = binary.LittleEndian.Uint16(buf[2*i:])
+		}
+	})
+	return values, false, err
+}
+
+// pieces reads a tensor a piece at a time, so that its bytes are never in memory
+// as a whole, and calls use with the place of each in the tensor.
+func (f *File) pieces(e Entry, use func(at int, buf []byte)) error {
 	buf := make([]byte, min(int64(1<<20), max(e.bytes, 1)))
-	at := 0
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), e.bytes-done)]
 		if _, err := e.file.r.ReadAt(buf, e.offset+done); err != nil {
-			return Tensor{}, fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
+			return fmt.Errorf("%s: reading tensor %q: %w", f.name, e.Name, err)
 		}
-		widen(t.Data[at:at+len(buf)/width], buf, e.DType)
-		at += len(buf) / width
+		use(int(done), buf)
 	}
-	return t, nil
+	return nil
 }
 
 // ReadAll returns every tensor of the file by name.

@@ -70,6 +70,24 @@ func scaleAVX2(dst []float32, x []float32, s float32, add bool)
 //go:noescape
 func adamwAVX2(p []float32, g []float32, m []float32, v []float32, c *float32)
 
+//go:noescape
+func widenHalvesAVX2(dst []float32, src []uint16)
+
+//go:noescape
+func widenInt8AVX2(dst []float32, src []byte, s float32)
+
+//go:noescape
+func widenNF4AVX2(dst []float32, src []byte, s float32)
+
+//go:noescape
+func roundAVX2(dst []uint16, src []float32)
+
+//go:noescape
+func roundInPlaceAVX2(x []float32)
+
+//go:noescape
+func roundSwapAVX2(dst []float32, src []float32)
+
 func setMode(mode uint32) (old uint32)
 
 func pause()

@@ -5337,6 +5337,272 @@ done259:
 	VZEROUPPER
 	RET
 
+// func widenHalvesAVX2(dst []float32, src []uint16)
+// Requires: AVX, AVX2
+TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+loop261:
+	CMPQ      BX, DX
+	JGE       done262
+	VPMOVZXWD (CX)(BX*2), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	JMP       loop261
+
+done262:
+	VZEROUPPER
+	RET
+
+// func widenInt8AVX2(dst []float32, src []byte, s float32)
+// Requires: AVX, AVX2
+TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	VBROADCASTSS s+48(FP), Y0
+	MOVQ         dst_len+8(FP), DX
+	XORQ         BX, BX
+
+loop263:
+	CMPQ      BX, DX
+	JGE       done264
+	VPMOVSXBD (CX)(BX*1), Y1
+	VCVTDQ2PS Y1, Y1
+	VMULPS    Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	JMP       loop263
+
+done264:
+	VZEROUPPER
+	RET
+
+// func widenNF4AVX2(dst []float32, src []byte, s float32)
+// Requires: AVX, AVX2
+TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         src_base+24(FP), CX
+	VBROADCASTSS s+48(FP), Y0
+	MOVQ         dst_len+8(FP), DX
+	VMOVUPS      nf4<>+0(SB), Y1
+	VMOVUPS      nf4<>+32(SB), Y2
+	VPCMPEQD     Y3, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	SHRQ         $0x01, DX
+	XORQ         BX, BX
+
+loop265:
+	CMPQ       BX, DX
+	JGE        done266
+	VPMOVZXBD  (CX)(BX*1), Y4
+	VPSRLD     $0x04, Y4, Y5
+	VPAND      Y3, Y4, Y4
+	VPERMPS    Y1, Y5, Y6
+	VPERMPS    Y2, Y5, Y7
+	VPSLLD     $0x1c, Y5, Y5
+	VBLENDVPS  Y5, Y7, Y6, Y6
+	VMULPS     Y0, Y6, Y6
+	VPERMPS    Y1, Y4, Y5
+	VPERMPS    Y2, Y4, Y7
+	VPSLLD     $0x1c, Y4, Y4
+	VBLENDVPS  Y4, Y7, Y5, Y5
+	VMULPS     Y0, Y5, Y5
+	VUNPCKLPS  Y5, Y6, Y4
+	VUNPCKHPS  Y5, Y6, Y5
+	VPERM2F128 $0x20, Y5, Y4, Y6
+	VPERM2F128 $0x31, Y5, Y4, Y4
+	VMOVUPS    Y6, (AX)(BX*8)
+	VMOVUPS    Y4, 32(AX)(BX*8)
+	ADDQ       $0x08, BX
+	JMP        loop265
+
+done266:
+	VZEROUPPER
+	RET
+
+DATA nf4<>+0(SB)/4, $0xbf800000
+DATA nf4<>+4(SB)/4, $0xbf3239b1
+DATA nf4<>+8(SB)/4, $0xbf066b30
+DATA nf4<>+12(SB)/4, $0xbeca32a0
+DATA nf4<>+16(SB)/4, $0xbe91a24d
+DATA nf4<>+20(SB)/4, $0xbe3d353f
+DATA nf4<>+24(SB)/4, $0xbdba7871
+DATA nf4<>+28(SB)/4, $0x00000000
+DATA nf4<>+32(SB)/4, $0x3da2faff
+DATA nf4<>+36(SB)/4, $0x3e24cae3
+DATA nf4<>+40(SB)/4, $0x3e7c04dd
+DATA nf4<>+44(SB)/4, $0x3ead033a
+DATA nf4<>+48(SB)/4, $0x3ee1a4b8
+DATA nf4<>+52(SB)/4, $0x3f1007ab
+DATA nf4<>+56(SB)/4, $0x3f3913b3
+DATA nf4<>+60(SB)/4, $0x3f800000
+GLOBL nf4<>(SB), RODATA|NOPTR, $64
+
+// func roundAVX2(dst []uint16, src []float32)
+// Requires: AVX, AVX2
+TEXT ·roundAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+24(FP), CX
+	MOVQ dst_len+8(FP), DX
+	XORQ BX, BX
+
+loop267:
+	CMPQ         BX, DX
+	JGE          done268
+	VMOVUPS      (CX)(BX*4), Y0
+	VPSRLD       $0x10, Y0, Y2
+	VPAND        bf16_one<>+0(SB), Y2, Y2
+	VPADDD       bf16_half<>+0(SB), Y0, Y1
+	VPADDD       Y2, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         bf16_quiet<>+0(SB), Y0, Y3
+	VBLENDVPS    Y2, Y3, Y1, Y1
+	VPAND        bf16_exponent<>+0(SB), Y0, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VPAND        bf16_sign<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (AX)(BX*2)
+	ADDQ         $0x08, BX
+	JMP          loop267
+
+done268:
+	VZEROUPPER
+	RET
+
+DATA bf16_one<>+0(SB)/4, $0x00000001
+DATA bf16_one<>+4(SB)/4, $0x00000001
+DATA bf16_one<>+8(SB)/4, $0x00000001
+DATA bf16_one<>+12(SB)/4, $0x00000001
+DATA bf16_one<>+16(SB)/4, $0x00000001
+DATA bf16_one<>+20(SB)/4, $0x00000001
+DATA bf16_one<>+24(SB)/4, $0x00000001
+DATA bf16_one<>+28(SB)/4, $0x00000001
+GLOBL bf16_one<>(SB), RODATA|NOPTR, $32
+
+DATA bf16_half<>+0(SB)/4, $0x00007fff
+DATA bf16_half<>+4(SB)/4, $0x00007fff
+DATA bf16_half<>+8(SB)/4, $0x00007fff
+DATA bf16_half<>+12(SB)/4, $0x00007fff
+DATA bf16_half<>+16(SB)/4, $0x00007fff
+DATA bf16_half<>+20(SB)/4, $0x00007fff
+DATA bf16_half<>+24(SB)/4, $0x00007fff
+DATA bf16_half<>+28(SB)/4, $0x00007fff
+GLOBL bf16_half<>(SB), RODATA|NOPTR, $32
+
+DATA bf16_quiet<>+0(SB)/4, $0x00400000
+DATA bf16_quiet<>+4(SB)/4, $0x00400000
+DATA bf16_quiet<>+8(SB)/4, $0x00400000
+DATA bf16_quiet<>+12(SB)/4, $0x00400000
+DATA bf16_quiet<>+16(SB)/4, $0x00400000
+DATA bf16_quiet<>+20(SB)/4, $0x00400000
+DATA bf16_quiet<>+24(SB)/4, $0x00400000
+DATA bf16_quiet<>+28(SB)/4, $0x00400000
+GLOBL bf16_quiet<>(SB), RODATA|NOPTR, $32
+
+DATA bf16_exponent<>+0(SB)/4, $0x7f800000
+DATA bf16_exponent<>+4(SB)/4, $0x7f800000
+DATA bf16_exponent<>+8(SB)/4, $0x7f800000
+DATA bf16_exponent<>+12(SB)/4, $0x7f800000
+DATA bf16_exponent<>+16(SB)/4, $0x7f800000
+DATA bf16_exponent<>+20(SB)/4, $0x7f800000
+DATA bf16_exponent<>+24(SB)/4, $0x7f800000
+DATA bf16_exponent<>+28(SB)/4, $0x7f800000
+GLOBL bf16_exponent<>(SB), RODATA|NOPTR, $32
+
+DATA bf16_sign<>+0(SB)/4, $0x80000000
+DATA bf16_sign<>+4(SB)/4, $0x80000000
+DATA bf16_sign<>+8(SB)/4, $0x80000000
+DATA bf16_sign<>+12(SB)/4, $0x80000000
+DATA bf16_sign<>+16(SB)/4, $0x80000000
+DATA bf16_sign<>+20(SB)/4, $0x80000000
+DATA bf16_sign<>+24(SB)/4, $0x80000000
+DATA bf16_sign<>+28(SB)/4, $0x80000000
+GLOBL bf16_sign<>(SB), RODATA|NOPTR, $32
+
+// func roundInPlaceAVX2(x []float32)
+// Requires: AVX, AVX2
+TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
+	MOVQ x_base+0(FP), AX
+	MOVQ x_len+8(FP), CX
+	XORQ DX, DX
+
+loop269:
+	CMPQ      DX, CX
+	JGE       done270
+	VMOVUPS   (AX)(DX*4), Y0
+	VPSRLD    $0x10, Y0, Y2
+	VPAND     bf16_one<>+0(SB), Y2, Y2
+	VPADDD    bf16_half<>+0(SB), Y0, Y1
+	VPADDD    Y2, Y1, Y1
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VPOR      bf16_quiet<>+0(SB), Y0, Y3
+	VBLENDVPS Y2, Y3, Y1, Y1
+	VPAND     bf16_exponent<>+0(SB), Y0, Y2
+	VXORPS    Y3, Y3, Y3
+	VPCMPEQD  Y3, Y2, Y2
+	VPAND     bf16_sign<>+0(SB), Y0, Y0
+	VBLENDVPS Y2, Y0, Y1, Y1
+	VPAND     bf16_upper<>+0(SB), Y1, Y1
+	VMOVUPS   Y1, (AX)(DX*4)
+	ADDQ      $0x08, DX
+	JMP       loop269
+
+done270:
+	VZEROUPPER
+	RET
+
+DATA bf16_upper<>+0(SB)/4, $0xffff0000
+DATA bf16_upper<>+4(SB)/4, $0xffff0000
+DATA bf16_upper<>+8(SB)/4, $0xffff0000
+DATA bf16_upper<>+12(SB)/4, $0xffff0000
+DATA bf16_upper<>+16(SB)/4, $0xffff0000
+DATA bf16_upper<>+20(SB)/4, $0xffff0000
+DATA bf16_upper<>+24(SB)/4, $0xffff0000
+DATA bf16_upper<>+28(SB)/4, $0xffff0000
+GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
+
+// func roundSwapAVX2(dst []float32, src []float32)
+// Requires: AVX, AVX2
+TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ src_base+24(FP), CX
+	MOVQ src_len+32(FP), DX
+	XORQ BX, BX
+
+loop271:
+	CMPQ      BX, DX
+	JGE       done272
+	VMOVUPS   (CX)(BX*4), Y0
+	VPSRLD    $0x10, Y0, Y2
+	VPAND     bf16_one<>+0(SB), Y2, Y2
+	VPADDD    bf16_half<>+0(SB), Y0, Y1
+	VPADDD    Y2, Y1, Y1
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VPOR      bf16_quiet<>+0(SB), Y0, Y3
+	VBLENDVPS Y2, Y3, Y1, Y1
+	VPAND     bf16_exponent<>+0(SB), Y0, Y2
+	VXORPS    Y3, Y3, Y3
+	VPCMPEQD  Y3, Y2, Y2
+	VPAND     bf16_sign<>+0(SB), Y0, Y0
+	VBLENDVPS Y2, Y0, Y1, Y1
+	VPAND     bf16_upper<>+0(SB), Y1, Y1
+	VPERMILPS $0xb1, Y1, Y1
+	VMOVUPS   Y1, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	JMP       loop271
+
+done272:
+	VZEROUPPER
+	RET
+
 // func setMode(mode uint32) (old uint32)
 // Requires: AVX
 TEXT ·setMode(SB), NOSPLIT, $0-12

@@ -167,3 +167,28 @@ func BenchmarkAttention(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkProduct compares ways to store the right factor, and the two arithmetics.
+func BenchmarkProduct(b *testing.B) {
+	for _, s := range []struct{ m, n, k int }{{1024, 576, 576}, {1024, 1536, 576}, {1024, 576, 1536}, {128, 49152, 576}, {2048, 128, 128}} {
+		w := fill(s.n * s.k)
+		for _, how := range []Arithmetic{FP32, BF16} {
+			for _, storage := range []Storage{Float32, BFloat16, Int8, NF4} {
+				c, x, dy := full(s.m, s.n), full(s.m, s.k), full(s.m, s.n)
+				weights, dx := Quantise(storage, w, s.n, s.k), full(s.m, s.k)
+				name := fmt.Sprintf("%v/%v/M%d/N%d/K%d/", how, storage, s.m, s.n, s.k)
+				flops := 2 * float64(s.m*s.n*s.k)
+				b.Run(name+"forward", func(b *testing.B) {
+					eachTeam(b, func(b *testing.B, t *Team) {
+						measure(b, t, flops, 0, func() { ProductNT(t, how, c, x, weights, false) })
+					})
+				})
+				b.Run(name+"backward", func(b *testing.B) {
+					eachTeam(b, func(b *testing.B, t *Team) {
+						measure(b, t, flops, 0, func() { ProductNN(t, how, dx, dy, weights, false) })
+					})
+				})
+			}
+		}
+	}
+}

@@ -7,6 +7,9 @@ import "unsafe"
 type buffers struct {
 	a, b []float32 // packed pieces of the factors of a product
 
+	// Pieces of a stored matrix: widened, and as bf16; a block of C that is no whole tile.
+	wide, halves, tile []float32
+
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
 	exps          []float32 // GELU
 

@@ -22,6 +22,9 @@
 //   - exp is one polynomial, and there are no estimates of reciprocals;
 //   - subnormal inputs count as 0 and subnormal results become 0.
 //
+// In bf16 (see [BF16]) the same holds for the number of threads and for all levels but
+// AMX, whose tiles sum in an order of their own.
+//
 // NEON keeps to all of this but for one kind of result: amd64 rounds first and then
 // looks whether the number is subnormal, ARM the other way round, so that what
 // rounds up to 2⁻¹²⁶, the smallest normal number, becomes 0 there.

@@ -140,7 +140,7 @@ func TestEmbedding(t *testing.T) {
 			for i := range want {
 				want[i] = table[int(ids[i/c])*c+i%c]
 			}
-			kernel.Embedding(b.team, b.out("y", n*c, nil), table, ids, n, c)
+			kernel.Embedding(b.team, b.out("y", n*c, nil), kernel.Dense(table, vocabulary, c), ids, n)
 			b.want(fmt.Sprint(c), want)
 			want = clone(old)
 			ref.EmbeddingBackward(want, dy, ids, n, c)

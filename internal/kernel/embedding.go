@@ -1,24 +1,25 @@
 package kernel
 
 type embeddingJob struct {
-	y, table []float32
-	ids      []int32
-	c        int
+	y     []float32
+	table Weights
+	ids   []int32
 }
 
 // Embedding copies rows of a table: y[i] = table[ids[i]]; y [n, c], table [V, c],
 // ids [n]. An id outside the table panics.
-func Embedding(t *Team, y, table []float32, ids []int32, n, c int) {
+func Embedding(t *Team, y []float32, table Weights, ids []int32, n int) {
+	c := table.Cols
 	check(len(y) >= n*c && len(ids) >= n, "Embedding: a slice is too short")
 	t = t.single()
-	t.jobs.embedding = embeddingJob{y, table, ids, c}
+	t.jobs.embedding = embeddingJob{y, table, ids}
 	t.split(&t.jobs.embedding, n, rowGrain(c))
 }
 
 func (j *embeddingJob) run(_ *worker, lo, hi int) {
+	c := j.table.Cols
 	for i := lo; i < hi; i++ {
-		id := int(j.ids[i])
-		copy(j.y[i*j.c:(i+1)*j.c], j.table[id*j.c:(id+1)*j.c])
+		j.table.Widen(j.y[i*c:(i+1)*c], int(j.ids[i])*c)
 	}
 }
 

@@ -59,20 +59,27 @@ func matmul(t *Team, c, ma, mb Matrix, a, b operand, k int, add bool) {
 		return
 	}
 	t = t.single()
+	defer t.release()
+	t.multiply(matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add})
+}
+
+// multiply shares a product among the threads.
+func (t *Team) multiply(job matmulJob) {
+	t.step = 0
 	j := &t.jobs.matmul
-	*j = matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add}
+	*j = job
 	// About 5 µs of work at 50 products a nanosecond.
 	const worth = 250_000
 	// Each part packs the whole of the other factor. B is packed always, A if it is
 	// transposed: then the shorter of the two should be what is packed again.
-	wide := c.Cols >= 2*code.cols*t.threads
-	if wide && (a.col == 1 || b.col != 1 || c.Rows < c.Cols) {
-		grain := max(1, worth/max(1, c.Rows*k*code.cols)) * code.cols
-		t.split(j, c.Cols, grain)
+	wide := j.n >= 2*code.cols*t.threads
+	if wide && (j.a.col == 1 || j.b.col != 1 || j.m < j.n) {
+		grain := max(1, worth/max(1, j.m*j.k*code.cols)) * code.cols
+		t.share(j, j.n, grain)
 	} else {
 		j.byRows = true
-		grain := max(1, worth/max(1, c.Cols*k*code.rows)) * code.rows
-		t.split(j, c.Rows, grain)
+		grain := max(1, worth/max(1, j.n*j.k*code.rows)) * code.rows
+		t.share(j, j.m, grain)
 	}
 }
 

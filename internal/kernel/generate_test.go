@@ -52,3 +52,20 @@ func body(t *testing.T, name string) []byte {
 	_, rest, _ := bytes.Cut(data, []byte("\n"))
 	return rest
 }
+
+// TestGeneratedBF16 does the same for the instructions that avo does not know, and has
+// the generator compare their bytes with those of another assembler.
+func TestGeneratedBF16(t *testing.T) {
+	const name = "bf16_amd64.s"
+	fresh := filepath.Join(t.TempDir(), name)
+	for _, args := range [][]string{{"run", "./bf16", "-out", fresh}, {"test", "./bf16"}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = "_asm"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if !bytes.Equal(body(t, fresh), body(t, name)) {
+		t.Errorf("%s is not what _asm/bf16 generates: run go generate", name)
+	}
+}

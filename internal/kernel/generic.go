@@ -16,7 +16,7 @@ var generic = table{
 	normalize: normalizeGo, normBack: normBackGo, normBackW: normBackWGo, rotate: rotateGo,
 	swiglu: swigluGo, swigluBack: swigluBackGo,
 	softmax: softmaxGo, softmaxBack: softmaxBackGo,
-	adamw: adamwGo, dropout: dropoutGo, peak: peakGo,
+	adamw: adamwGo, dropout: dropoutGo, widen: &widenGeneric, peak: peakGo,
 }
 
 func gemmGo(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool) {

@@ -14,6 +14,7 @@ const (
 	Generic Level = iota // plain Go
 	AVX2                 // AVX2 and FMA, 8 lanes
 	AVX512               // AVX-512 with F, BW, DQ and VL, 16 lanes
+	AMX                  // AVX512 with tiles for bf16 products
 	NEON                 // NEON of 64-bit ARM, 4 lanes
 )
 
@@ -25,6 +26,8 @@ func (l Level) String() string {
 		return "avx2"
 	case AVX512:
 		return "avx512"
+	case AMX:
+		return "amx"
 	case NEON:
 		return "neon"
 	}
@@ -48,6 +51,15 @@ func init() {
 // Active returns the level in use: the best one of this machine, or the one that
 // the environment variable GOTUNE_CPU names.
 func Active() Level { return level }
+
+// Pairs names the instructions that multiply bf16 numbers at the active level, or is
+// "" where bf16 products are float32 products of rounded numbers.
+func Pairs() string {
+	if code.pairs == nil {
+		return ""
+	}
+	return code.pairs.name
+}
 
 // Probe returns an error if GOTUNE_CPU names a level that does not exist or that
 // this machine lacks. The best level is in use then.

@@ -27,7 +27,7 @@ func TestModeIsRestored(t *testing.T) {
 					t.Error("an id outside the table did not panic")
 				}
 			}()
-			kernel.Embedding(b.team, y, tiny, []int32{7}, 1, 1)
+			kernel.Embedding(b.team, y, kernel.Dense(tiny, len(tiny), 1), []int32{7}, 1)
 		}()
 		if tiny[0]*1.5 == 0 {
 			t.Error("subnormal numbers are flushed after a panic")
@@ -75,7 +75,7 @@ func TestWrongShapesPanic(t *testing.T) {
 		"RoPE length":         func() { kernel.RoPE(nil, x, x, ids, x, x, 3, 1, 4, false, false) },
 		"SwiGLU":              func() { kernel.SwiGLU(nil, x, x, x[:3]) },
 		"SwiGLUBackward":      func() { kernel.SwiGLUBackward(nil, x, x, x, x, x[:3], false, false) },
-		"Embedding":           func() { kernel.Embedding(nil, x, x, ids, 6, 2) },
+		"Embedding":           func() { kernel.Embedding(nil, x, kernel.Dense(x[:6], 3, 2), ids, 6) },
 		"EmbeddingBackward":   func() { kernel.EmbeddingBackward(nil, x, x, ids, 6, 2) },
 		"Attention":           func() { kernel.Attention(nil, x, x, x, x, x, ids, shape(1, 6, 2, 1, 1)) },
 		"Attention heads":     func() { kernel.Attention(nil, x, x, x, x, x, ids, shape(1, 1, 3, 2, 1)) },

@@ -50,6 +50,8 @@ type table struct {
 	softmaxBack func(x, dp []float32, stride, m, n, limit int, s float32, lse, delta []float32)
 	adamw       func(p, g, m, v []float32, c *adamwConstants)
 	dropout     func(y, x []float32, d *dropoutConstants, first uint32, add bool)
+	widen       *widening
+	pairs       *pairing // nil: bf16 products are float32 products of rounded numbers
 	// peak runs n rounds of independent multiply-adds on registers and returns
 	// the number of floating-point operations that were done.
 	peak func(n int) float64

@@ -8,7 +8,7 @@ import "golang.org/x/sys/cpu"
 //go:generate sh -c "cd _asm && go run . -level avx512 -out ../avx512_amd64.s -stubs ../avx512_amd64.go -pkg kernel"
 
 // tables holds the levels of this build, at the place of their Level.
-var tables = []*table{Generic: &generic, AVX2: &avx2, AVX512: &avx512}
+var tables = []*table{Generic: &generic, AVX2: &avx2, AVX512: &avx512, AMX: &amx}
 
 func supported(l Level) bool {
 	switch l {
@@ -18,6 +18,8 @@ func supported(l Level) bool {
 		return cpu.X86.HasAVX2 && cpu.X86.HasFMA
 	case AVX512:
 		return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2
+	case AMX:
+		return supported(AVX512) && cpu.X86.HasAVX512BF16 && cpu.X86.HasAMXTile && cpu.X86.HasAMXBF16 && tilesAllowed()
 	}
 	return false
 }
@@ -34,7 +36,7 @@ var avx2 = table{
 	normalize: normalizeAVX2, normBack: normBackAVX2, normBackW: normBackWAVX2, rotate: rotateAVX2,
 	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,
 	softmax: softmaxRowsAVX2, softmaxBack: softmaxBackRowsAVX2,
-	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, peak: peakAVX2,
+	adamw: adamwStepAVX2, dropout: dropoutMaskAVX2, widen: &widenAVX2, peak: peakAVX2,
 }
 
 // avx512 has loops of AVX2 where the memory sets the pace (add, scale, adamw) or wider
@@ -47,8 +49,10 @@ var avx512 = table{
 	normalize: normalizeAVX512, normBack: normBackAVX512, normBackW: normBackWAVX512, rotate: rotateAVX512,
 	swiglu: swigluAVX512, swigluBack: swigluBackAVX512,
 	softmax: softmaxRowsAVX512, softmaxBack: softmaxBackRowsAVX512,
-	adamw: adamwStepAVX2, dropout: dropoutMaskAVX512, peak: peakAVX512,
+	adamw: adamwStepAVX2, dropout: dropoutMaskAVX512, widen: &widenAVX2, pairs: fastPairs(), peak: peakAVX512,
 }
+
+var amx = withTiles()
 
 // transposeAVX2 leaves what is no multiple of eight to plain Go.
 func transposeAVX2(dst []float32, dr int, src []float32, sr, rows, cols int) {

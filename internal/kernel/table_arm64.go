@@ -26,7 +26,7 @@ var neon = table{
 	normalize: normalizeNEON, normBack: normBackNEON, normBackW: normBackWNEON, rotate: rotateNEON,
 	swiglu: swigluNEON, swigluBack: swigluBackNEON,
 	softmax: softmaxNEON, softmaxBack: softmaxBackNEON,
-	adamw: adamwNEON, dropout: dropoutNEON, peak: peakNEON,
+	adamw: adamwNEON, dropout: dropoutNEON, widen: &widenGeneric, peak: peakNEON,
 }
 
 // expTable and dropoutTable are the constants of exp and dropout in the order in

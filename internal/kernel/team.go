@@ -18,6 +18,7 @@ import (
 type Team struct {
 	threads int
 	workers []*worker // the first is the caller's
+	left    []float32 // the left factor of a product, rounded for all threads
 	jobs    jobs      // the job at hand, one place for each kernel, so that none is allocated
 	job     splitJob
 	items   int
@@ -203,6 +204,12 @@ func (t *Team) sweep(j splitJob, elements int) { t.do(j, elements, elementGrain,
 func (t *Team) do(j splitJob, items, grain, step int) {
 	defer t.release()
 	t.step = step
+	t.share(j, items, grain)
+}
+
+// share does the work of split without giving a team of the pool back, for calls
+// of several jobs in turn.
+func (t *Team) share(j splitJob, items, grain int) {
 	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
 		old := enter()
 		defer leave(old)
@@ -284,6 +291,10 @@ var pool struct {
 // jobs has a place for the arguments of each kernel.
 type jobs struct {
 	matmul         matmulJob
+	stored         storedJob
+	rounding       roundingJob
+	pairs          pairJob
+	pairPack       pairPackJob
 	add            addJob
 	scale          scaleJob
 	sumSquares     sumSquaresJob

@@ -100,7 +100,7 @@ func TestNoAllocation(t *testing.T) {
 			kernel.RoPE(team, y, wide, ids, row, row, n, heads, c/heads, false, false)
 			kernel.SwiGLU(team, y, wide, wide)
 			kernel.SwiGLUBackward(team, y, y, wide, wide, wide, false, true)
-			kernel.Embedding(team, y, wide, ids, n, c)
+			kernel.Embedding(team, y, kernel.Dense(wide, n, c), ids, n)
 			kernel.EmbeddingBackward(team, y, wide, ids, n, c)
 			kernel.Attention(team, y, lse, wide, narrow, narrow, ids, s)
 			kernel.AttentionBackward(team, y, narrow, narrow, wide, y, lse, wide, narrow, narrow, ids, s, nil)

@@ -61,8 +61,8 @@ func TestHashCollision(t *testing.T) {
 func TestMergedSums(t *testing.T) {
 	g := gorgonia.NewGraph()
 	x, w := leaf(g, "x"), leaf(g, "w")
-	a, _ := Linear(x, w, nil)
-	b, _ := Linear(x, w, nil)
+	a, _ := Linear(x, Leaf(w), nil)
+	b, _ := Linear(x, Leaf(w), nil)
 	sum, _ := Add(a, b)
 	cost, err := Dot(sum, leaf(g, "r"))
 	if err != nil {

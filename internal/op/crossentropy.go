@@ -21,7 +21,10 @@ const chunkFloats = 8 << 20
 // to chunk.
 const chunkRows = 512
 
-type crossEntropy struct{ n, c, v int }
+type crossEntropy struct {
+	head    factor
+	n, c, v int
+}
 
 // CrossEntropy is the head of a language model and its loss in one, with
 // logits = hidden·weightᵀ for hidden [N, C] and weight [V, C]:
@@ -36,18 +39,19 @@ type crossEntropy struct{ n, c, v int }
 // Only rows with a target are computed, a chunk at a time, so that no [N, V]
 // matrix exists. The gradients of hidden and weight are made in the same pass
 // over the logits, if somebody wants them, and kept until the backward pass.
-func CrossEntropy(hidden, weight, targets, weights, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
+func CrossEntropy(hidden *gorgonia.Node, weight Weight, targets, weights, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
 	s := shapes{op: "cross entropy"}
 	n, c := s.matrix("hidden", hidden)
-	v, c2 := s.matrix("weight", weight)
-	s.equal("columns of weight", c2, c)
+	head := weight.factor(&s, "weight")
+	s.equal("columns of weight", head.cols, c)
 	s.ints("targets", targets, n)
 	s.vector("weights", weights, n)
 	s.vector("scale", scale, 1)
 	if s.err != nil {
 		return nil, nil, nil, s.err
 	}
-	a, err := apply(crossEntropy{n: n, c: c, v: v}, hidden, weight, targets, weights, scale)
+	inputs := append([]*gorgonia.Node{hidden, targets, weights, scale}, weight.nodes()...)
+	a, err := apply(crossEntropy{head: head, n: n, c: c, v: head.rows}, inputs...)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -79,7 +83,7 @@ func (k crossEntropy) Scratch(alive []bool) int {
 }
 
 func (k crossEntropy) Run(c *Call) error {
-	targets := c.In[2].I
+	targets := c.In[1].I
 	for i, t := range targets {
 		if t != noTarget && (t < 0 || int(t) >= k.v) {
 			return fmt.Errorf("target %d at position %d is outside 0…%d and is not %d", t, i, k.v-1, noTarget)
@@ -107,7 +111,7 @@ func (k crossEntropy) Run(c *Call) error {
 		}
 	}
 	if c.Out[0] != nil {
-		c.Out[0][0] = float32(sum * float64(c.In[4].F[0]))
+		c.Out[0][0] = float32(sum * float64(c.In[3].F[0]))
 	}
 	return nil
 }
@@ -125,11 +129,11 @@ func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
 	for i, r := range rows {
 		copy(hidden[i*k.c:(i+1)*k.c], c.In[0].F[int(r)*k.c:])
 	}
-	weight, l := matrix(c.In[1].F, k.v, k.c), matrix(logits, m, k.v)
-	kernel.MatMulNT(c.Team, l, matrix(hidden, m, k.c), weight, false)
-	kernel.SoftmaxNLL(c.Team, logits, nll, hit, targets, m, k.v, c.In[4].F[0])
+	weight, l := k.head.of(c, 4), matrix(logits, m, k.v)
+	kernel.ProductNT(c.Team, k.head.arithmetic, l, matrix(hidden, m, k.c), weight, false)
+	kernel.SoftmaxNLL(c.Team, logits, nll, hit, targets, m, k.v, c.In[3].F[0])
 	for i, r := range rows {
-		w := c.In[3].F[r]
+		w := c.In[2].F[r]
 		if w != 1 {
 			row := logits[i*k.v : (i+1)*k.v]
 			kernel.Scale(c.Team, row, row, w, false)
@@ -144,13 +148,13 @@ func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
 	}
 	if dh := c.Out[3]; dh != nil {
 		dhidden := take(m * k.c)
-		kernel.MatMulNN(c.Team, matrix(dhidden, m, k.c), l, weight, false)
+		kernel.ProductNN(c.Team, k.head.arithmetic, matrix(dhidden, m, k.c), l, weight, false)
 		for i, r := range rows {
 			copy(dh[int(r)*k.c:], dhidden[i*k.c:(i+1)*k.c])
 		}
 	}
 	if dw := c.Out[4]; dw != nil {
-		kernel.MatMulTN(c.Team, matrix(dw, k.v, k.c), l, matrix(hidden, m, k.c), true)
+		kernel.ProductTN(c.Team, k.head.arithmetic, matrix(dw, k.v, k.c), l, kernel.Dense(hidden, m, k.c), true)
 	}
 	return sum
 }
@@ -160,17 +164,22 @@ func asInts(f []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(f))), len(f))
 }
 
-func (crossEntropy) inputs() []bool { return []bool{true, true, false, false, false} }
+func (k crossEntropy) inputs() []bool {
+	return []bool{true, false, false, false, true}[:4+k.head.inputs()]
+}
 
 // gradient hands out what the forward pass made. Differentiation starts from the
 // constant 1; any other gradient of the loss multiplies it.
 func (k crossEntropy) gradient(a *applied, dloss *gorgonia.Node) ([]*gorgonia.Node, error) {
-	grads := []*gorgonia.Node{a.out[3], a.out[4], nil, nil, nil}
+	grads := []*gorgonia.Node{a.out[3], nil, nil, nil, a.out[4]}[:4+k.head.inputs()]
 	if one, ok := Constant(dloss); ok && one == 1 {
 		return grads, nil
 	}
-	for i, shape := range []tensor.Shape{{k.n, k.c}, {k.v, k.c}} {
-		d, err := applyBackward(times{shape: shape}, grads[i], dloss)
+	for i, g := range grads {
+		if g == nil {
+			continue
+		}
+		d, err := applyBackward(times{shape: g.Shape()}, g, dloss)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 
 type embedding struct {
 	noScratch
+	table   factor
 	n, c, v int
 	what    string // the integers are, in messages
 }
@@ -19,24 +20,25 @@ type embeddingBackward embedding
 
 // Embedding looks up rows of a table: y[n] = table[ids[n]], with table [V, C]
 // and ids [N]. The table may be trained.
-func Embedding(table, ids *gorgonia.Node) (*gorgonia.Node, error) {
+func Embedding(table Weight, ids *gorgonia.Node) (*gorgonia.Node, error) {
 	return lookUp("id", table, ids)
 }
 
 // PositionEmbedding looks up the learned vectors of positions: y[n] =
 // table[positions[n]], with table [Positions, C] and positions [N].
-func PositionEmbedding(table, positions *gorgonia.Node) (*gorgonia.Node, error) {
+func PositionEmbedding(table Weight, positions *gorgonia.Node) (*gorgonia.Node, error) {
 	return lookUp("position", table, positions)
 }
 
-func lookUp(what string, table, ids *gorgonia.Node) (*gorgonia.Node, error) {
+func lookUp(what string, table Weight, ids *gorgonia.Node) (*gorgonia.Node, error) {
 	s := shapes{op: "embedding"}
-	v, c := s.matrix("table", table)
+	f := table.factor(&s, "table")
 	n := s.node(what+"s", ids, tensor.Int32, 1)[0]
 	if s.err != nil {
 		return nil, s.err
 	}
-	return applyOne(embedding{n: n, c: c, v: v, what: what}, table, ids)
+	k := embedding{table: f, n: n, c: f.cols, v: f.rows, what: what}
+	return applyOne(k, append([]*gorgonia.Node{ids}, table.nodes()...)...)
 }
 
 func (embedding) Name() string { return "embedding" }
@@ -44,21 +46,24 @@ func (embedding) Name() string { return "embedding" }
 func (k embedding) Outputs() []Output { return []Output{{Shape: tensor.Shape{k.n, k.c}}} }
 
 func (k embedding) Run(c *Call) error {
-	if err := inRange(k.what, c.In[1].I, k.v); err != nil {
+	if err := inRange(k.what, c.In[0].I, k.v); err != nil {
 		return err
 	}
-	kernel.Embedding(c.Team, c.Out[0], c.In[0].F, c.In[1].I, k.n, k.c)
+	kernel.Embedding(c.Team, c.Out[0], k.table.of(c, 1), c.In[0].I, k.n)
 	return nil
 }
 
-func (embedding) inputs() []bool { return []bool{true, false} }
+func (k embedding) inputs() []bool { return []bool{false, true}[:1+k.table.inputs()] }
 
 func (k embedding) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
-	d, err := applyBackward(embeddingBackward(k), dy, a.in[1])
+	if k.table.frozen != nil {
+		return []*gorgonia.Node{nil}, nil
+	}
+	d, err := applyBackward(embeddingBackward(k), dy, a.in[0])
 	if err != nil {
 		return nil, err
 	}
-	return []*gorgonia.Node{d.out[0], nil}, nil
+	return []*gorgonia.Node{nil, d.out[0]}, nil
 }
 
 func (embeddingBackward) Name() string { return "embedding backward" }

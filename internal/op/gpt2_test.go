@@ -64,12 +64,12 @@ func TestPositionEmbedding(t *testing.T) {
 	table, tw := b.floats("table", 5, 3)
 	r, rw := b.floats("r", 4, 3)
 	positions := []int32{0, 1, 0, 4}
-	y := must(op.PositionEmbedding(table, b.ints("positions", positions...)))
+	y := must(op.PositionEmbedding(op.Leaf(table), b.ints("positions", positions...)))
 	b.gradients(y, ref.Embedding64(tw, positions, 3), r, want{table, ref.EmbeddingBackward64(rw, positions, 5, 3)})
 
 	b = newBench(t)
 	table, _ = b.floats("table", 5, 3)
-	y = must(op.PositionEmbedding(table, b.ints("positions", 0, 5)))
+	y = must(op.PositionEmbedding(op.Leaf(table), b.ints("positions", 0, 5)))
 	p := must(exec.NewArena(nil).Compile(b.g, exec.Config{Outputs: []*gorgonia.Node{y}}))
 	if err := p.Run(); err == nil || err.Error() != "embedding: position 5 of token 1 is outside 0…4" {
 		t.Errorf("a position beyond the table: %v", err)

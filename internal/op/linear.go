@@ -10,59 +10,50 @@ import (
 // A product is what a linear layer multiplies: x [n, in] with a weight [out, in] as
 // transformers' Linear stores it, or [in, out] as its Conv1D does.
 type product struct {
+	factor
 	n, in, out int
 	conv       bool
 }
 
-// weight is the shape of the weight.
-func (p product) weight() tensor.Shape {
-	if p.conv {
-		return tensor.Shape{p.in, p.out}
-	}
-	return tensor.Shape{p.out, p.in}
-}
-
-// check reads the sizes from x and the weight.
-func (p *product) check(s *shapes, x, weight *gorgonia.Node) {
+// newProduct reads the sizes from x and the weight.
+func newProduct(s *shapes, x *gorgonia.Node, w Weight) product {
+	p := product{conv: w.Conv1D}
 	p.n, p.in = s.matrix("x", x)
-	rows, cols := s.matrix("weight", weight)
+	p.factor = w.factor(s, "weight")
 	if p.conv {
-		p.out = cols
-		s.equal("rows of weight", rows, p.in)
+		p.out = p.cols
+		s.equal("rows of weight", p.rows, p.in)
 	} else {
-		p.out = rows
-		s.equal("columns of weight", cols, p.in)
+		p.out = p.rows
+		s.equal("columns of weight", p.cols, p.in)
 	}
+	return p
 }
 
 // forward computes y = x·Wᵀ, or x·W of Conv1D.
-func (p product) forward(c *Call, y, x, w []float32, add bool) {
-	ym, xm := matrix(y, p.n, p.out), matrix(x, p.n, p.in)
+func (p product) forward(c *Call, y, x []float32, w kernel.Weights, add bool) {
+	multiply := kernel.ProductNT
 	if p.conv {
-		kernel.MatMulNN(c.Team, ym, xm, matrix(w, p.in, p.out), add)
-	} else {
-		kernel.MatMulNT(c.Team, ym, xm, matrix(w, p.out, p.in), add)
+		multiply = kernel.ProductNN
 	}
+	multiply(c.Team, p.arithmetic, matrix(y, p.n, p.out), matrix(x, p.n, p.in), w, add)
 }
 
 // dx computes dx = dy·W, or dy·Wᵀ of Conv1D.
-func (p product) dx(c *Call, dx, dy, w []float32, add bool) {
-	dxm, dym := matrix(dx, p.n, p.in), matrix(dy, p.n, p.out)
+func (p product) dx(c *Call, dx, dy []float32, w kernel.Weights, add bool) {
+	multiply := kernel.ProductNN
 	if p.conv {
-		kernel.MatMulNT(c.Team, dxm, dym, matrix(w, p.in, p.out), add)
-	} else {
-		kernel.MatMulNN(c.Team, dxm, dym, matrix(w, p.out, p.in), add)
+		multiply = kernel.ProductNT
 	}
+	multiply(c.Team, p.arithmetic, matrix(dx, p.n, p.in), matrix(dy, p.n, p.out), w, add)
 }
 
 // dw computes dW = dyᵀ·x, or xᵀ·dy of Conv1D.
 func (p product) dw(c *Call, dw, dy, x []float32, add bool) {
-	dym, xm := matrix(dy, p.n, p.out), matrix(x, p.n, p.in)
 	if p.conv {
-		kernel.MatMulTN(c.Team, matrix(dw, p.in, p.out), xm, dym, add)
-	} else {
-		kernel.MatMulTN(c.Team, matrix(dw, p.out, p.in), dym, xm, add)
+		dy, x = x, dy
 	}
+	kernel.ProductTN(c.Team, p.arithmetic, matrix(dw, p.rows, p.cols), matrix(dy, p.n, p.rows), kernel.Dense(x, p.n, p.cols), add)
 }
 
 type linear struct {
@@ -74,22 +65,12 @@ type linear struct {
 type linearBackward linear
 
 // Linear is y = x·weightᵀ + bias with x [N, in], weight [out, in] as
-// transformers stores it, and bias [out], which may be nil.
-func Linear(x, weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
-	return newLinear(false, x, weight, bias)
-}
-
-// Conv1D is Linear with a weight [in, out], as transformers stores it for GPT-2:
-// y = x·weight + bias.
-func Conv1D(x, weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
-	return newLinear(true, x, weight, bias)
-}
-
-func newLinear(conv bool, x, weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
+// transformers stores it, and bias [out], which may be nil; or y = x·weight + bias
+// with a weight [in, out] of a Conv1D.
+func Linear(x *gorgonia.Node, weight Weight, bias *gorgonia.Node) (*gorgonia.Node, error) {
 	s := shapes{op: "linear"}
-	k := linear{product: product{conv: conv}, bias: bias != nil}
-	k.check(&s, x, weight)
-	inputs := []*gorgonia.Node{x, weight}
+	k := linear{product: newProduct(&s, x, weight), bias: bias != nil}
+	inputs := append([]*gorgonia.Node{x}, weight.nodes()...)
 	if bias != nil {
 		s.vector("bias", bias, k.out)
 		inputs = append(inputs, bias)
@@ -98,11 +79,6 @@ func newLinear(conv bool, x, weight, bias *gorgonia.Node) (*gorgonia.Node, error
 		return nil, s.err
 	}
 	return applyOne(k, inputs...)
-}
-
-// Logits is Linear without bias: hidden [N, C] times weight [V, C] transposed.
-func Logits(hidden, weight *gorgonia.Node) (*gorgonia.Node, error) {
-	return Linear(hidden, weight, nil)
 }
 
 func (linear) Name() string { return "linear" }
@@ -114,37 +90,45 @@ func (k linear) Outputs() []Output {
 func (k linear) Run(c *Call) error {
 	add := c.Add[0]
 	if k.bias {
-		addRows(c, c.Out[0], c.In[2].F, k.n, k.out, add)
+		addRows(c, c.Out[0], c.In[len(c.In)-1].F, k.n, k.out, add)
 		add = true
 	}
-	k.forward(c, c.Out[0], c.In[0].F, c.In[1].F, add)
+	k.forward(c, c.Out[0], c.In[0].F, k.of(c, 1), add)
 	return nil
 }
 
-func (k linear) inputs() []bool { return []bool{true, true, true}[:2+count(k.bias)] }
+func (k linear) inputs() []bool { return []bool{true, true, true}[:1+k.factor.inputs()+count(k.bias)] }
 
 func (k linear) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
-	d, err := applyBackward(linearBackward(k), dy, a.in[0], a.in[1])
+	d, err := applyBackward(linearBackward(k), append([]*gorgonia.Node{dy}, a.in[:1+k.factor.inputs()]...)...)
 	if err != nil {
 		return nil, err
 	}
-	return d.out[:len(a.in)], nil
+	if k.frozen != nil {
+		return append(d.out[:1:1], d.out[2:]...), nil
+	}
+	return d.out, nil
 }
 
 func (linearBackward) Name() string { return "linear backward" }
 
-// The outputs are dx, dW and dbias, the sum of the rows of dy.
+// The outputs are dx, dW and dbias, the sum of the rows of dy. Nobody asks for the dW
+// of a frozen weight.
 func (k linearBackward) Outputs() []Output {
-	return []Output{
+	out := []Output{
 		{Shape: tensor.Shape{k.n, k.in}, Adds: true, Uses: []int{0, 2}},
-		{Shape: k.weight(), Adds: true, Uses: []int{0, 1}},
+		{Shape: k.shape(), Adds: true, Uses: []int{0, 1}},
 		{Shape: tensor.Shape{k.out}, Adds: true, Uses: []int{0}},
 	}[:2+count(k.bias)]
+	if k.frozen != nil {
+		out[0].Uses = []int{0}
+	}
+	return out
 }
 
 func (k linearBackward) Run(c *Call) error {
 	if dx := c.Out[0]; dx != nil {
-		k.dx(c, dx, c.In[0].F, c.In[2].F, c.Add[0])
+		k.dx(c, dx, c.In[0].F, k.of(c, 2), c.Add[0])
 	}
 	if dw := c.Out[1]; dw != nil {
 		k.dw(c, dw, c.In[0].F, c.In[1].F, c.Add[1])

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"slices"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -33,30 +35,19 @@ type loraBackward loraLinear
 //
 //	y = x·weightᵀ + bias + scale·(drop(x)·aᵀ)·bᵀ
 //
-// with x [N, in], weight [out, in], bias [out] or nil, a [R, in] and b [out, R]
-// (Hu et al. 2021, arXiv:2106.09685). drop may be nil. The weight may be frozen
-// or trained.
-func LoRALinear(x, weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
-	return newLoRALinear(false, x, weight, bias, a, b, scale, drop)
-}
-
-// LoRAConv1D is LoRALinear with a weight [in, out], as in [Conv1D]; a and b are as
-// there.
-func LoRAConv1D(x, weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
-	return newLoRALinear(true, x, weight, bias, a, b, scale, drop)
-}
-
-func newLoRALinear(conv bool, x, weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
+// with x [N, in], weight and bias as in [Linear], a [R, in] and b [out, R] (Hu et
+// al. 2021, arXiv:2106.09685). drop may be nil. The products with a and b are
+// float32 in any arithmetic.
+func LoRALinear(x *gorgonia.Node, weight Weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
 	s := shapes{op: "lora linear"}
-	k := loraLinear{product: product{conv: conv}, scale: float32(scale)}
-	k.check(&s, x, weight)
+	k := loraLinear{product: newProduct(&s, x, weight), scale: float32(scale)}
 	rank, in := s.matrix("a", a)
 	out, rank2 := s.matrix("b", b)
 	s.equal("columns of a", in, k.in)
 	s.equal("rows of b", out, k.out)
 	s.equal("columns of b", rank2, rank)
 	k.rank = rank
-	inputs := []*gorgonia.Node{x, weight, a, b}
+	inputs := append(append([]*gorgonia.Node{x}, weight.nodes()...), a, b)
 	if bias != nil {
 		s.vector("bias", bias, k.out)
 		k.bias = true
@@ -77,6 +68,9 @@ func newLoRALinear(conv bool, x, weight, bias, a, b *gorgonia.Node, scale float6
 }
 
 func (loraLinear) Name() string { return "lora linear" }
+
+// a is the index of the input a; b and bias follow. The weight's is 1, if it has one.
+func (k loraLinear) a() int { return 1 + k.factor.inputs() }
 
 // The second output is u = scale·drop(x)·aᵀ, kept for the backward operator.
 func (k loraLinear) Outputs() []Output {
@@ -113,23 +107,23 @@ func (k loraLinear) Run(c *Call) error {
 		u = rest[:k.n*k.rank]
 	}
 	um := matrix(u, k.n, k.rank)
-	kernel.MatMulNT(c.Team, um, matrix(xd, k.n, k.in), matrix(c.In[2].F, k.rank, k.in), false)
+	kernel.MatMulNT(c.Team, um, matrix(xd, k.n, k.in), matrix(c.In[k.a()].F, k.rank, k.in), false)
 	kernel.Scale(c.Team, u, u, k.scale, false)
 	if c.Out[0] == nil {
 		return nil
 	}
 	add := c.Add[0]
 	if k.bias {
-		addRows(c, c.Out[0], c.In[4].F, k.n, k.out, add)
+		addRows(c, c.Out[0], c.In[k.a()+2].F, k.n, k.out, add)
 		add = true
 	}
-	k.forward(c, c.Out[0], x, c.In[1].F, add)
-	kernel.MatMulNT(c.Team, matrix(c.Out[0], k.n, k.out), um, matrix(c.In[3].F, k.out, k.rank), true)
+	k.forward(c, c.Out[0], x, k.of(c, 1), add)
+	kernel.MatMulNT(c.Team, matrix(c.Out[0], k.n, k.out), um, matrix(c.In[k.a()+1].F, k.out, k.rank), true)
 	return nil
 }
 
 func (k loraLinear) inputs() []bool {
-	diff := []bool{true, true, true, true}
+	diff := []bool{true, true, true, true}[:3+k.factor.inputs()]
 	if k.bias {
 		diff = append(diff, true)
 	}
@@ -140,7 +134,8 @@ func (k loraLinear) inputs() []bool {
 }
 
 func (k loraLinear) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
-	in := []*gorgonia.Node{dy, a.in[0], a.in[1], a.in[2], a.in[3], a.out[1]}
+	in := append([]*gorgonia.Node{dy}, a.in[:k.a()+2]...)
+	in = append(in, a.out[1])
 	if k.p > 0 {
 		in = append(in, a.in[len(a.in)-1])
 	}
@@ -148,28 +143,42 @@ func (k loraLinear) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, e
 	if err != nil {
 		return nil, err
 	}
-	grads := make([]*gorgonia.Node, len(a.in))
-	copy(grads, d.out)
+	grads := slices.Clone(d.out)
+	if k.frozen != nil {
+		grads = slices.Delete(grads, 1, 2)
+	}
+	if k.p > 0 {
+		grads = append(grads, nil)
+	}
 	return grads, nil
 }
 
 func (loraBackward) Name() string { return "lora linear backward" }
 
+// a is the index of the input a; b, u and the key of the dropout follow. Those of
+// dy, x and the weight, if it is an input, are 0, 1 and 2.
+func (k loraBackward) a() int { return 2 + k.factor.inputs() }
+
 // With du = scale·dy·b the outputs are
 //
 //	dx = dy·W + drop(du·a), dW = dyᵀ·x, da = duᵀ·drop(x), db = dyᵀ·u
 //
-// and dbias, the sum of the rows of dy.
+// and dbias, the sum of the rows of dy. Nobody asks for the dW of a frozen weight.
 func (k loraBackward) Outputs() []Output {
+	a := k.a()
+	b, u, key := a+1, a+2, a+3
 	out := []Output{
-		{Shape: tensor.Shape{k.n, k.in}, Adds: true, Uses: []int{0, 2, 3, 4}},
-		{Shape: k.weight(), Adds: true, Uses: []int{0, 1}},
-		{Shape: tensor.Shape{k.rank, k.in}, Adds: true, Uses: []int{0, 1, 4}},
-		{Shape: tensor.Shape{k.out, k.rank}, Adds: true, Uses: []int{0, 5}},
+		{Shape: tensor.Shape{k.n, k.in}, Adds: true, Uses: []int{0, a, b}},
+		{Shape: k.shape(), Adds: true, Uses: []int{0, 1}},
+		{Shape: tensor.Shape{k.rank, k.in}, Adds: true, Uses: []int{0, 1, b}},
+		{Shape: tensor.Shape{k.out, k.rank}, Adds: true, Uses: []int{0, u}},
+	}
+	if k.frozen == nil {
+		out[0].Uses = append(out[0].Uses, 2)
 	}
 	if k.p > 0 {
-		out[0].Uses = append(out[0].Uses, 6)
-		out[2].Uses = append(out[2].Uses, 6)
+		out[0].Uses = append(out[0].Uses, key)
+		out[2].Uses = append(out[2].Uses, key)
 	}
 	if k.bias {
 		out = append(out, Output{Shape: tensor.Shape{k.out}, Adds: true, Uses: []int{0}})
@@ -185,7 +194,7 @@ func (k loraBackward) Run(c *Call) error {
 	du := matrix(c.Scratch[:k.n*k.rank], k.n, k.rank)
 	wide := c.Scratch[k.n*k.rank:]
 	if dx != nil || da != nil {
-		kernel.MatMulNN(c.Team, du, dy, matrix(c.In[4].F, k.out, k.rank), false)
+		kernel.MatMulNN(c.Team, du, dy, matrix(c.In[k.a()+1].F, k.out, k.rank), false)
 		kernel.Scale(c.Team, du.Data, du.Data, k.scale, false)
 	}
 	if da != nil {
@@ -196,8 +205,8 @@ func (k loraBackward) Run(c *Call) error {
 		kernel.MatMulTN(c.Team, matrix(da, k.rank, k.in), du, matrix(x, k.n, k.in), c.Add[2])
 	}
 	if dx != nil {
-		m, a := matrix(dx, k.n, k.in), matrix(c.In[3].F, k.rank, k.in)
-		k.product.dx(c, dx, c.In[0].F, c.In[2].F, c.Add[0])
+		m, a := matrix(dx, k.n, k.in), matrix(c.In[k.a()].F, k.rank, k.in)
+		k.product.dx(c, dx, c.In[0].F, k.of(c, 2), c.Add[0])
 		if k.p > 0 {
 			kernel.MatMulNN(c.Team, matrix(wide, k.n, k.in), du, a, false)
 			kernel.Dropout(c.Team, dx, wide, loraLinear(k).key(c), k.p, true)
@@ -209,7 +218,7 @@ func (k loraBackward) Run(c *Call) error {
 		k.product.dw(c, dw, c.In[0].F, c.In[1].F, c.Add[1])
 	}
 	if db != nil {
-		kernel.MatMulTN(c.Team, matrix(db, k.out, k.rank), dy, matrix(c.In[5].F, k.n, k.rank), c.Add[3])
+		kernel.MatMulTN(c.Team, matrix(db, k.out, k.rank), dy, matrix(c.In[k.a()+2].F, k.n, k.rank), c.Add[3])
 	}
 	if k.bias && c.Out[4] != nil {
 		sumRows(c, c.Out[4], c.In[0].F, k.n, k.out, c.Add[4])

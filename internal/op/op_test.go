@@ -147,7 +147,7 @@ func TestEmbedding(t *testing.T) {
 	table, tw := b.floats("table", 5, 3)
 	r, rw := b.floats("r", 4, 3)
 	ids := []int32{4, 0, 4, 2}
-	y := must(op.Embedding(table, b.ints("ids", ids...)))
+	y := must(op.Embedding(op.Leaf(table), b.ints("ids", ids...)))
 	b.gradients(y, ref.Embedding64(tw, ids, 3), r, want{table, ref.EmbeddingBackward64(rw, ids, 5, 3)})
 }
 
@@ -177,11 +177,7 @@ func TestLinear(t *testing.T) {
 			bn, bw = b.floats("bias", 19)
 			wants = append(wants, want{bn, db})
 		}
-		layer := op.Linear
-		if conv {
-			layer = op.Conv1D
-		}
-		y := must(layer(x, w, bn))
+		y := must(op.Linear(x, op.Weight{Node: w, Conv1D: conv}, bn))
 		b.gradients(y, ref.Linear64(xw, ww, bw, 7, 12, 19), r, wants...)
 	}
 }
@@ -222,11 +218,7 @@ func TestLoRALinear(t *testing.T) {
 			drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
 			l.Mask = op.DropoutMask(drop, [2]int32{11, -7}, l.N*l.In)
 		}
-		layer := op.LoRALinear
-		if conv {
-			layer = op.LoRAConv1D
-		}
-		y := must(layer(x, w, bn, a, bm, l.Scale, drop))
+		y := must(op.LoRALinear(x, op.Weight{Node: w, Conv1D: conv}, bn, a, bm, l.Scale, drop))
 		dx, dw, da, db, dbias := ref.LoRALinearBackward64(l, rw)
 		wants := []want{{x, dx}, {w, stored(conv, dw, l.Out, l.In)}, {a, da}, {bm, db}}
 		if bias {
@@ -343,7 +335,7 @@ func TestCrossEntropy(t *testing.T) {
 				targets[i] = -100
 			}
 		}
-		loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.vector("weights", weights...), b.scalar("scale", 0.125))
+		loss, nll, hit, err := op.CrossEntropy(h, op.Leaf(w), b.ints("targets", targets...), b.vector("weights", weights...), b.scalar("scale", 0.125))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +349,7 @@ func TestCrossEntropyWithoutTargets(t *testing.T) {
 	b := newBench(t)
 	h, _ := b.floats("hidden", 3, 4)
 	w, _ := b.floats("weight", 5, 4)
-	loss, nll, hit, err := op.CrossEntropy(h, w, b.ints("targets", -100, -100, -100), b.vector("weights", 1, 1, 1), b.scalar("scale", 1))
+	loss, nll, hit, err := op.CrossEntropy(h, op.Leaf(w), b.ints("targets", -100, -100, -100), b.vector("weights", 1, 1, 1), b.scalar("scale", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +364,7 @@ func TestCrossEntropyScaled(t *testing.T) {
 	h, hw := b.floats("hidden", 4, 3)
 	w, ww := b.floats("weight", 6, 3)
 	targets := []int32{5, -100, 0, 2}
-	loss, _, _, err := op.CrossEntropy(h, w, b.ints("targets", targets...), b.vector("weights", 1, 1, 2, 1), b.scalar("scale", 0.5))
+	loss, _, _, err := op.CrossEntropy(h, op.Leaf(w), b.ints("targets", targets...), b.vector("weights", 1, 1, 2, 1), b.scalar("scale", 0.5))
 	if err != nil {
 		t.Fatal(err)
 	}

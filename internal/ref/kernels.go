@@ -21,6 +21,61 @@ func MatMul(m, n, k int, a, b func(i, j int) float32, old []float32) []float32 {
 	return c
 }
 
+// MatMulBF16 returns C = A·B, or old + A·B, of factors that are rounded to bf16:
+// each element one chain of fused multiply-adds over pairs of k, the second of a
+// pair first. An odd k is followed by 0.
+func MatMulBF16(m, n, k int, a, b func(i, j int) float32, old []float32) []float32 {
+	other := func(p int) int { return p ^ 1 }
+	left := func(i, p int) float32 {
+		if p = other(p); p == k {
+			return 0
+		}
+		return RoundBF16(a(i, p))
+	}
+	right := func(p, j int) float32 {
+		if p = other(p); p == k {
+			return 0
+		}
+		return RoundBF16(b(p, j))
+	}
+	return MatMul(m, n, k+k%2, left, right, old)
+}
+
+// MatMulTiles returns what tiles of AMX make of C = A·B, or old + A·B: both factors
+// are rounded to bf16, and for each 32 of k the products of even and those of odd k are
+// chains of fused multiply-adds from 0; their sum is added to the element (Intel's
+// manual, TDPBF16PS).
+func MatMulTiles(m, n, k int, a, b func(i, j int) float32, old []float32) []float32 {
+	c := make([]float32, m*n)
+	copy(c, old)
+	for i := range m {
+		for j := range n {
+			for k0 := 0; k0 < k; k0 += 32 {
+				var sum [2]float32
+				for p := k0; p < min(k, k0+32); p++ {
+					sum[p%2] = fma32(RoundBF16(a(i, p)), RoundBF16(b(p, j)), sum[p%2])
+				}
+				c[i*n+j] = add32(c[i*n+j], add32(sum[0], sum[1]))
+			}
+		}
+	}
+	return c
+}
+
+// RoundBF16 is the nearest number with eight significant bits, to even between
+// two; subnormal numbers become 0.
+func RoundBF16(x float32) float32 {
+	v := float64(x)
+	if math.IsNaN(v) || math.IsInf(v, 0) || x == 0 {
+		return x
+	}
+	if math.Abs(v) < 0x1p-126 {
+		return float32(math.Copysign(0, v))
+	}
+	fraction, exponent := math.Frexp(v)
+	return float32(math.Ldexp(math.RoundToEven(fraction*256), exponent-8))
+}
+
 // plus returns old + v if add is set, else v.
 func plus(add bool, old, v float32) float32 {
 	if add {

@@ -50,6 +50,12 @@ func main() {
 		add()
 		scale()
 		adamw()
+		widenHalves()
+		widenInt8()
+		widenNF4()
+		round()
+		roundInPlace()
+		roundSwap()
 		setMode()
 		pause()
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,6 +130,9 @@ func interruptedBy(t *testing.T, c *exec.Cmd, talk *bytes.Buffer) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != statusInterrupted {
 		t.Fatalf("after Ctrl-C: %v: %s", err, talk.String())
+	}
+	if said := strings.Contains(talk.String(), "stopping after this step"); said != slices.Contains(c.Args, "pretrain") {
+		t.Errorf("%q says: %s", c.Args, talk.String())
 	}
 }
 

@@ -13,11 +13,19 @@ import (
 
 func main() {
 	fmt.Println("result:", run())
-	syscall.Sync()
+	drain()
 	if err := syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
 		fmt.Println(err)
 	}
 	select {}
+}
+
+// drain waits until all of the output has gone over the serial line (tcdrain).
+func drain() {
+	const tcsbrk = 0x5409
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, os.Stdout.Fd(), tcsbrk, 1); errno != 0 {
+		fmt.Println(errno)
+	}
 }
 
 // run returns "ok" or how the test failed.

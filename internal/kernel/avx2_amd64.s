@@ -5345,16 +5345,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop261:
+loop260:
 	CMPQ      BX, DX
-	JGE       done262
+	JGE       done261
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop261
+	JMP       loop260
 
-done262:
+done261:
 	VZEROUPPER
 	RET
 
@@ -5367,17 +5367,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop263:
+loop262:
 	CMPQ      BX, DX
-	JGE       done264
+	JGE       done263
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop263
+	JMP       loop262
 
-done264:
+done263:
 	VZEROUPPER
 	RET
 
@@ -5395,9 +5395,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop265:
+loop264:
 	CMPQ       BX, DX
-	JGE        done266
+	JGE        done265
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -5418,9 +5418,9 @@ loop265:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop265
+	JMP        loop264
 
-done266:
+done265:
 	VZEROUPPER
 	RET
 
@@ -5450,9 +5450,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop267:
+loop266:
 	CMPQ         BX, DX
-	JGE          done268
+	JGE          done267
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -5471,9 +5471,9 @@ loop267:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop267
+	JMP          loop266
 
-done268:
+done267:
 	VZEROUPPER
 	RET
 
@@ -5534,9 +5534,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop269:
+loop268:
 	CMPQ      DX, CX
-	JGE       done270
+	JGE       done269
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -5553,9 +5553,9 @@ loop269:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop269
+	JMP       loop268
 
-done270:
+done269:
 	VZEROUPPER
 	RET
 
@@ -5577,9 +5577,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop271:
+loop270:
 	CMPQ      BX, DX
-	JGE       done272
+	JGE       done271
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -5597,9 +5597,9 @@ loop271:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop271
+	JMP       loop270
 
-done272:
+done271:
 	VZEROUPPER
 	RET
 

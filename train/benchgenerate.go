@@ -19,7 +19,8 @@ type GenerateBench struct {
 	TokensPerSecond        float64 `json:"tokens_per_second"` // new tokens, by the median
 	WeightBytes            int64   `json:"weight_bytes"`      // read for each new token
 	GBs                    float64 `json:"gbs"`               // of weights, while decoding
-	// ReadGBs is how fast the same threads read memory, measured in turn with decoding.
+	// ReadGBs is how fast the same threads read as many bytes of memory and sum their
+	// squares, measured after each token.
 	ReadGBs   float64 `json:"read_gbs"`
 	ReadShare float64 `json:"read_share"`
 	Stored    string  `json:"stored"` // how most weights are
@@ -27,18 +28,15 @@ type GenerateBench struct {
 	Threads   int     `json:"threads"`
 }
 
-// generateRounds is how often decoding and reading take turns.
-const generateRounds = 5
-
 // BenchGenerate measures greedy generation with random weights: a prompt of c.Length
 // made-up tokens, which are followed by c.Steps new ones. Every weight is read once for
 // each new token, except a table of embeddings that is not the head as well.
 func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
 	var r GenerateBench
-	if c.Length < 1 || c.Steps < generateRounds {
-		return r, usagef("bench of generation needs length ≥ 1 and steps ≥ %d, not %d, %d", generateRounds, c.Length, c.Steps)
+	if c.Length < 1 || c.Steps < 1 {
+		return r, usagef("bench of generation needs length ≥ 1 and steps ≥ 1, not %d, %d", c.Length, c.Steps)
 	}
-	c.Config.MaxPositions = max(c.Config.MaxPositions, c.Length+c.Steps+generateRounds+1)
+	c.Config.MaxPositions = max(c.Config.MaxPositions, c.Length+c.Steps+2)
 	m, err := model.New(c.Config, 1)
 	if err != nil {
 		return r, err
@@ -68,33 +66,40 @@ func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
 		return r, err
 	}
 	r.Prompt, r.PrefillTokensPerSecond = c.Length, float64(c.Length)/time.Since(start).Seconds()
-	ids = append(ids, first...)
 
-	var seconds, reads []float64
-	for range generateRounds {
-		var last time.Time
-		s := model.Sampling{Greedy: true, MaxNewTokens: c.Steps/generateRounds + 1}
-		more, err := g.Generate(ctx, ids, s, func(int32) error {
-			now := time.Now()
-			if !last.IsZero() {
-				seconds = append(seconds, now.Sub(last).Seconds())
-			}
-			last = now
-			return nil
-		})
-		if err != nil {
-			return r, fmt.Errorf("bench: %w", err)
-		}
-		ids = append(ids, more...)
-		reads = append(reads, kernel.ReadGBs(team))
-	}
-	slices.Sort(seconds)
-	slices.Sort(reads)
-	token := seconds[len(seconds)/2]
-	r.TokensPerSecond = 1 / token
 	r.WeightBytes = m.ReadBytes()
-	r.GBs, r.ReadGBs = float64(r.WeightBytes)/token/1e9, reads[len(reads)/2]
-	r.ReadShare = r.GBs / r.ReadGBs
+	token, read, err := c.decode(ctx, g, team, append(ids, first...), r.WeightBytes)
+	if err != nil {
+		return r, fmt.Errorf("bench: %w", err)
+	}
+	r.TokensPerSecond = 1 / token
+	r.GBs, r.ReadGBs = float64(r.WeightBytes)/token/1e9, float64(r.WeightBytes)/read/1e9
+	r.ReadShare = read / token
 	r.Stored, r.CPULevel, r.Threads = m.Stored()[0].Storage, kernel.Active().String(), team.Threads()
 	return r, nil
+}
+
+// decode returns the median times in seconds of new tokens and of reading so many bytes
+// of memory, which no cache holds, after each of them.
+func (c BenchConfig) decode(ctx context.Context, g *model.Generator, team *kernel.Team, ids []int32, bytes int64) (token, read float64, err error) {
+	memory := make([]float32, bytes/4)
+	kernel.Fill(memory, 1) // so that each page has memory of its own
+	var tokens, reads []float64
+	var last time.Time
+	_, err = g.Generate(ctx, ids, model.Sampling{Greedy: true, MaxNewTokens: c.Steps + 1}, func(int32) error {
+		now := time.Now()
+		if !last.IsZero() {
+			tokens = append(tokens, now.Sub(last).Seconds())
+			kernel.SumSquares(team, memory)
+			reads = append(reads, time.Since(now).Seconds())
+		}
+		last = time.Now()
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	slices.Sort(tokens)
+	slices.Sort(reads)
+	return tokens[len(tokens)/2], reads[len(reads)/2], nil
 }

@@ -88,7 +88,6 @@ func (p *Program) bind() {
 		}
 	}
 	p.announce()
-	p.bindProfile()
 }
 
 // announce tells every step the frozen matrix that a later one multiplies by; the first

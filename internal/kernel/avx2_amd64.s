@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmAVX2(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-129
 	MOVQ c_base+0(FP), AX
 	MOVQ a_base+32(FP), CX
@@ -1156,34 +1156,33 @@ end4:
 
 wider2:
 next82:
-	CMPQ R9, $0x0c
-	JGE  rows84
-	MOVQ R9, R10
-	CMPQ R10, $0x06
-	JLE  last90
-	INCQ R10
-	SHRQ $0x01, R10
-
-last90:
-	CMPQ R10, $0x06
-	JEQ  rows84
-	CMPQ R10, $0x05
-	JEQ  rows85
-	CMPQ R10, $0x04
-	JEQ  rows86
-	CMPQ R10, $0x03
-	JEQ  rows87
-	CMPQ R10, $0x02
-	JEQ  rows88
-	CMPQ R10, $0x01
-	JEQ  rows89
-	JMP  end83
+	MOVQ    $0x00000006, R11
+	MOVQ    R9, R10
+	INCQ    R10
+	SHRQ    $0x01, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	CMPQ    R9, R11
+	CMOVQLE R9, R10
+	CMPQ    R10, $0x06
+	JEQ     rows84
+	CMPQ    R10, $0x05
+	JEQ     rows85
+	CMPQ    R10, $0x04
+	JEQ     rows86
+	CMPQ    R10, $0x03
+	JEQ     rows87
+	CMPQ    R10, $0x02
+	JEQ     rows88
+	CMPQ    R10, $0x01
+	JEQ     rows89
+	JMP     end83
 
 rows84:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear91
+	JEQ     clear90
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged93
+	JNE     ragged92
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -1199,9 +1198,9 @@ rows84:
 	VMOVUPS 32(AX)(BX*4), Y9
 	VMOVUPS (R11), Y10
 	VMOVUPS 32(R11), Y11
-	JMP     done94
+	JMP     done93
 
-ragged93:
+ragged92:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1224,10 +1223,10 @@ ragged93:
 	VMASKMOVPS (R11), Y10, Y10
 	VMASKMOVPS 32(R11), Y11, Y11
 
-done94:
-	JMP products92
+done93:
+	JMP products91
 
-clear91:
+clear90:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1241,7 +1240,7 @@ clear91:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-products92:
+products91:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -1249,11 +1248,11 @@ products92:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest97
+	JNE  rest96
 
-four96:
+four95:
 	CMPQ         R12, $0x04
-	JLT          rest97
+	JLT          rest96
 	VMOVUPS      (R11), Y12
 	VMOVUPS      32(R11), Y13
 	VBROADCASTSS (R10), Y14
@@ -1341,13 +1340,13 @@ four96:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four96
+	JMP          four95
 
-rest97:
+rest96:
 	TESTQ R12, R12
-	JEQ   done98
+	JEQ   done97
 
-single95:
+single94:
 	VMOVUPS      (R11), Y12
 	VMOVUPS      32(R11), Y13
 	VBROADCASTSS (R10), Y14
@@ -1372,11 +1371,11 @@ single95:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single95
+	JNE          single94
 
-done98:
+done97:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged99
+	JNE     ragged98
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -1392,9 +1391,9 @@ done98:
 	VMOVUPS Y9, 32(AX)(BX*4)
 	VMOVUPS Y10, (R11)
 	VMOVUPS Y11, 32(R11)
-	JMP     done100
+	JMP     done99
 
-ragged99:
+ragged98:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1417,7 +1416,7 @@ ragged99:
 	VMASKMOVPS Y10, Y12, (R11)
 	VMASKMOVPS Y11, Y13, 32(R11)
 
-done100:
+done99:
 	IMUL3Q $0x06, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x06, SI, R10
@@ -1427,9 +1426,9 @@ done100:
 
 rows85:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear101
+	JEQ     clear100
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged103
+	JNE     ragged102
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -1441,9 +1440,9 @@ rows85:
 	VMOVUPS 32(AX)(R10*1), Y7
 	VMOVUPS (AX)(BX*4), Y8
 	VMOVUPS 32(AX)(BX*4), Y9
-	JMP     done104
+	JMP     done103
 
-ragged103:
+ragged102:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1462,10 +1461,10 @@ ragged103:
 	VMASKMOVPS (AX)(BX*4), Y8, Y8
 	VMASKMOVPS 32(AX)(BX*4), Y9, Y9
 
-done104:
-	JMP products102
+done103:
+	JMP products101
 
-clear101:
+clear100:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1477,17 +1476,17 @@ clear101:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-products102:
+products101:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest107
+	JNE  rest106
 
-four106:
+four105:
 	CMPQ         R12, $0x04
-	JLT          rest107
+	JLT          rest106
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS (R10), Y12
@@ -1562,13 +1561,13 @@ four106:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four106
+	JMP          four105
 
-rest107:
+rest106:
 	TESTQ R12, R12
-	JEQ   done108
+	JEQ   done107
 
-single105:
+single104:
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS (R10), Y12
@@ -1589,11 +1588,11 @@ single105:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single105
+	JNE          single104
 
-done108:
+done107:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged109
+	JNE     ragged108
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -1605,9 +1604,9 @@ done108:
 	VMOVUPS Y7, 32(AX)(R10*1)
 	VMOVUPS Y8, (AX)(BX*4)
 	VMOVUPS Y9, 32(AX)(BX*4)
-	JMP     done110
+	JMP     done109
 
-ragged109:
+ragged108:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1626,7 +1625,7 @@ ragged109:
 	VMASKMOVPS Y8, Y10, (AX)(BX*4)
 	VMASKMOVPS Y9, Y11, 32(AX)(BX*4)
 
-done110:
+done109:
 	IMUL3Q $0x05, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x05, SI, R10
@@ -1636,9 +1635,9 @@ done110:
 
 rows86:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear111
+	JEQ     clear110
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged113
+	JNE     ragged112
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -1648,9 +1647,9 @@ rows86:
 	VMOVUPS 32(AX)(BX*2), Y5
 	VMOVUPS (AX)(R10*1), Y6
 	VMOVUPS 32(AX)(R10*1), Y7
-	JMP     done114
+	JMP     done113
 
-ragged113:
+ragged112:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1667,10 +1666,10 @@ ragged113:
 	VMASKMOVPS (AX)(R10*1), Y6, Y6
 	VMASKMOVPS 32(AX)(R10*1), Y7, Y7
 
-done114:
-	JMP products112
+done113:
+	JMP products111
 
-clear111:
+clear110:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1680,17 +1679,17 @@ clear111:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-products112:
+products111:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest117
+	JNE  rest116
 
-four116:
+four115:
 	CMPQ         R12, $0x04
-	JLT          rest117
+	JLT          rest116
 	VMOVUPS      (R11), Y8
 	VMOVUPS      32(R11), Y9
 	VBROADCASTSS (R10), Y10
@@ -1753,13 +1752,13 @@ four116:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four116
+	JMP          four115
 
-rest117:
+rest116:
 	TESTQ R12, R12
-	JEQ   done118
+	JEQ   done117
 
-single115:
+single114:
 	VMOVUPS      (R11), Y8
 	VMOVUPS      32(R11), Y9
 	VBROADCASTSS (R10), Y10
@@ -1777,11 +1776,11 @@ single115:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single115
+	JNE          single114
 
-done118:
+done117:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged119
+	JNE     ragged118
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -1791,9 +1790,9 @@ done118:
 	VMOVUPS Y5, 32(AX)(BX*2)
 	VMOVUPS Y6, (AX)(R10*1)
 	VMOVUPS Y7, 32(AX)(R10*1)
-	JMP     done120
+	JMP     done119
 
-ragged119:
+ragged118:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1810,7 +1809,7 @@ ragged119:
 	VMASKMOVPS Y6, Y8, (AX)(R10*1)
 	VMASKMOVPS Y7, Y9, 32(AX)(R10*1)
 
-done120:
+done119:
 	IMUL3Q $0x04, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x04, SI, R10
@@ -1820,18 +1819,18 @@ done120:
 
 rows87:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear121
+	JEQ     clear120
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged123
+	JNE     ragged122
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
 	VMOVUPS 32(AX)(BX*1), Y3
 	VMOVUPS (AX)(BX*2), Y4
 	VMOVUPS 32(AX)(BX*2), Y5
-	JMP     done124
+	JMP     done123
 
-ragged123:
+ragged122:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1845,10 +1844,10 @@ ragged123:
 	VMASKMOVPS (AX)(BX*2), Y4, Y4
 	VMASKMOVPS 32(AX)(BX*2), Y5, Y5
 
-done124:
-	JMP products122
+done123:
+	JMP products121
 
-clear121:
+clear120:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1856,16 +1855,16 @@ clear121:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-products122:
+products121:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest127
+	JNE  rest126
 
-four126:
+four125:
 	CMPQ         R12, $0x04
-	JLT          rest127
+	JLT          rest126
 	VMOVUPS      (R11), Y6
 	VMOVUPS      32(R11), Y7
 	VBROADCASTSS (R10), Y8
@@ -1916,13 +1915,13 @@ four126:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four126
+	JMP          four125
 
-rest127:
+rest126:
 	TESTQ R12, R12
-	JEQ   done128
+	JEQ   done127
 
-single125:
+single124:
 	VMOVUPS      (R11), Y6
 	VMOVUPS      32(R11), Y7
 	VBROADCASTSS (R10), Y8
@@ -1937,20 +1936,20 @@ single125:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single125
+	JNE          single124
 
-done128:
+done127:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged129
+	JNE     ragged128
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
 	VMOVUPS Y3, 32(AX)(BX*1)
 	VMOVUPS Y4, (AX)(BX*2)
 	VMOVUPS Y5, 32(AX)(BX*2)
-	JMP     done130
+	JMP     done129
 
-ragged129:
+ragged128:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1964,7 +1963,7 @@ ragged129:
 	VMASKMOVPS Y4, Y6, (AX)(BX*2)
 	VMASKMOVPS Y5, Y7, 32(AX)(BX*2)
 
-done130:
+done129:
 	IMUL3Q $0x03, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x03, SI, R10
@@ -1974,16 +1973,16 @@ done130:
 
 rows88:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear131
+	JEQ     clear130
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged133
+	JNE     ragged132
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
 	VMOVUPS 32(AX)(BX*1), Y3
-	JMP     done134
+	JMP     done133
 
-ragged133:
+ragged132:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1995,25 +1994,25 @@ ragged133:
 	VMASKMOVPS (AX)(BX*1), Y2, Y2
 	VMASKMOVPS 32(AX)(BX*1), Y3, Y3
 
-done134:
-	JMP products132
+done133:
+	JMP products131
 
-clear131:
+clear130:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-products132:
+products131:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest137
+	JNE  rest136
 
-four136:
+four135:
 	CMPQ         R12, $0x04
-	JLT          rest137
+	JLT          rest136
 	VMOVUPS      (R11), Y4
 	VMOVUPS      32(R11), Y5
 	VBROADCASTSS (R10), Y6
@@ -2052,13 +2051,13 @@ four136:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four136
+	JMP          four135
 
-rest137:
+rest136:
 	TESTQ R12, R12
-	JEQ   done138
+	JEQ   done137
 
-single135:
+single134:
 	VMOVUPS      (R11), Y4
 	VMOVUPS      32(R11), Y5
 	VBROADCASTSS (R10), Y6
@@ -2070,18 +2069,18 @@ single135:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single135
+	JNE          single134
 
-done138:
+done137:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged139
+	JNE     ragged138
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
 	VMOVUPS Y3, 32(AX)(BX*1)
-	JMP     done140
+	JMP     done139
 
-ragged139:
+ragged138:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -2093,7 +2092,7 @@ ragged139:
 	VMASKMOVPS Y2, Y4, (AX)(BX*1)
 	VMASKMOVPS Y3, Y5, 32(AX)(BX*1)
 
-done140:
+done139:
 	IMUL3Q $0x02, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x02, SI, R10
@@ -2103,14 +2102,14 @@ done140:
 
 rows89:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear141
+	JEQ     clear140
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged143
+	JNE     ragged142
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     done144
+	JMP     done143
 
-ragged143:
+ragged142:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -2120,23 +2119,23 @@ ragged143:
 	VMASKMOVPS (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y1, Y1
 
-done144:
-	JMP products142
+done143:
+	JMP products141
 
-clear141:
+clear140:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-products142:
+products141:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest147
+	JNE  rest146
 
-four146:
+four145:
 	CMPQ         R12, $0x04
-	JLT          rest147
+	JLT          rest146
 	VMOVUPS      (R11), Y2
 	VMOVUPS      32(R11), Y3
 	VBROADCASTSS (R10), Y4
@@ -2163,13 +2162,13 @@ four146:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four146
+	JMP          four145
 
-rest147:
+rest146:
 	TESTQ R12, R12
-	JEQ   done148
+	JEQ   done147
 
-single145:
+single144:
 	VMOVUPS      (R11), Y2
 	VMOVUPS      32(R11), Y3
 	VBROADCASTSS (R10), Y4
@@ -2178,16 +2177,16 @@ single145:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single145
+	JNE          single144
 
-done148:
+done147:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged149
+	JNE     ragged148
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	JMP     done150
+	JMP     done149
 
-ragged149:
+ragged148:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -2197,7 +2196,7 @@ ragged149:
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 
-done150:
+done149:
 	IMUL3Q $0x01, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x01, SI, R10
@@ -2256,7 +2255,7 @@ TEXT ·gemvAVX2(SB), NOSPLIT, $0-128
 	MOVQ    SI, DX
 	MOVQ    br+72(FP), CX
 	CMPQ    CX, k+88(FP)
-	JNE     apart152
+	JNE     apart151
 	MOVQ    b_len+56(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    DX, AX
@@ -2267,54 +2266,54 @@ TEXT ·gemvAVX2(SB), NOSPLIT, $0-128
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more151:
+more150:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more151
-	JMP        done153
+	JLT        more150
+	JMP        done152
 
-apart152:
+apart151:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done153:
-rows154:
+done152:
+rows153:
 	CMPQ    n+80(FP), $0x20
-	JLT     done155
+	JLT     done154
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not156
+	JEQ     not155
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end157
+	JMP     end156
 
-not156:
+not155:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end157:
+end156:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced158
+	JEQ  paced157
 	MOVQ $0x00000200, BX
 
-paced158:
+paced157:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns159:
+columns158:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -2325,22 +2324,22 @@ columns159:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below160
+	JLT        below159
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none161
+	JEQ        none160
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below160
+	JMP        below159
 
-none161:
+none160:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below160:
+below159:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -2447,22 +2446,22 @@ below160:
 	PREFETCHT1     448(DX)
 	ADDQ           BX, DX
 	CMPQ           DX, b_len+56(FP)
-	JLT            below162
+	JLT            below161
 	MOVQ           next_len+112(FP), R14
 	TESTQ          R14, R14
-	JEQ            none163
+	JEQ            none162
 	MOVQ           next_base+104(FP), DX
 	ADDQ           DX, R14
 	MOVQ           R14, b_len+56(FP)
 	MOVQ           $0x00000000, next_len+112(FP)
-	JMP            below162
+	JMP            below161
 
-none163:
+none162:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below162:
+below161:
 	VBROADCASTF128 16(SI), Y4
 	VINSERTF128    $0x01, 16(SI)(R10*4), Y4, Y4
 	VBROADCASTF128 16(SI)(R10*1), Y5
@@ -2565,7 +2564,7 @@ below162:
 	ADDQ           $0x20, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns159
+	JLT            columns158
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -2577,60 +2576,60 @@ below162:
 	SHLQ           $0x02, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows154
+	JMP            rows153
 
-done155:
-rows164:
+done154:
+rows163:
 	CMPQ    n+80(FP), $0x10
-	JLT     done165
+	JLT     done164
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not166
+	JEQ     not165
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end167
+	JMP     end166
 
-not166:
+not165:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end167:
+end166:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced168
+	JEQ  paced167
 	MOVQ $0x00000100, BX
 
-paced168:
+paced167:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns169:
+columns168:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below170
+	JLT        below169
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none171
+	JEQ        none170
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below170
+	JMP        below169
 
-none171:
+none170:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below170:
+below169:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -2685,22 +2684,22 @@ below170:
 	PREFETCHT1     192(DX)
 	ADDQ           BX, DX
 	CMPQ           DX, b_len+56(FP)
-	JLT            below172
+	JLT            below171
 	MOVQ           next_len+112(FP), R8
 	TESTQ          R8, R8
-	JEQ            none173
+	JEQ            none172
 	MOVQ           next_base+104(FP), DX
 	ADDQ           DX, R8
 	MOVQ           R8, b_len+56(FP)
 	MOVQ           $0x00000000, next_len+112(FP)
-	JMP            below172
+	JMP            below171
 
-none173:
+none172:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below172:
+below171:
 	VBROADCASTF128 16(SI), Y2
 	VINSERTF128    $0x01, 16(SI)(R10*4), Y2, Y2
 	VBROADCASTF128 16(SI)(R10*1), Y3
@@ -2753,7 +2752,7 @@ below172:
 	ADDQ           $0x20, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns169
+	JLT            columns168
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -2763,9 +2762,9 @@ below172:
 	SHLQ           $0x02, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows164
+	JMP            rows163
 
-done165:
+done164:
 	VZEROUPPER
 	RET
 
@@ -2781,7 +2780,7 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	MOVQ    SI, DX
 	MOVQ    br+72(FP), CX
 	CMPQ    CX, k+88(FP)
-	JNE     apart175
+	JNE     apart174
 	MOVQ    b_len+56(FP), AX
 	SHLQ    $0x01, AX
 	ADDQ    DX, AX
@@ -2792,54 +2791,54 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more174:
+more173:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more174
-	JMP        done176
+	JLT        more173
+	JMP        done175
 
-apart175:
+apart174:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done176:
-rows177:
+done175:
+rows176:
 	CMPQ    n+80(FP), $0x20
-	JLT     done178
+	JLT     done177
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not179
+	JEQ     not178
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end180
+	JMP     end179
 
-not179:
+not178:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end180:
+end179:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced181
+	JEQ  paced180
 	MOVQ $0x00000200, BX
 
-paced181:
+paced180:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns182:
+columns181:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -2850,22 +2849,22 @@ columns182:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below183
+	JLT        below182
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none184
+	JEQ        none183
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below183
+	JMP        below182
 
-none184:
+none183:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below183:
+below182:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3032,7 +3031,7 @@ below183:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns182
+	JLT            columns181
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3044,60 +3043,60 @@ below183:
 	SHLQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows177
+	JMP            rows176
 
-done178:
-rows185:
+done177:
+rows184:
 	CMPQ    n+80(FP), $0x10
-	JLT     done186
+	JLT     done185
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not187
+	JEQ     not186
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end188
+	JMP     end187
 
-not187:
+not186:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end188:
+end187:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced189
+	JEQ  paced188
 	MOVQ $0x00000100, BX
 
-paced189:
+paced188:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns190:
+columns189:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below191
+	JLT        below190
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none192
+	JEQ        none191
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below191
+	JMP        below190
 
-none192:
+none191:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below191:
+below190:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -3182,7 +3181,7 @@ below191:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns190
+	JLT            columns189
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3192,9 +3191,9 @@ below191:
 	SHLQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows185
+	JMP            rows184
 
-done186:
+done185:
 	VZEROUPPER
 	RET
 
@@ -3219,7 +3218,7 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart194
+	JNE     apart193
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -3229,57 +3228,57 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more193:
+more192:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more193
-	JMP        done195
+	JLT        more192
+	JMP        done194
 
-apart194:
+apart193:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done195:
-rows196:
+done194:
+rows195:
 	CMPQ    n+112(FP), $0x20
-	JLT     done197
+	JLT     done196
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not198
+	JEQ     not197
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end199
+	JMP     end198
 
-not198:
+not197:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end199:
+end198:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced200
+	JEQ  paced199
 	MOVQ $0x00000200, BX
 
-paced200:
+paced199:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns201:
+columns200:
 	MOVQ $0x00000004, R15
 
-piece202:
+piece201:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -3290,22 +3289,22 @@ piece202:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below203
+	JLT        below202
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none204
+	JEQ        none203
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below203
+	JMP        below202
 
-none204:
+none203:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below203:
+below202:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3744,11 +3743,11 @@ below203:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000040, AX
 	DECQ           R15
-	JNE            piece202
+	JNE            piece201
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns201
+	JLT            columns200
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3760,63 +3759,63 @@ below203:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows196
+	JMP            rows195
 
-done197:
-rows205:
+done196:
+rows204:
 	CMPQ    n+112(FP), $0x10
-	JLT     done206
+	JLT     done205
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not207
+	JEQ     not206
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end208
+	JMP     end207
 
-not207:
+not206:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end208:
+end207:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced209
+	JEQ  paced208
 	MOVQ $0x00000100, BX
 
-paced209:
+paced208:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns210:
+columns209:
 	MOVQ $0x00000004, R8
 
-piece211:
+piece210:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below212
+	JLT        below211
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none213
+	JEQ        none212
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below212
+	JMP        below211
 
-none213:
+none212:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below212:
+below211:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -4037,11 +4036,11 @@ below212:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000040, AX
 	DECQ           R8
-	JNE            piece211
+	JNE            piece210
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns210
+	JLT            columns209
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -4051,9 +4050,9 @@ below212:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows205
+	JMP            rows204
 
-done206:
+done205:
 	VZEROUPPER
 	RET
 
@@ -4071,7 +4070,7 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart215
+	JNE     apart214
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -4081,58 +4080,58 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more214:
+more213:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more214
-	JMP        done216
+	JLT        more213
+	JMP        done215
 
-apart215:
+apart214:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done216:
-rows217:
+done215:
+rows216:
 	CMPQ    n+112(FP), $0x20
-	JLT     done218
+	JLT     done217
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not219
+	JEQ     not218
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
 	VMOVUPS 64(AX), Y4
 	VMOVUPS 96(AX), Y5
-	JMP     end220
+	JMP     end219
 
-not219:
+not218:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-end220:
+end219:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced221
+	JEQ  paced220
 	MOVQ $0x00000200, BX
 
-paced221:
+paced220:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns222:
+columns221:
 	MOVQ $0x00000002, R15
 
-piece223:
+piece222:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -4143,22 +4142,22 @@ piece223:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below224
+	JLT        below223
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none225
+	JEQ        none224
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below224
+	JMP        below223
 
-none225:
+none224:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below224:
+below223:
 	VBROADCASTF128 (SI), Y6
 	VINSERTF128    $0x01, (SI)(R10*4), Y6, Y6
 	VBROADCASTF128 (SI)(R10*1), Y7
@@ -5237,11 +5236,11 @@ below224:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000080, AX
 	DECQ           R15
-	JNE            piece223
+	JNE            piece222
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns222
+	JLT            columns221
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5254,64 +5253,64 @@ below224:
 	SHRQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows217
+	JMP            rows216
 
-done218:
-rows226:
+done217:
+rows225:
 	CMPQ    n+112(FP), $0x10
-	JLT     done227
+	JLT     done226
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not228
+	JEQ     not227
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
-	JMP     end229
+	JMP     end228
 
-not228:
+not227:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end229:
+end228:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced230
+	JEQ  paced229
 	MOVQ $0x00000100, BX
 
-paced230:
+paced229:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns231:
+columns230:
 	MOVQ $0x00000002, R8
 
-piece232:
+piece231:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below233
+	JLT        below232
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none234
+	JEQ        none233
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below233
+	JMP        below232
 
-none234:
+none233:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below233:
+below232:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -5852,11 +5851,11 @@ below233:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000080, AX
 	DECQ           R8
-	JNE            piece232
+	JNE            piece231
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns231
+	JLT            columns230
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5867,9 +5866,9 @@ below233:
 	SHRQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows226
+	JMP            rows225
 
-done227:
+done226:
 	VZEROUPPER
 	RET
 
@@ -5901,50 +5900,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider236
+	JGT  wider235
 	CMPQ BX, $0x08
-	JNE  ragged237
+	JNE  ragged236
 
-row239:
+row238:
 	TESTQ   SI, SI
-	JEQ     done240
+	JEQ     done239
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row239
+	JMP     row238
 
-done240:
-	JMP end238
+done239:
+	JMP end237
 
-ragged237:
+ragged236:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row241:
+row240:
 	TESTQ      SI, SI
-	JEQ        done242
+	JEQ        done241
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row241
+	JMP        row240
 
-done242:
-end238:
-	JMP end235
+done241:
+end237:
+	JMP end234
 
-wider236:
+wider235:
 	CMPQ BX, $0x10
-	JNE  ragged243
+	JNE  ragged242
 
-row245:
+row244:
 	TESTQ   SI, SI
-	JEQ     done246
+	JEQ     done245
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -5952,21 +5951,21 @@ row245:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row245
+	JMP     row244
 
-done246:
-	JMP end244
+done245:
+	JMP end243
 
-ragged243:
+ragged242:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row247:
+row246:
 	TESTQ      SI, SI
-	JEQ        done248
+	JEQ        done247
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -5974,11 +5973,11 @@ row247:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row247
+	JMP        row246
 
-done248:
-end244:
-end235:
+done247:
+end243:
+end234:
 	VZEROUPPER
 	RET
 
@@ -5992,9 +5991,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop249:
+loop248:
 	CMPQ        DX, $0x10
-	JLT         tail250
+	JLT         tail249
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -6003,11 +6002,11 @@ loop249:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop249
+	JMP         loop248
 
-tail250:
+tail249:
 	TESTQ       DX, DX
-	JEQ         done251
+	JEQ         done250
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -6020,7 +6019,7 @@ tail250:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done251:
+done250:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -6043,9 +6042,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop252:
+loop251:
 	CMPQ        BX, $0x10
-	JLT         tail253
+	JLT         tail252
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -6058,11 +6057,11 @@ loop252:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop252
+	JMP         loop251
 
-tail253:
+tail252:
 	TESTQ       BX, BX
-	JEQ         done254
+	JEQ         done253
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6079,7 +6078,7 @@ tail253:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done254:
+done253:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -6102,9 +6101,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop255:
+loop254:
 	CMPQ         CX, $0x10
-	JLT          tail256
+	JLT          tail255
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -6119,11 +6118,11 @@ loop255:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop255
+	JMP          loop254
 
-tail256:
+tail255:
 	TESTQ        CX, CX
-	JEQ          done257
+	JEQ          done256
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -6142,7 +6141,7 @@ tail256:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done257:
+done256:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -6162,9 +6161,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop258:
+loop257:
 	CMPQ         DX, $0x10
-	JLT          tail259
+	JLT          tail258
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -6213,11 +6212,11 @@ loop258:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop258
+	JMP          loop257
 
-tail259:
+tail258:
 	TESTQ        DX, DX
-	JEQ          done260
+	JEQ          done259
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -6270,7 +6269,7 @@ tail259:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done260:
+done259:
 	VZEROUPPER
 	RET
 
@@ -6404,9 +6403,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop261:
+loop260:
 	CMPQ    BX, $0x10
-	JLT     tail262
+	JLT     tail261
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -6419,11 +6418,11 @@ loop261:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop261
+	JMP     loop260
 
-tail262:
+tail261:
 	TESTQ      BX, BX
-	JEQ        done263
+	JEQ        done262
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -6440,7 +6439,7 @@ tail262:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done263:
+done262:
 	VZEROUPPER
 	RET
 
@@ -6454,13 +6453,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not264
+	JEQ          not263
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop266:
+loop265:
 	CMPQ         SI, $0x10
-	JLT          tail267
+	JLT          tail266
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6481,11 +6480,11 @@ loop266:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop266
+	JMP          loop265
 
-tail267:
+tail266:
 	TESTQ        SI, SI
-	JEQ          done268
+	JEQ          done267
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6510,16 +6509,16 @@ tail267:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done268:
-	JMP end265
+done267:
+	JMP end264
 
-not264:
+not263:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop269:
+loop268:
 	CMPQ         SI, $0x10
-	JLT          tail270
+	JLT          tail269
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6536,11 +6535,11 @@ loop269:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop269
+	JMP          loop268
 
-tail270:
+tail269:
 	TESTQ        SI, SI
-	JEQ          done271
+	JEQ          done270
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6561,8 +6560,8 @@ tail270:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done271:
-end265:
+done270:
+end264:
 	VZEROUPPER
 	RET
 
@@ -6576,9 +6575,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop272:
+loop271:
 	CMPQ        BX, $0x10
-	JLT         tail273
+	JLT         tail272
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -6593,11 +6592,11 @@ loop272:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop272
+	JMP         loop271
 
-tail273:
+tail272:
 	TESTQ       BX, BX
-	JEQ         done274
+	JEQ         done273
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6616,7 +6615,7 @@ tail273:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done274:
+done273:
 	VZEROUPPER
 	RET
 
@@ -6632,26 +6631,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not275
+	JEQ     not274
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end276
+	JMP     end275
 
-not275:
-end276:
+not274:
+end275:
 	CMPB add+105(FP), $0x00
-	JEQ  not277
+	JEQ  not276
 
-head279:
+head278:
 	TESTQ SI, SI
-	JEQ   done280
+	JEQ   done279
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop281:
+loop280:
 	CMPQ        R10, $0x10
-	JLT         tail282
+	JLT         tail281
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6684,11 +6683,11 @@ loop281:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop281
+	JMP         loop280
 
-tail282:
+tail281:
 	TESTQ       R10, R10
-	JEQ         done283
+	JEQ         done282
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6725,27 +6724,27 @@ tail282:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done283:
+done282:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head279
+	JMP  head278
 
-done280:
-	JMP end278
+done279:
+	JMP end277
 
-not277:
-head284:
+not276:
+head283:
 	TESTQ SI, SI
-	JEQ   done285
+	JEQ   done284
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop286:
+loop285:
 	CMPQ        R10, $0x10
-	JLT         tail287
+	JLT         tail286
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6770,11 +6769,11 @@ loop286:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop286
+	JMP         loop285
 
-tail287:
+tail286:
 	TESTQ       R10, R10
-	JEQ         done288
+	JEQ         done287
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6803,14 +6802,14 @@ tail287:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done288:
+done287:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head284
+	JMP  head283
 
-done285:
-end278:
+done284:
+end277:
 	VZEROUPPER
 	RET
 
@@ -6833,9 +6832,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop289:
+loop288:
 	CMPQ         BX, $0x10
-	JLT          tail290
+	JLT          tail289
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -6894,11 +6893,11 @@ loop289:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop289
+	JMP          loop288
 
-tail290:
+tail289:
 	TESTQ        BX, BX
-	JEQ          done291
+	JEQ          done290
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -6961,7 +6960,7 @@ tail290:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done291:
+done290:
 	VZEROUPPER
 	RET
 
@@ -6974,15 +6973,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not292
+	JEQ  not291
 	CMPB addU+121(FP), $0x00
-	JEQ  not294
+	JEQ  not293
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop296:
+loop295:
 	CMPQ         DI, $0x10
-	JLT          tail297
+	JLT          tail296
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7069,11 +7068,11 @@ loop296:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop296
+	JMP          loop295
 
-tail297:
+tail296:
 	TESTQ        DI, DI
-	JEQ          done298
+	JEQ          done297
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7164,16 +7163,16 @@ tail297:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done298:
-	JMP end295
+done297:
+	JMP end294
 
-not294:
+not293:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop299:
+loop298:
 	CMPQ         DI, $0x10
-	JLT          tail300
+	JLT          tail299
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7256,11 +7255,11 @@ loop299:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop299
+	JMP          loop298
 
-tail300:
+tail299:
 	TESTQ        DI, DI
-	JEQ          done301
+	JEQ          done300
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7347,19 +7346,19 @@ tail300:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done301:
-end295:
-	JMP end293
+done300:
+end294:
+	JMP end292
 
-not292:
+not291:
 	CMPB addU+121(FP), $0x00
-	JEQ  not302
+	JEQ  not301
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop304:
+loop303:
 	CMPQ         DI, $0x10
-	JLT          tail305
+	JLT          tail304
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7442,11 +7441,11 @@ loop304:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop304
+	JMP          loop303
 
-tail305:
+tail304:
 	TESTQ        DI, DI
-	JEQ          done306
+	JEQ          done305
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7533,16 +7532,16 @@ tail305:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done306:
-	JMP end303
+done305:
+	JMP end302
 
-not302:
+not301:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop307:
+loop306:
 	CMPQ         DI, $0x10
-	JLT          tail308
+	JLT          tail307
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7621,11 +7620,11 @@ loop307:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop307
+	JMP          loop306
 
-tail308:
+tail307:
 	TESTQ        DI, DI
-	JEQ          done309
+	JEQ          done308
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7708,9 +7707,9 @@ tail308:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done309:
-end303:
-end293:
+done308:
+end302:
+end292:
 	VZEROUPPER
 	RET
 
@@ -7726,9 +7725,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row310:
+row309:
 	TESTQ   BX, BX
-	JEQ     done311
+	JEQ     done310
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -7740,9 +7739,9 @@ row310:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop312:
+loop311:
 	CMPQ    R8, $0x10
-	JLT     tail313
+	JLT     tail312
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -7751,11 +7750,11 @@ loop312:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop312
+	JMP     loop311
 
-tail313:
+tail312:
 	TESTQ      R8, R8
-	JEQ        done314
+	JEQ        done313
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -7772,7 +7771,7 @@ tail313:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done314:
+done313:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -7793,9 +7792,9 @@ done314:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop315:
+loop314:
 	CMPQ         R8, $0x10
-	JLT          tail316
+	JLT          tail315
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -7850,11 +7849,11 @@ loop315:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop315
+	JMP          loop314
 
-tail316:
+tail315:
 	TESTQ        R8, R8
-	JEQ          done317
+	JEQ          done316
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -7915,7 +7914,7 @@ tail316:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done317:
+done316:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -7929,9 +7928,9 @@ done317:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row310
+	JMP          row309
 
-done311:
+done310:
 	VZEROUPPER
 	RET
 
@@ -7958,9 +7957,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row318:
+row317:
 	TESTQ        SI, SI
-	JEQ          done319
+	JEQ          done318
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -7972,9 +7971,9 @@ row318:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop320:
+loop319:
 	CMPQ         R9, $0x10
-	JLT          tail321
+	JLT          tail320
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -8037,11 +8036,11 @@ loop320:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop320
+	JMP          loop319
 
-tail321:
+tail320:
 	TESTQ        R9, R9
-	JEQ          done322
+	JEQ          done321
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -8108,16 +8107,16 @@ tail321:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done322:
+done321:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row318
+	JMP  row317
 
-done319:
+done318:
 	VZEROUPPER
 	RET
 
@@ -8140,13 +8139,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not323
+	JEQ          not322
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop325:
+loop324:
 	CMPQ     DX, $0x10
-	JLT      tail326
+	JLT      tail325
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8205,11 +8204,11 @@ loop325:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop325
+	JMP      loop324
 
-tail326:
+tail325:
 	TESTQ      DX, DX
-	JEQ        done327
+	JEQ        done326
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8272,16 +8271,16 @@ tail326:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done327:
-	JMP end324
+done326:
+	JMP end323
 
-not323:
+not322:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop328:
+loop327:
 	CMPQ     DX, $0x10
-	JLT      tail329
+	JLT      tail328
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8336,11 +8335,11 @@ loop328:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop328
+	JMP      loop327
 
-tail329:
+tail328:
 	TESTQ      DX, DX
-	JEQ        done330
+	JEQ        done329
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8399,8 +8398,8 @@ tail329:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done330:
-end324:
+done329:
+end323:
 	VZEROUPPER
 	RET
 
@@ -8596,9 +8595,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop331:
+loop330:
 	CMPQ    BX, $0x10
-	JLT     tail332
+	JLT     tail331
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -8609,11 +8608,11 @@ loop331:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop331
+	JMP     loop330
 
-tail332:
+tail331:
 	TESTQ      BX, BX
-	JEQ        done333
+	JEQ        done332
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -8628,7 +8627,7 @@ tail332:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done333:
+done332:
 	VZEROUPPER
 	RET
 
@@ -8639,13 +8638,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not334
+	JEQ          not333
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop336:
+loop335:
 	CMPQ    DX, $0x10
-	JLT     tail337
+	JLT     tail336
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -8658,11 +8657,11 @@ loop336:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop336
+	JMP     loop335
 
-tail337:
+tail336:
 	TESTQ      DX, DX
-	JEQ        done338
+	JEQ        done337
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8679,16 +8678,16 @@ tail337:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done338:
-	JMP end335
+done337:
+	JMP end334
 
-not334:
+not333:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop339:
+loop338:
 	CMPQ    DX, $0x10
-	JLT     tail340
+	JLT     tail339
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -8697,11 +8696,11 @@ loop339:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop339
+	JMP     loop338
 
-tail340:
+tail339:
 	TESTQ      DX, DX
-	JEQ        done341
+	JEQ        done340
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8714,8 +8713,8 @@ tail340:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done341:
-end335:
+done340:
+end334:
 	VZEROUPPER
 	RET
 
@@ -8738,9 +8737,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop342:
+loop341:
 	CMPQ         SI, $0x10
-	JLT          tail343
+	JLT          tail342
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -8781,11 +8780,11 @@ loop342:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop342
+	JMP          loop341
 
-tail343:
+tail342:
 	TESTQ        SI, SI
-	JEQ          done344
+	JEQ          done343
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -8830,7 +8829,7 @@ tail343:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done344:
+done343:
 	VZEROUPPER
 	RET
 
@@ -8842,16 +8841,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop345:
+loop344:
 	CMPQ      BX, DX
-	JGE       done346
+	JGE       done345
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop345
+	JMP       loop344
 
-done346:
+done345:
 	VZEROUPPER
 	RET
 
@@ -8864,17 +8863,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop347:
+loop346:
 	CMPQ      BX, DX
-	JGE       done348
+	JGE       done347
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop347
+	JMP       loop346
 
-done348:
+done347:
 	VZEROUPPER
 	RET
 
@@ -8892,9 +8891,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop349:
+loop348:
 	CMPQ       BX, DX
-	JGE        done350
+	JGE        done349
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -8915,9 +8914,9 @@ loop349:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop349
+	JMP        loop348
 
-done350:
+done349:
 	VZEROUPPER
 	RET
 
@@ -8929,9 +8928,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop351:
+loop350:
 	CMPQ         BX, DX
-	JGE          done352
+	JGE          done351
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -8950,9 +8949,9 @@ loop351:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop351
+	JMP          loop350
 
-done352:
+done351:
 	VZEROUPPER
 	RET
 
@@ -9013,9 +9012,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop353:
+loop352:
 	CMPQ      DX, CX
-	JGE       done354
+	JGE       done353
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -9032,9 +9031,9 @@ loop353:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop353
+	JMP       loop352
 
-done354:
+done353:
 	VZEROUPPER
 	RET
 
@@ -9046,9 +9045,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop355:
+loop354:
 	CMPQ      BX, DX
-	JGE       done356
+	JGE       done355
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -9066,9 +9065,9 @@ loop355:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop355
+	JMP       loop354
 
-done356:
+done355:
 	VZEROUPPER
 	RET
 

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmAVX512(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-129
 	MOVQ c_base+0(FP), AX
 	MOVQ a_base+32(FP), CX
@@ -1904,50 +1904,52 @@ end84:
 
 wider82:
 next162:
-	CMPQ R9, $0x1c
-	JGE  rows164
-	MOVQ R9, R10
-	CMPQ R10, $0x0e
-	JLE  last178
-	INCQ R10
-	SHRQ $0x01, R10
-
-last178:
-	CMPQ R10, $0x0e
-	JEQ  rows164
-	CMPQ R10, $0x0d
-	JEQ  rows165
-	CMPQ R10, $0x0c
-	JEQ  rows166
-	CMPQ R10, $0x0b
-	JEQ  rows167
-	CMPQ R10, $0x0a
-	JEQ  rows168
-	CMPQ R10, $0x09
-	JEQ  rows169
-	CMPQ R10, $0x08
-	JEQ  rows170
-	CMPQ R10, $0x07
-	JEQ  rows171
-	CMPQ R10, $0x06
-	JEQ  rows172
-	CMPQ R10, $0x05
-	JEQ  rows173
-	CMPQ R10, $0x04
-	JEQ  rows174
-	CMPQ R10, $0x03
-	JEQ  rows175
-	CMPQ R10, $0x02
-	JEQ  rows176
-	CMPQ R10, $0x01
-	JEQ  rows177
-	JMP  end163
+	MOVQ    $0x0000000e, R11
+	MOVQ    $0x00000007, R10
+	CMPQ    k+120(FP), $0x20
+	CMOVQLE R10, R11
+	MOVQ    R9, R10
+	INCQ    R10
+	SHRQ    $0x01, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	CMPQ    R9, R11
+	CMOVQLE R9, R10
+	CMPQ    R10, $0x0e
+	JEQ     rows164
+	CMPQ    R10, $0x0d
+	JEQ     rows165
+	CMPQ    R10, $0x0c
+	JEQ     rows166
+	CMPQ    R10, $0x0b
+	JEQ     rows167
+	CMPQ    R10, $0x0a
+	JEQ     rows168
+	CMPQ    R10, $0x09
+	JEQ     rows169
+	CMPQ    R10, $0x08
+	JEQ     rows170
+	CMPQ    R10, $0x07
+	JEQ     rows171
+	CMPQ    R10, $0x06
+	JEQ     rows172
+	CMPQ    R10, $0x05
+	JEQ     rows173
+	CMPQ    R10, $0x04
+	JEQ     rows174
+	CMPQ    R10, $0x03
+	JEQ     rows175
+	CMPQ    R10, $0x02
+	JEQ     rows176
+	CMPQ    R10, $0x01
+	JEQ     rows177
+	JMP     end163
 
 rows164:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear179
+	JEQ     clear178
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged181
+	JNE     ragged180
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -1981,9 +1983,9 @@ rows164:
 	VMOVUPS 64(R12)(BX*2), Z25
 	VMOVUPS (R12)(R10*1), Z26
 	VMOVUPS 64(R12)(R10*1), Z27
-	JMP     done182
+	JMP     done181
 
-ragged181:
+ragged180:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -2024,10 +2026,10 @@ ragged181:
 	VMOVUPS.Z (R12)(R10*1), K1, Z26
 	VMOVUPS.Z 64(R12)(R10*1), K2, Z27
 
-done182:
-	JMP products180
+done181:
+	JMP products179
 
-clear179:
+clear178:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2057,7 +2059,7 @@ clear179:
 	VXORPS Z26, Z26, Z26
 	VXORPS Z27, Z27, Z27
 
-products180:
+products179:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -2067,11 +2069,11 @@ products180:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest185
+	JNE  rest184
 
-four184:
+four183:
 	CMPQ         R12, $0x04
-	JLT          rest185
+	JLT          rest184
 	VMOVUPS      (R11), Z28
 	VMOVUPS      64(R11), Z29
 	VBROADCASTSS (R10), Z30
@@ -2256,13 +2258,13 @@ four184:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four184
+	JMP          four183
 
-rest185:
+rest184:
 	TESTQ R12, R12
-	JEQ   done186
+	JEQ   done185
 
-single183:
+single182:
 	VMOVUPS      (R11), Z28
 	VMOVUPS      64(R11), Z29
 	VBROADCASTSS (R10), Z30
@@ -2312,11 +2314,11 @@ single183:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single183
+	JNE          single182
 
-done186:
+done185:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged187
+	JNE     ragged186
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2350,9 +2352,9 @@ done186:
 	VMOVUPS Z25, 64(R12)(BX*2)
 	VMOVUPS Z26, (R12)(R10*1)
 	VMOVUPS Z27, 64(R12)(R10*1)
-	JMP     done188
+	JMP     done187
 
-ragged187:
+ragged186:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -2393,7 +2395,7 @@ ragged187:
 	VMOVUPS Z26, K1, (R12)(R10*1)
 	VMOVUPS Z27, K2, 64(R12)(R10*1)
 
-done188:
+done187:
 	IMUL3Q $0x0e, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0e, SI, R10
@@ -2403,9 +2405,9 @@ done188:
 
 rows165:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear189
+	JEQ     clear188
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged191
+	JNE     ragged190
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2437,9 +2439,9 @@ rows165:
 	VMOVUPS 64(R12)(BX*1), Z23
 	VMOVUPS (R12)(BX*2), Z24
 	VMOVUPS 64(R12)(BX*2), Z25
-	JMP     done192
+	JMP     done191
 
-ragged191:
+ragged190:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -2478,10 +2480,10 @@ ragged191:
 	VMOVUPS.Z (R12)(BX*2), K1, Z24
 	VMOVUPS.Z 64(R12)(BX*2), K2, Z25
 
-done192:
-	JMP products190
+done191:
+	JMP products189
 
-clear189:
+clear188:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2509,7 +2511,7 @@ clear189:
 	VXORPS Z24, Z24, Z24
 	VXORPS Z25, Z25, Z25
 
-products190:
+products189:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -2519,11 +2521,11 @@ products190:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest195
+	JNE  rest194
 
-four194:
+four193:
 	CMPQ         R12, $0x04
-	JLT          rest195
+	JLT          rest194
 	VMOVUPS      (R11), Z26
 	VMOVUPS      64(R11), Z27
 	VBROADCASTSS (R10), Z28
@@ -2696,13 +2698,13 @@ four194:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four194
+	JMP          four193
 
-rest195:
+rest194:
 	TESTQ R12, R12
-	JEQ   done196
+	JEQ   done195
 
-single193:
+single192:
 	VMOVUPS      (R11), Z26
 	VMOVUPS      64(R11), Z27
 	VBROADCASTSS (R10), Z28
@@ -2749,11 +2751,11 @@ single193:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single193
+	JNE          single192
 
-done196:
+done195:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged197
+	JNE     ragged196
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2785,9 +2787,9 @@ done196:
 	VMOVUPS Z23, 64(R12)(BX*1)
 	VMOVUPS Z24, (R12)(BX*2)
 	VMOVUPS Z25, 64(R12)(BX*2)
-	JMP     done198
+	JMP     done197
 
-ragged197:
+ragged196:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -2826,7 +2828,7 @@ ragged197:
 	VMOVUPS Z24, K1, (R12)(BX*2)
 	VMOVUPS Z25, K2, 64(R12)(BX*2)
 
-done198:
+done197:
 	IMUL3Q $0x0d, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0d, SI, R10
@@ -2836,9 +2838,9 @@ done198:
 
 rows166:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear199
+	JEQ     clear198
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged201
+	JNE     ragged200
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2868,9 +2870,9 @@ rows166:
 	VMOVUPS 64(R12), Z21
 	VMOVUPS (R12)(BX*1), Z22
 	VMOVUPS 64(R12)(BX*1), Z23
-	JMP     done202
+	JMP     done201
 
-ragged201:
+ragged200:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -2907,10 +2909,10 @@ ragged201:
 	VMOVUPS.Z (R12)(BX*1), K1, Z22
 	VMOVUPS.Z 64(R12)(BX*1), K2, Z23
 
-done202:
-	JMP products200
+done201:
+	JMP products199
 
-clear199:
+clear198:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2936,7 +2938,7 @@ clear199:
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
 
-products200:
+products199:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -2946,11 +2948,11 @@ products200:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest205
+	JNE  rest204
 
-four204:
+four203:
 	CMPQ         R12, $0x04
-	JLT          rest205
+	JLT          rest204
 	VMOVUPS      (R11), Z24
 	VMOVUPS      64(R11), Z25
 	VBROADCASTSS (R10), Z26
@@ -3111,13 +3113,13 @@ four204:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four204
+	JMP          four203
 
-rest205:
+rest204:
 	TESTQ R12, R12
-	JEQ   done206
+	JEQ   done205
 
-single203:
+single202:
 	VMOVUPS      (R11), Z24
 	VMOVUPS      64(R11), Z25
 	VBROADCASTSS (R10), Z26
@@ -3161,11 +3163,11 @@ single203:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single203
+	JNE          single202
 
-done206:
+done205:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged207
+	JNE     ragged206
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3195,9 +3197,9 @@ done206:
 	VMOVUPS Z21, 64(R12)
 	VMOVUPS Z22, (R12)(BX*1)
 	VMOVUPS Z23, 64(R12)(BX*1)
-	JMP     done208
+	JMP     done207
 
-ragged207:
+ragged206:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -3234,7 +3236,7 @@ ragged207:
 	VMOVUPS Z22, K1, (R12)(BX*1)
 	VMOVUPS Z23, K2, 64(R12)(BX*1)
 
-done208:
+done207:
 	IMUL3Q $0x0c, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0c, SI, R10
@@ -3244,9 +3246,9 @@ done208:
 
 rows167:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear209
+	JEQ     clear208
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged211
+	JNE     ragged210
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3274,9 +3276,9 @@ rows167:
 	VMOVUPS 64(R11)(BX*4), Z19
 	VMOVUPS (R12), Z20
 	VMOVUPS 64(R12), Z21
-	JMP     done212
+	JMP     done211
 
-ragged211:
+ragged210:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -3311,10 +3313,10 @@ ragged211:
 	VMOVUPS.Z (R12), K1, Z20
 	VMOVUPS.Z 64(R12), K2, Z21
 
-done212:
-	JMP products210
+done211:
+	JMP products209
 
-clear209:
+clear208:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3338,7 +3340,7 @@ clear209:
 	VXORPS Z20, Z20, Z20
 	VXORPS Z21, Z21, Z21
 
-products210:
+products209:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -3348,11 +3350,11 @@ products210:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest215
+	JNE  rest214
 
-four214:
+four213:
 	CMPQ         R12, $0x04
-	JLT          rest215
+	JLT          rest214
 	VMOVUPS      (R11), Z22
 	VMOVUPS      64(R11), Z23
 	VBROADCASTSS (R10), Z24
@@ -3501,13 +3503,13 @@ four214:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four214
+	JMP          four213
 
-rest215:
+rest214:
 	TESTQ R12, R12
-	JEQ   done216
+	JEQ   done215
 
-single213:
+single212:
 	VMOVUPS      (R11), Z22
 	VMOVUPS      64(R11), Z23
 	VBROADCASTSS (R10), Z24
@@ -3548,11 +3550,11 @@ single213:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single213
+	JNE          single212
 
-done216:
+done215:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged217
+	JNE     ragged216
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3580,9 +3582,9 @@ done216:
 	VMOVUPS Z19, 64(R11)(BX*4)
 	VMOVUPS Z20, (R12)
 	VMOVUPS Z21, 64(R12)
-	JMP     done218
+	JMP     done217
 
-ragged217:
+ragged216:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -3617,7 +3619,7 @@ ragged217:
 	VMOVUPS Z20, K1, (R12)
 	VMOVUPS Z21, K2, 64(R12)
 
-done218:
+done217:
 	IMUL3Q $0x0b, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0b, SI, R10
@@ -3627,9 +3629,9 @@ done218:
 
 rows168:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear219
+	JEQ     clear218
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged221
+	JNE     ragged220
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3653,9 +3655,9 @@ rows168:
 	VMOVUPS 64(R11)(R10*1), Z17
 	VMOVUPS (R11)(BX*4), Z18
 	VMOVUPS 64(R11)(BX*4), Z19
-	JMP     done222
+	JMP     done221
 
-ragged221:
+ragged220:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -3686,10 +3688,10 @@ ragged221:
 	VMOVUPS.Z (R11)(BX*4), K1, Z18
 	VMOVUPS.Z 64(R11)(BX*4), K2, Z19
 
-done222:
-	JMP products220
+done221:
+	JMP products219
 
-clear219:
+clear218:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3711,7 +3713,7 @@ clear219:
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
 
-products220:
+products219:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -3719,11 +3721,11 @@ products220:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest225
+	JNE  rest224
 
-four224:
+four223:
 	CMPQ         R12, $0x04
-	JLT          rest225
+	JLT          rest224
 	VMOVUPS      (R11), Z20
 	VMOVUPS      64(R11), Z21
 	VBROADCASTSS (R10), Z22
@@ -3859,13 +3861,13 @@ four224:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four224
+	JMP          four223
 
-rest225:
+rest224:
 	TESTQ R12, R12
-	JEQ   done226
+	JEQ   done225
 
-single223:
+single222:
 	VMOVUPS      (R11), Z20
 	VMOVUPS      64(R11), Z21
 	VBROADCASTSS (R10), Z22
@@ -3902,11 +3904,11 @@ single223:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single223
+	JNE          single222
 
-done226:
+done225:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged227
+	JNE     ragged226
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3930,9 +3932,9 @@ done226:
 	VMOVUPS Z17, 64(R11)(R10*1)
 	VMOVUPS Z18, (R11)(BX*4)
 	VMOVUPS Z19, 64(R11)(BX*4)
-	JMP     done228
+	JMP     done227
 
-ragged227:
+ragged226:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -3963,7 +3965,7 @@ ragged227:
 	VMOVUPS Z18, K1, (R11)(BX*4)
 	VMOVUPS Z19, K2, 64(R11)(BX*4)
 
-done228:
+done227:
 	IMUL3Q $0x0a, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0a, SI, R10
@@ -3973,9 +3975,9 @@ done228:
 
 rows169:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear229
+	JEQ     clear228
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged231
+	JNE     ragged230
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3997,9 +3999,9 @@ rows169:
 	VMOVUPS 64(R11)(BX*2), Z15
 	VMOVUPS (R11)(R10*1), Z16
 	VMOVUPS 64(R11)(R10*1), Z17
-	JMP     done232
+	JMP     done231
 
-ragged231:
+ragged230:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4028,10 +4030,10 @@ ragged231:
 	VMOVUPS.Z (R11)(R10*1), K1, Z16
 	VMOVUPS.Z 64(R11)(R10*1), K2, Z17
 
-done232:
-	JMP products230
+done231:
+	JMP products229
 
-clear229:
+clear228:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4051,7 +4053,7 @@ clear229:
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 
-products230:
+products229:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4059,11 +4061,11 @@ products230:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest235
+	JNE  rest234
 
-four234:
+four233:
 	CMPQ         R12, $0x04
-	JLT          rest235
+	JLT          rest234
 	VMOVUPS      (R11), Z18
 	VMOVUPS      64(R11), Z19
 	VBROADCASTSS (R10), Z20
@@ -4187,13 +4189,13 @@ four234:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four234
+	JMP          four233
 
-rest235:
+rest234:
 	TESTQ R12, R12
-	JEQ   done236
+	JEQ   done235
 
-single233:
+single232:
 	VMOVUPS      (R11), Z18
 	VMOVUPS      64(R11), Z19
 	VBROADCASTSS (R10), Z20
@@ -4227,11 +4229,11 @@ single233:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single233
+	JNE          single232
 
-done236:
+done235:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged237
+	JNE     ragged236
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4253,9 +4255,9 @@ done236:
 	VMOVUPS Z15, 64(R11)(BX*2)
 	VMOVUPS Z16, (R11)(R10*1)
 	VMOVUPS Z17, 64(R11)(R10*1)
-	JMP     done238
+	JMP     done237
 
-ragged237:
+ragged236:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -4284,7 +4286,7 @@ ragged237:
 	VMOVUPS Z16, K1, (R11)(R10*1)
 	VMOVUPS Z17, K2, 64(R11)(R10*1)
 
-done238:
+done237:
 	IMUL3Q $0x09, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x09, SI, R10
@@ -4294,9 +4296,9 @@ done238:
 
 rows170:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear239
+	JEQ     clear238
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged241
+	JNE     ragged240
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4316,9 +4318,9 @@ rows170:
 	VMOVUPS 64(R11)(BX*1), Z13
 	VMOVUPS (R11)(BX*2), Z14
 	VMOVUPS 64(R11)(BX*2), Z15
-	JMP     done242
+	JMP     done241
 
-ragged241:
+ragged240:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4345,10 +4347,10 @@ ragged241:
 	VMOVUPS.Z (R11)(BX*2), K1, Z14
 	VMOVUPS.Z 64(R11)(BX*2), K2, Z15
 
-done242:
-	JMP products240
+done241:
+	JMP products239
 
-clear239:
+clear238:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4366,7 +4368,7 @@ clear239:
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
 
-products240:
+products239:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4374,11 +4376,11 @@ products240:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest245
+	JNE  rest244
 
-four244:
+four243:
 	CMPQ         R12, $0x04
-	JLT          rest245
+	JLT          rest244
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R10), Z18
@@ -4490,13 +4492,13 @@ four244:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four244
+	JMP          four243
 
-rest245:
+rest244:
 	TESTQ R12, R12
-	JEQ   done246
+	JEQ   done245
 
-single243:
+single242:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R10), Z18
@@ -4527,11 +4529,11 @@ single243:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single243
+	JNE          single242
 
-done246:
+done245:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged247
+	JNE     ragged246
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4551,9 +4553,9 @@ done246:
 	VMOVUPS Z13, 64(R11)(BX*1)
 	VMOVUPS Z14, (R11)(BX*2)
 	VMOVUPS Z15, 64(R11)(BX*2)
-	JMP     done248
+	JMP     done247
 
-ragged247:
+ragged246:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -4580,7 +4582,7 @@ ragged247:
 	VMOVUPS Z14, K1, (R11)(BX*2)
 	VMOVUPS Z15, K2, 64(R11)(BX*2)
 
-done248:
+done247:
 	IMUL3Q $0x08, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x08, SI, R10
@@ -4590,9 +4592,9 @@ done248:
 
 rows171:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear249
+	JEQ     clear248
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged251
+	JNE     ragged250
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4610,9 +4612,9 @@ rows171:
 	VMOVUPS 64(R11), Z11
 	VMOVUPS (R11)(BX*1), Z12
 	VMOVUPS 64(R11)(BX*1), Z13
-	JMP     done252
+	JMP     done251
 
-ragged251:
+ragged250:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4637,10 +4639,10 @@ ragged251:
 	VMOVUPS.Z (R11)(BX*1), K1, Z12
 	VMOVUPS.Z 64(R11)(BX*1), K2, Z13
 
-done252:
-	JMP products250
+done251:
+	JMP products249
 
-clear249:
+clear248:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4656,7 +4658,7 @@ clear249:
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
 
-products250:
+products249:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4664,11 +4666,11 @@ products250:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest255
+	JNE  rest254
 
-four254:
+four253:
 	CMPQ         R12, $0x04
-	JLT          rest255
+	JLT          rest254
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R10), Z16
@@ -4768,13 +4770,13 @@ four254:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four254
+	JMP          four253
 
-rest255:
+rest254:
 	TESTQ R12, R12
-	JEQ   done256
+	JEQ   done255
 
-single253:
+single252:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R10), Z16
@@ -4802,11 +4804,11 @@ single253:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single253
+	JNE          single252
 
-done256:
+done255:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged257
+	JNE     ragged256
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4824,9 +4826,9 @@ done256:
 	VMOVUPS Z11, 64(R11)
 	VMOVUPS Z12, (R11)(BX*1)
 	VMOVUPS Z13, 64(R11)(BX*1)
-	JMP     done258
+	JMP     done257
 
-ragged257:
+ragged256:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -4851,7 +4853,7 @@ ragged257:
 	VMOVUPS Z12, K1, (R11)(BX*1)
 	VMOVUPS Z13, K2, 64(R11)(BX*1)
 
-done258:
+done257:
 	IMUL3Q $0x07, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x07, SI, R10
@@ -4861,9 +4863,9 @@ done258:
 
 rows172:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear259
+	JEQ     clear258
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged261
+	JNE     ragged260
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4879,9 +4881,9 @@ rows172:
 	VMOVUPS 64(AX)(BX*4), Z9
 	VMOVUPS (R11), Z10
 	VMOVUPS 64(R11), Z11
-	JMP     done262
+	JMP     done261
 
-ragged261:
+ragged260:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4904,10 +4906,10 @@ ragged261:
 	VMOVUPS.Z (R11), K1, Z10
 	VMOVUPS.Z 64(R11), K2, Z11
 
-done262:
-	JMP products260
+done261:
+	JMP products259
 
-clear259:
+clear258:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4921,7 +4923,7 @@ clear259:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-products260:
+products259:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4929,11 +4931,11 @@ products260:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest265
+	JNE  rest264
 
-four264:
+four263:
 	CMPQ         R12, $0x04
-	JLT          rest265
+	JLT          rest264
 	VMOVUPS      (R11), Z12
 	VMOVUPS      64(R11), Z13
 	VBROADCASTSS (R10), Z14
@@ -5021,13 +5023,13 @@ four264:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four264
+	JMP          four263
 
-rest265:
+rest264:
 	TESTQ R12, R12
-	JEQ   done266
+	JEQ   done265
 
-single263:
+single262:
 	VMOVUPS      (R11), Z12
 	VMOVUPS      64(R11), Z13
 	VBROADCASTSS (R10), Z14
@@ -5052,11 +5054,11 @@ single263:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single263
+	JNE          single262
 
-done266:
+done265:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged267
+	JNE     ragged266
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -5072,9 +5074,9 @@ done266:
 	VMOVUPS Z9, 64(AX)(BX*4)
 	VMOVUPS Z10, (R11)
 	VMOVUPS Z11, 64(R11)
-	JMP     done268
+	JMP     done267
 
-ragged267:
+ragged266:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5097,7 +5099,7 @@ ragged267:
 	VMOVUPS Z10, K1, (R11)
 	VMOVUPS Z11, K2, 64(R11)
 
-done268:
+done267:
 	IMUL3Q $0x06, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x06, SI, R10
@@ -5107,9 +5109,9 @@ done268:
 
 rows173:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear269
+	JEQ     clear268
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged271
+	JNE     ragged270
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -5121,9 +5123,9 @@ rows173:
 	VMOVUPS 64(AX)(R10*1), Z7
 	VMOVUPS (AX)(BX*4), Z8
 	VMOVUPS 64(AX)(BX*4), Z9
-	JMP     done272
+	JMP     done271
 
-ragged271:
+ragged270:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5142,10 +5144,10 @@ ragged271:
 	VMOVUPS.Z (AX)(BX*4), K1, Z8
 	VMOVUPS.Z 64(AX)(BX*4), K2, Z9
 
-done272:
-	JMP products270
+done271:
+	JMP products269
 
-clear269:
+clear268:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5157,17 +5159,17 @@ clear269:
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
 
-products270:
+products269:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest275
+	JNE  rest274
 
-four274:
+four273:
 	CMPQ         R12, $0x04
-	JLT          rest275
+	JLT          rest274
 	VMOVUPS      (R11), Z10
 	VMOVUPS      64(R11), Z11
 	VBROADCASTSS (R10), Z12
@@ -5242,13 +5244,13 @@ four274:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four274
+	JMP          four273
 
-rest275:
+rest274:
 	TESTQ R12, R12
-	JEQ   done276
+	JEQ   done275
 
-single273:
+single272:
 	VMOVUPS      (R11), Z10
 	VMOVUPS      64(R11), Z11
 	VBROADCASTSS (R10), Z12
@@ -5269,11 +5271,11 @@ single273:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single273
+	JNE          single272
 
-done276:
+done275:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged277
+	JNE     ragged276
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -5285,9 +5287,9 @@ done276:
 	VMOVUPS Z7, 64(AX)(R10*1)
 	VMOVUPS Z8, (AX)(BX*4)
 	VMOVUPS Z9, 64(AX)(BX*4)
-	JMP     done278
+	JMP     done277
 
-ragged277:
+ragged276:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5306,7 +5308,7 @@ ragged277:
 	VMOVUPS Z8, K1, (AX)(BX*4)
 	VMOVUPS Z9, K2, 64(AX)(BX*4)
 
-done278:
+done277:
 	IMUL3Q $0x05, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x05, SI, R10
@@ -5316,9 +5318,9 @@ done278:
 
 rows174:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear279
+	JEQ     clear278
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged281
+	JNE     ragged280
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -5328,9 +5330,9 @@ rows174:
 	VMOVUPS 64(AX)(BX*2), Z5
 	VMOVUPS (AX)(R10*1), Z6
 	VMOVUPS 64(AX)(R10*1), Z7
-	JMP     done282
+	JMP     done281
 
-ragged281:
+ragged280:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5347,10 +5349,10 @@ ragged281:
 	VMOVUPS.Z (AX)(R10*1), K1, Z6
 	VMOVUPS.Z 64(AX)(R10*1), K2, Z7
 
-done282:
-	JMP products280
+done281:
+	JMP products279
 
-clear279:
+clear278:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5360,17 +5362,17 @@ clear279:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-products280:
+products279:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest285
+	JNE  rest284
 
-four284:
+four283:
 	CMPQ         R12, $0x04
-	JLT          rest285
+	JLT          rest284
 	VMOVUPS      (R11), Z8
 	VMOVUPS      64(R11), Z9
 	VBROADCASTSS (R10), Z10
@@ -5433,13 +5435,13 @@ four284:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four284
+	JMP          four283
 
-rest285:
+rest284:
 	TESTQ R12, R12
-	JEQ   done286
+	JEQ   done285
 
-single283:
+single282:
 	VMOVUPS      (R11), Z8
 	VMOVUPS      64(R11), Z9
 	VBROADCASTSS (R10), Z10
@@ -5457,11 +5459,11 @@ single283:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single283
+	JNE          single282
 
-done286:
+done285:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged287
+	JNE     ragged286
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -5471,9 +5473,9 @@ done286:
 	VMOVUPS Z5, 64(AX)(BX*2)
 	VMOVUPS Z6, (AX)(R10*1)
 	VMOVUPS Z7, 64(AX)(R10*1)
-	JMP     done288
+	JMP     done287
 
-ragged287:
+ragged286:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5490,7 +5492,7 @@ ragged287:
 	VMOVUPS Z6, K1, (AX)(R10*1)
 	VMOVUPS Z7, K2, 64(AX)(R10*1)
 
-done288:
+done287:
 	IMUL3Q $0x04, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x04, SI, R10
@@ -5500,18 +5502,18 @@ done288:
 
 rows175:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear289
+	JEQ     clear288
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged291
+	JNE     ragged290
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(BX*1), Z2
 	VMOVUPS 64(AX)(BX*1), Z3
 	VMOVUPS (AX)(BX*2), Z4
 	VMOVUPS 64(AX)(BX*2), Z5
-	JMP     done292
+	JMP     done291
 
-ragged291:
+ragged290:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5525,10 +5527,10 @@ ragged291:
 	VMOVUPS.Z (AX)(BX*2), K1, Z4
 	VMOVUPS.Z 64(AX)(BX*2), K2, Z5
 
-done292:
-	JMP products290
+done291:
+	JMP products289
 
-clear289:
+clear288:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5536,16 +5538,16 @@ clear289:
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 
-products290:
+products289:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest295
+	JNE  rest294
 
-four294:
+four293:
 	CMPQ         R12, $0x04
-	JLT          rest295
+	JLT          rest294
 	VMOVUPS      (R11), Z6
 	VMOVUPS      64(R11), Z7
 	VBROADCASTSS (R10), Z8
@@ -5596,13 +5598,13 @@ four294:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four294
+	JMP          four293
 
-rest295:
+rest294:
 	TESTQ R12, R12
-	JEQ   done296
+	JEQ   done295
 
-single293:
+single292:
 	VMOVUPS      (R11), Z6
 	VMOVUPS      64(R11), Z7
 	VBROADCASTSS (R10), Z8
@@ -5617,20 +5619,20 @@ single293:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single293
+	JNE          single292
 
-done296:
+done295:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged297
+	JNE     ragged296
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(BX*1)
 	VMOVUPS Z3, 64(AX)(BX*1)
 	VMOVUPS Z4, (AX)(BX*2)
 	VMOVUPS Z5, 64(AX)(BX*2)
-	JMP     done298
+	JMP     done297
 
-ragged297:
+ragged296:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5644,7 +5646,7 @@ ragged297:
 	VMOVUPS Z4, K1, (AX)(BX*2)
 	VMOVUPS Z5, K2, 64(AX)(BX*2)
 
-done298:
+done297:
 	IMUL3Q $0x03, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x03, SI, R10
@@ -5654,16 +5656,16 @@ done298:
 
 rows176:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear299
+	JEQ     clear298
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged301
+	JNE     ragged300
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(BX*1), Z2
 	VMOVUPS 64(AX)(BX*1), Z3
-	JMP     done302
+	JMP     done301
 
-ragged301:
+ragged300:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5675,25 +5677,25 @@ ragged301:
 	VMOVUPS.Z (AX)(BX*1), K1, Z2
 	VMOVUPS.Z 64(AX)(BX*1), K2, Z3
 
-done302:
-	JMP products300
+done301:
+	JMP products299
 
-clear299:
+clear298:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-products300:
+products299:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest305
+	JNE  rest304
 
-four304:
+four303:
 	CMPQ         R12, $0x04
-	JLT          rest305
+	JLT          rest304
 	VMOVUPS      (R11), Z4
 	VMOVUPS      64(R11), Z5
 	VBROADCASTSS (R10), Z6
@@ -5732,13 +5734,13 @@ four304:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four304
+	JMP          four303
 
-rest305:
+rest304:
 	TESTQ R12, R12
-	JEQ   done306
+	JEQ   done305
 
-single303:
+single302:
 	VMOVUPS      (R11), Z4
 	VMOVUPS      64(R11), Z5
 	VBROADCASTSS (R10), Z6
@@ -5750,18 +5752,18 @@ single303:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single303
+	JNE          single302
 
-done306:
+done305:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged307
+	JNE     ragged306
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(BX*1)
 	VMOVUPS Z3, 64(AX)(BX*1)
-	JMP     done308
+	JMP     done307
 
-ragged307:
+ragged306:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5773,7 +5775,7 @@ ragged307:
 	VMOVUPS Z2, K1, (AX)(BX*1)
 	VMOVUPS Z3, K2, 64(AX)(BX*1)
 
-done308:
+done307:
 	IMUL3Q $0x02, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x02, SI, R10
@@ -5783,14 +5785,14 @@ done308:
 
 rows177:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear309
+	JEQ     clear308
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged311
+	JNE     ragged310
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     done312
+	JMP     done311
 
-ragged311:
+ragged310:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5800,23 +5802,23 @@ ragged311:
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 
-done312:
-	JMP products310
+done311:
+	JMP products309
 
-clear309:
+clear308:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-products310:
+products309:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest315
+	JNE  rest314
 
-four314:
+four313:
 	CMPQ         R12, $0x04
-	JLT          rest315
+	JLT          rest314
 	VMOVUPS      (R11), Z2
 	VMOVUPS      64(R11), Z3
 	VBROADCASTSS (R10), Z4
@@ -5843,13 +5845,13 @@ four314:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four314
+	JMP          four313
 
-rest315:
+rest314:
 	TESTQ R12, R12
-	JEQ   done316
+	JEQ   done315
 
-single313:
+single312:
 	VMOVUPS      (R11), Z2
 	VMOVUPS      64(R11), Z3
 	VBROADCASTSS (R10), Z4
@@ -5858,16 +5860,16 @@ single313:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single313
+	JNE          single312
 
-done316:
+done315:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged317
+	JNE     ragged316
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
-	JMP     done318
+	JMP     done317
 
-ragged317:
+ragged316:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5877,7 +5879,7 @@ ragged317:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 
-done318:
+done317:
 	IMUL3Q $0x01, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x01, SI, R10
@@ -5902,7 +5904,7 @@ TEXT ·gemvAVX512(SB), NOSPLIT, $0-128
 	MOVQ    SI, DX
 	MOVQ    br+72(FP), CX
 	CMPQ    CX, k+88(FP)
-	JNE     apart320
+	JNE     apart319
 	MOVQ    b_len+56(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    DX, AX
@@ -5913,50 +5915,50 @@ TEXT ·gemvAVX512(SB), NOSPLIT, $0-128
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more319:
+more318:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more319
-	JMP        done321
+	JLT        more318
+	JMP        done320
 
-apart320:
+apart319:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done321:
-rows322:
+done320:
+rows321:
 	CMPQ    n+80(FP), $0x20
-	JLT     done323
+	JLT     done322
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not324
+	JEQ     not323
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end325
+	JMP     end324
 
-not324:
+not323:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end325:
+end324:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced326
+	JEQ  paced325
 	MOVQ $0x00000200, BX
 
-paced326:
+paced325:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns327:
+columns326:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -5967,22 +5969,22 @@ columns327:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below328
+	JLT        below327
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none329
+	JEQ        none328
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below328
+	JMP        below327
 
-none329:
+none328:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below328:
+below327:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -6049,22 +6051,22 @@ below328:
 	PREFETCHT1       448(DX)
 	ADDQ             BX, DX
 	CMPQ             DX, b_len+56(FP)
-	JLT              below330
+	JLT              below329
 	MOVQ             next_len+112(FP), R14
 	TESTQ            R14, R14
-	JEQ              none331
+	JEQ              none330
 	MOVQ             next_base+104(FP), DX
 	ADDQ             DX, R14
 	MOVQ             R14, b_len+56(FP)
 	MOVQ             $0x00000000, next_len+112(FP)
-	JMP              below330
+	JMP              below329
 
-none331:
+none330:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below330:
+below329:
 	VBROADCASTF32X4  16(SI), Z2
 	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, 16(DI), Z2, Z2
@@ -6127,7 +6129,7 @@ below330:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns327
+	JLT              columns326
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -6137,58 +6139,58 @@ below330:
 	SHLQ             $0x02, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows322
+	JMP              rows321
 
-done323:
-rows332:
+done322:
+rows331:
 	CMPQ    n+80(FP), $0x10
-	JLT     done333
+	JLT     done332
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not334
+	JEQ     not333
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end335
+	JMP     end334
 
-not334:
+not333:
 	VXORPS Z0, Z0, Z0
 
-end335:
+end334:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced336
+	JEQ  paced335
 	MOVQ $0x00000100, BX
 
-paced336:
+paced335:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns337:
+columns336:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below338
+	JLT        below337
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none339
+	JEQ        none338
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below338
+	JMP        below337
 
-none339:
+none338:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below338:
+below337:
 	VBROADCASTF32X4  (SI), Z1
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
 	VINSERTF32X4     $0x02, (DI), Z1, Z1
@@ -6223,22 +6225,22 @@ below338:
 	PREFETCHT1       192(DX)
 	ADDQ             BX, DX
 	CMPQ             DX, b_len+56(FP)
-	JLT              below340
+	JLT              below339
 	MOVQ             next_len+112(FP), R8
 	TESTQ            R8, R8
-	JEQ              none341
+	JEQ              none340
 	MOVQ             next_base+104(FP), DX
 	ADDQ             DX, R8
 	MOVQ             R8, b_len+56(FP)
 	MOVQ             $0x00000000, next_len+112(FP)
-	JMP              below340
+	JMP              below339
 
-none341:
+none340:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below340:
+below339:
 	VBROADCASTF32X4  16(SI), Z1
 	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z1, Z1
 	VINSERTF32X4     $0x02, 16(DI), Z1, Z1
@@ -6271,7 +6273,7 @@ below340:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns337
+	JLT              columns336
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6280,9 +6282,9 @@ below340:
 	SHLQ             $0x02, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows332
+	JMP              rows331
 
-done333:
+done332:
 	VZEROUPPER
 	RET
 
@@ -6299,7 +6301,7 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	MOVQ         SI, DX
 	MOVQ         br+72(FP), CX
 	CMPQ         CX, k+88(FP)
-	JNE          apart343
+	JNE          apart342
 	MOVQ         b_len+56(FP), AX
 	SHLQ         $0x01, AX
 	ADDQ         DX, AX
@@ -6310,50 +6312,50 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	CMPQ         CX, AX
 	CMOVQGT      AX, CX
 
-more342:
+more341:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more342
-	JMP        done344
+	JLT        more341
+	JMP        done343
 
-apart343:
+apart342:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done344:
-rows345:
+done343:
+rows344:
 	CMPQ    n+80(FP), $0x20
-	JLT     done346
+	JLT     done345
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not347
+	JEQ     not346
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end348
+	JMP     end347
 
-not347:
+not346:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end348:
+end347:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced349
+	JEQ  paced348
 	MOVQ $0x00000200, BX
 
-paced349:
+paced348:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns350:
+columns349:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6364,22 +6366,22 @@ columns350:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below351
+	JLT        below350
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none352
+	JEQ        none351
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below351
+	JMP        below350
 
-none352:
+none351:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below351:
+below350:
 	VBROADCASTF32X4  (SI), Z3
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
 	VINSERTF32X4     $0x02, (DI), Z3, Z3
@@ -6466,7 +6468,7 @@ below351:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns350
+	JLT              columns349
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -6476,58 +6478,58 @@ below351:
 	SHLQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows345
+	JMP              rows344
 
-done346:
-rows353:
+done345:
+rows352:
 	CMPQ    n+80(FP), $0x10
-	JLT     done354
+	JLT     done353
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not355
+	JEQ     not354
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end356
+	JMP     end355
 
-not355:
+not354:
 	VXORPS Z1, Z1, Z1
 
-end356:
+end355:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced357
+	JEQ  paced356
 	MOVQ $0x00000100, BX
 
-paced357:
+paced356:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns358:
+columns357:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below359
+	JLT        below358
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none360
+	JEQ        none359
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below359
+	JMP        below358
 
-none360:
+none359:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below359:
+below358:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -6572,7 +6574,7 @@ below359:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns358
+	JLT              columns357
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6581,9 +6583,9 @@ below359:
 	SHLQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows353
+	JMP              rows352
 
-done354:
+done353:
 	VZEROUPPER
 	RET
 
@@ -6601,7 +6603,7 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart362
+	JNE     apart361
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -6611,53 +6613,53 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more361:
+more360:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more361
-	JMP        done363
+	JLT        more360
+	JMP        done362
 
-apart362:
+apart361:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done363:
-rows364:
+done362:
+rows363:
 	CMPQ    n+112(FP), $0x20
-	JLT     done365
+	JLT     done364
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not366
+	JEQ     not365
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end367
+	JMP     end366
 
-not366:
+not365:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end367:
+end366:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced368
+	JEQ  paced367
 	MOVQ $0x00000200, BX
 
-paced368:
+paced367:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns369:
+columns368:
 	MOVQ $0x00000004, R15
 
-piece370:
+piece369:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6668,22 +6670,22 @@ piece370:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below371
+	JLT        below370
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none372
+	JEQ        none371
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below371
+	JMP        below370
 
-none372:
+none371:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below371:
+below370:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -6890,11 +6892,11 @@ below371:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000040, AX
 	DECQ             R15
-	JNE              piece370
+	JNE              piece369
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns369
+	JLT              columns368
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -6904,61 +6906,61 @@ below371:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows364
+	JMP              rows363
 
-done365:
-rows373:
+done364:
+rows372:
 	CMPQ    n+112(FP), $0x10
-	JLT     done374
+	JLT     done373
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not375
+	JEQ     not374
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end376
+	JMP     end375
 
-not375:
+not374:
 	VXORPS Z0, Z0, Z0
 
-end376:
+end375:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced377
+	JEQ  paced376
 	MOVQ $0x00000100, BX
 
-paced377:
+paced376:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns378:
+columns377:
 	MOVQ $0x00000004, R8
 
-piece379:
+piece378:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below380
+	JLT        below379
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none381
+	JEQ        none380
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below380
+	JMP        below379
 
-none381:
+none380:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below380:
+below379:
 	VBROADCASTF32X4  (SI), Z1
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
 	VINSERTF32X4     $0x02, (DI), Z1, Z1
@@ -7063,11 +7065,11 @@ below380:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000040, AX
 	DECQ             R8
-	JNE              piece379
+	JNE              piece378
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns378
+	JLT              columns377
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7076,9 +7078,9 @@ below380:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows373
+	JMP              rows372
 
-done374:
+done373:
 	VZEROUPPER
 	RET
 
@@ -7095,7 +7097,7 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart383
+	JNE     apart382
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -7105,54 +7107,54 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more382:
+more381:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more382
-	JMP        done384
+	JLT        more381
+	JMP        done383
 
-apart383:
+apart382:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done384:
-rows385:
+done383:
+rows384:
 	CMPQ    n+112(FP), $0x20
-	JLT     done386
+	JLT     done385
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not387
+	JEQ     not386
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end388
+	JMP     end387
 
-not387:
+not386:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end388:
+end387:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced389
+	JEQ  paced388
 	MOVQ $0x00000200, BX
 
-paced389:
+paced388:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns390:
+columns389:
 	MOVQ $0x00000002, R15
 
-piece391:
+piece390:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7163,22 +7165,22 @@ piece391:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below392
+	JLT        below391
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none393
+	JEQ        none392
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below392
+	JMP        below391
 
-none393:
+none392:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below392:
+below391:
 	VBROADCASTF32X4  (SI), Z3
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
 	VINSERTF32X4     $0x02, (DI), Z3, Z3
@@ -7481,11 +7483,11 @@ below392:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000080, AX
 	DECQ             R15
-	JNE              piece391
+	JNE              piece390
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns390
+	JLT              columns389
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -7496,62 +7498,62 @@ below392:
 	SHRQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows385
+	JMP              rows384
 
-done386:
-rows394:
+done385:
+rows393:
 	CMPQ    n+112(FP), $0x10
-	JLT     done395
+	JLT     done394
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not396
+	JEQ     not395
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end397
+	JMP     end396
 
-not396:
+not395:
 	VXORPS Z1, Z1, Z1
 
-end397:
+end396:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced398
+	JEQ  paced397
 	MOVQ $0x00000100, BX
 
-paced398:
+paced397:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns399:
+columns398:
 	MOVQ $0x00000002, R8
 
-piece400:
+piece399:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below401
+	JLT        below400
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none402
+	JEQ        none401
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below401
+	JMP        below400
 
-none402:
+none401:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below401:
+below400:
 	VBROADCASTF32X4  (SI), Z2
 	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
 	VINSERTF32X4     $0x02, (DI), Z2, Z2
@@ -7704,11 +7706,11 @@ below401:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000080, AX
 	DECQ             R8
-	JNE              piece400
+	JNE              piece399
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns399
+	JLT              columns398
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7718,9 +7720,9 @@ below401:
 	SHRQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows394
+	JMP              rows393
 
-done395:
+done394:
 	VZEROUPPER
 	RET
 
@@ -7752,87 +7754,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider404
+	JGT  wider403
 	CMPQ BX, $0x08
-	JNE  ragged405
+	JNE  ragged404
 
-row407:
+row406:
 	TESTQ   SI, SI
-	JEQ     done408
+	JEQ     done407
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row407
+	JMP     row406
 
-done408:
-	JMP end406
+done407:
+	JMP end405
 
-ragged405:
+ragged404:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row409:
+row408:
 	TESTQ     SI, SI
-	JEQ       done410
+	JEQ       done409
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row409
+	JMP       row408
 
-done410:
-end406:
-	JMP end403
+done409:
+end405:
+	JMP end402
 
-wider404:
+wider403:
 	CMPQ BX, $0x10
-	JGT  wider411
+	JGT  wider410
 	CMPQ BX, $0x10
-	JNE  ragged412
+	JNE  ragged411
 
-row414:
+row413:
 	TESTQ   SI, SI
-	JEQ     done415
+	JEQ     done414
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row414
+	JMP     row413
 
-done415:
-	JMP end413
+done414:
+	JMP end412
 
-ragged412:
+ragged411:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row416:
+row415:
 	TESTQ     SI, SI
-	JEQ       done417
+	JEQ       done416
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row416
+	JMP       row415
 
-done417:
-end413:
-	JMP end403
+done416:
+end412:
+	JMP end402
 
-wider411:
+wider410:
 	CMPQ BX, $0x20
-	JNE  ragged418
+	JNE  ragged417
 
-row420:
+row419:
 	TESTQ   SI, SI
-	JEQ     done421
+	JEQ     done420
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -7840,21 +7842,21 @@ row420:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row420
+	JMP     row419
 
-done421:
-	JMP end419
+done420:
+	JMP end418
 
-ragged418:
+ragged417:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row422:
+row421:
 	TESTQ     SI, SI
-	JEQ       done423
+	JEQ       done422
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -7862,11 +7864,11 @@ row422:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row422
+	JMP       row421
 
-done423:
-end419:
-end403:
+done422:
+end418:
+end402:
 	VZEROUPPER
 	RET
 
@@ -7879,19 +7881,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop424:
+loop423:
 	CMPQ        DX, $0x10
-	JLT         tail425
+	JLT         tail424
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop424
+	JMP         loop423
 
-tail425:
+tail424:
 	TESTQ       DX, DX
-	JEQ         done426
+	JEQ         done425
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -7899,7 +7901,7 @@ tail425:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done426:
+done425:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -7922,9 +7924,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop427:
+loop426:
 	CMPQ        BX, $0x10
-	JLT         tail428
+	JLT         tail427
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -7932,11 +7934,11 @@ loop427:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop427
+	JMP         loop426
 
-tail428:
+tail427:
 	TESTQ       BX, BX
-	JEQ         done429
+	JEQ         done428
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -7946,7 +7948,7 @@ tail428:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done429:
+done428:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -7968,9 +7970,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop430:
+loop429:
 	CMPQ          CX, $0x10
-	JLT           tail431
+	JLT           tail430
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -7979,11 +7981,11 @@ loop430:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop430
+	JMP           loop429
 
-tail431:
+tail430:
 	TESTQ         CX, CX
-	JEQ           done432
+	JEQ           done431
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -7994,7 +7996,7 @@ tail431:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done432:
+done431:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -8026,9 +8028,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop433:
+loop432:
 	CMPQ         DX, $0x10
-	JLT          tail434
+	JLT          tail433
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -8053,11 +8055,11 @@ loop433:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop433
+	JMP          loop432
 
-tail434:
+tail433:
 	TESTQ        DX, DX
-	JEQ          done435
+	JEQ          done434
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -8084,7 +8086,7 @@ tail434:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done435:
+done434:
 	VZEROUPPER
 	RET
 
@@ -8134,9 +8136,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop436:
+loop435:
 	CMPQ    BX, $0x10
-	JLT     tail437
+	JLT     tail436
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -8144,11 +8146,11 @@ loop436:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop436
+	JMP     loop435
 
-tail437:
+tail436:
 	TESTQ     BX, BX
-	JEQ       done438
+	JEQ       done437
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -8158,7 +8160,7 @@ tail437:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done438:
+done437:
 	VZEROUPPER
 	RET
 
@@ -8172,13 +8174,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not439
+	JEQ          not438
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop441:
+loop440:
 	CMPQ         SI, $0x10
-	JLT          tail442
+	JLT          tail441
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8190,11 +8192,11 @@ loop441:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop441
+	JMP          loop440
 
-tail442:
+tail441:
 	TESTQ        SI, SI
-	JEQ          done443
+	JEQ          done442
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8208,16 +8210,16 @@ tail442:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done443:
-	JMP end440
+done442:
+	JMP end439
 
-not439:
+not438:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop444:
+loop443:
 	CMPQ         SI, $0x10
-	JLT          tail445
+	JLT          tail444
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8227,11 +8229,11 @@ loop444:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop444
+	JMP          loop443
 
-tail445:
+tail444:
 	TESTQ        SI, SI
-	JEQ          done446
+	JEQ          done445
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8243,8 +8245,8 @@ tail445:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done446:
-end440:
+done445:
+end439:
 	VZEROUPPER
 	RET
 
@@ -8258,9 +8260,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop447:
+loop446:
 	CMPQ        BX, $0x10
-	JLT         tail448
+	JLT         tail447
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -8269,11 +8271,11 @@ loop447:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop447
+	JMP         loop446
 
-tail448:
+tail447:
 	TESTQ       BX, BX
-	JEQ         done449
+	JEQ         done448
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -8284,7 +8286,7 @@ tail448:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done449:
+done448:
 	VZEROUPPER
 	RET
 
@@ -8300,27 +8302,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not450
+	JEQ          not449
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end451
+	JMP          end450
 
-not450:
-end451:
+not449:
+end450:
 	CMPB add+105(FP), $0x00
-	JEQ  not452
+	JEQ  not451
 
-head454:
+head453:
 	TESTQ SI, SI
-	JEQ   done455
+	JEQ   done454
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop456:
+loop455:
 	CMPQ        R10, $0x10
-	JLT         tail457
+	JLT         tail456
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -8338,11 +8340,11 @@ loop456:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop456
+	JMP         loop455
 
-tail457:
+tail456:
 	TESTQ       R10, R10
-	JEQ         done458
+	JEQ         done457
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -8362,27 +8364,27 @@ tail457:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done458:
+done457:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head454
+	JMP  head453
 
-done455:
-	JMP end453
+done454:
+	JMP end452
 
-not452:
-head459:
+not451:
+head458:
 	TESTQ SI, SI
-	JEQ   done460
+	JEQ   done459
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop461:
+loop460:
 	CMPQ        R10, $0x10
-	JLT         tail462
+	JLT         tail461
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -8396,11 +8398,11 @@ loop461:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop461
+	JMP         loop460
 
-tail462:
+tail461:
 	TESTQ       R10, R10
-	JEQ         done463
+	JEQ         done462
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -8416,14 +8418,14 @@ tail462:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done463:
+done462:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head459
+	JMP  head458
 
-done460:
-end453:
+done459:
+end452:
 	VZEROUPPER
 	RET
 
@@ -8452,9 +8454,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop464:
+loop463:
 	CMPQ         BX, $0x10
-	JLT          tail465
+	JLT          tail464
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -8484,11 +8486,11 @@ loop464:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop464
+	JMP          loop463
 
-tail465:
+tail464:
 	TESTQ        BX, BX
-	JEQ          done466
+	JEQ          done465
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -8520,7 +8522,7 @@ tail465:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done466:
+done465:
 	VZEROUPPER
 	RET
 
@@ -8546,15 +8548,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not467
+	JEQ          not466
 	CMPB         addU+121(FP), $0x00
-	JEQ          not469
+	JEQ          not468
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop471:
+loop470:
 	CMPQ         DI, $0x10
-	JLT          tail472
+	JLT          tail471
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8598,11 +8600,11 @@ loop471:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop471
+	JMP          loop470
 
-tail472:
+tail471:
 	TESTQ        DI, DI
-	JEQ          done473
+	JEQ          done472
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8648,16 +8650,16 @@ tail472:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done473:
-	JMP end470
+done472:
+	JMP end469
 
-not469:
+not468:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop474:
+loop473:
 	CMPQ         DI, $0x10
-	JLT          tail475
+	JLT          tail474
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8699,11 +8701,11 @@ loop474:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop474
+	JMP          loop473
 
-tail475:
+tail474:
 	TESTQ        DI, DI
-	JEQ          done476
+	JEQ          done475
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8747,19 +8749,19 @@ tail475:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done476:
-end470:
-	JMP end468
+done475:
+end469:
+	JMP end467
 
-not467:
+not466:
 	CMPB addU+121(FP), $0x00
-	JEQ  not477
+	JEQ  not476
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop479:
+loop478:
 	CMPQ         DI, $0x10
-	JLT          tail480
+	JLT          tail479
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8801,11 +8803,11 @@ loop479:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop479
+	JMP          loop478
 
-tail480:
+tail479:
 	TESTQ        DI, DI
-	JEQ          done481
+	JEQ          done480
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8849,16 +8851,16 @@ tail480:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done481:
-	JMP end478
+done480:
+	JMP end477
 
-not477:
+not476:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop482:
+loop481:
 	CMPQ         DI, $0x10
-	JLT          tail483
+	JLT          tail482
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8898,11 +8900,11 @@ loop482:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop482
+	JMP          loop481
 
-tail483:
+tail482:
 	TESTQ        DI, DI
-	JEQ          done484
+	JEQ          done483
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8944,9 +8946,9 @@ tail483:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done484:
-end478:
-end468:
+done483:
+end477:
+end467:
 	VZEROUPPER
 	RET
 
@@ -8975,9 +8977,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row485:
+row484:
 	TESTQ   BX, BX
-	JEQ     done486
+	JEQ     done485
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -8988,19 +8990,19 @@ row485:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop487:
+loop486:
 	CMPQ    R8, $0x10
-	JLT     tail488
+	JLT     tail487
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop487
+	JMP     loop486
 
-tail488:
+tail487:
 	TESTQ     R8, R8
-	JEQ       done489
+	JEQ       done488
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -9009,7 +9011,7 @@ tail488:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done489:
+done488:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -9030,9 +9032,9 @@ done489:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop490:
+loop489:
 	CMPQ         R8, $0x10
-	JLT          tail491
+	JLT          tail490
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -9060,11 +9062,11 @@ loop490:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop490
+	JMP          loop489
 
-tail491:
+tail490:
 	TESTQ        R8, R8
-	JEQ          done492
+	JEQ          done491
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -9095,7 +9097,7 @@ tail491:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done492:
+done491:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -9110,9 +9112,9 @@ done492:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row485
+	JMP           row484
 
-done486:
+done485:
 	VZEROUPPER
 	RET
 
@@ -9144,9 +9146,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row493:
+row492:
 	TESTQ        SI, SI
-	JEQ          done494
+	JEQ          done493
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -9158,9 +9160,9 @@ row493:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop495:
+loop494:
 	CMPQ         R9, $0x10
-	JLT          tail496
+	JLT          tail495
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -9192,11 +9194,11 @@ loop495:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop495
+	JMP          loop494
 
-tail496:
+tail495:
 	TESTQ        R9, R9
-	JEQ          done497
+	JEQ          done496
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -9230,16 +9232,16 @@ tail496:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done497:
+done496:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row493
+	JMP  row492
 
-done494:
+done493:
 	VZEROUPPER
 	RET
 
@@ -9266,13 +9268,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not498
+	JEQ          not497
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop500:
+loop499:
 	CMPQ     DX, $0x10
-	JLT      tail501
+	JLT      tail500
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -9302,11 +9304,11 @@ loop500:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop500
+	JMP      loop499
 
-tail501:
+tail500:
 	TESTQ     DX, DX
-	JEQ       done502
+	JEQ       done501
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -9338,16 +9340,16 @@ tail501:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done502:
-	JMP end499
+done501:
+	JMP end498
 
-not498:
+not497:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop503:
+loop502:
 	CMPQ     DX, $0x10
-	JLT      tail504
+	JLT      tail503
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -9375,11 +9377,11 @@ loop503:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop503
+	JMP      loop502
 
-tail504:
+tail503:
 	TESTQ     DX, DX
-	JEQ       done505
+	JEQ       done504
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -9409,8 +9411,8 @@ tail504:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done505:
-end499:
+done504:
+end498:
 	VZEROUPPER
 	RET
 

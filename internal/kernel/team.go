@@ -26,6 +26,7 @@ type Team struct {
 	parts   int
 	step    int // the largest number of items of one run of the job; 0 is no limit
 	pooled  bool
+	clock   *clock   // nil while nobody measures
 	next    *Weights // see Announce
 
 	// state is the current call's number of parts and the next one to take:
@@ -217,6 +218,9 @@ func (t *Team) do(j splitJob, items, grain, step int) {
 // share does the work of split without giving a team of the pool back, for calls
 // of several jobs in turn.
 func (t *Team) share(j splitJob, items, grain int) {
+	if t.clock != nil {
+		defer t.clock.stop(j, time.Now())
+	}
 	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
 		old := enter()
 		defer leave(old)

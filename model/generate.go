@@ -18,7 +18,7 @@ var ErrContextFull = errors.New("the model's context is full")
 
 // PrefillRows is the number of prompt tokens that one program of a generator takes
 // at a time.
-const PrefillRows = 64
+const PrefillRows = 256
 
 // A Generator continues texts with a model. It keeps keys and values of all
 // tokens so far, so that each new token is one row of work; the graph is that of

@@ -171,3 +171,24 @@ func (m *Model) Stored() []Stored {
 	})
 	return all
 }
+
+// ReadBytes returns how many bytes of weights a forward pass reads, whatever the number
+// of its tokens: all but tables that are only looked up.
+func (m *Model) ReadBytes() int64 {
+	var n int64
+	multiplied := func(name string) bool {
+		_, linear := m.linear[strings.TrimSuffix(name, ".weight")]
+		return linear || name == m.arch.head(m.Config)
+	}
+	for name, t := range m.Weights {
+		if len(t.Shape) < 2 || multiplied(name) {
+			n += 4 * int64(len(t.Data))
+		}
+	}
+	for name, w := range m.Frozen {
+		if multiplied(name) {
+			n += w.Bytes()
+		}
+	}
+	return n
+}

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/exec"
+	"gotune/internal/kernel"
 	"gotune/internal/op"
 )
 
@@ -17,7 +18,7 @@ var ErrContextFull = errors.New("the model's context is full")
 
 // PrefillRows is the number of prompt tokens that one program of a generator takes
 // at a time.
-const PrefillRows = 64
+const PrefillRows = 256
 
 // A Generator continues texts with a model. It keeps keys and values of all
 // tokens so far, so that each new token is one row of work; the graph is that of
@@ -155,7 +156,7 @@ func (g *Generator) step(tokens []int32) ([]float32, error) {
 		return nil, fmt.Errorf("generating: %w", err)
 	}
 	logits := p.exec.Value(p.logits)
-	if slices.ContainsFunc(logits, func(v float32) bool { return v-v != 0 }) {
+	if sum := kernel.SumSquares(g.arena.Team(), logits); sum-sum != 0 { // squares cannot overflow float64
 		return nil, fmt.Errorf("generating: the model's logits after %d tokens are no finite numbers; its weights are damaged", len(g.past)+len(tokens))
 	}
 	g.past = append(g.past, tokens...)

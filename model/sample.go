@@ -86,6 +86,15 @@ func (x *sampler) next(logits []float32) int32 {
 }
 
 func (x *sampler) choose(logits []float32) int32 {
+	if r := x.RepetitionPenalty; x.Greedy && (r == 0 || r == 1) {
+		best := 0
+		for i, l := range logits {
+			if l > logits[best] {
+				best = i
+			}
+		}
+		return int32(best)
+	}
 	ts := x.penalise(logits)
 	if x.Greedy {
 		best := ts[0]

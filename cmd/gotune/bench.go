@@ -39,18 +39,29 @@ With --profile it prints where the time of the fastest step went, by operator, a
 compares so many runs at once, each on one thread, with one alone. With --growth
 it lets length, rows, rank, layers and threads grow, one at a time, and prints CSV.
 With --all it measures every shape of docs/performance.md. --peer names a program that
-does the same work and is measured in turn, in as many rounds as --rounds says.`,
+does the same work and is measured in turn, in as many rounds as --rounds says.
+
+With --mode generate it measures generation instead: a prompt of --length tokens is taken
+in, then --steps tokens (50 if the flag is not given) are decoded greedily. Decoding reads
+all weights for each token; the share is that of the speed at which the same threads read
+memory, measured in turn.`,
 		Example: `  gotune bench --shape smollm2-135m --rows 4 --length 512 --masked 0.5 --profile
   gotune bench --shape toy --mode full --rows 16 --length 128 --json
   gotune bench --shape toy --rows 16 --length 128 --jobs 2
   gotune bench --shape smollm2-135m --layers 3 --rows 4 --length 256 --growth --svg docs/growth
-  gotune bench --all --peer "python peer.py"`,
+  gotune bench --all --peer "python peer.py"
+  gotune bench --shape smollm2-135m --mode generate --length 256`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.mode == "generate" {
+				f.generation(c.Flags().Changed)
+			}
 			if err := f.resolve(); err != nil {
 				return err
 			}
 			switch {
+			case f.mode == "generate":
+				return f.benchGenerate(c.Context(), c.OutOrStdout())
 			case f.all:
 				return f.benchAll(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), benchWorks)
 			case f.peer != "":
@@ -65,7 +76,7 @@ does the same work and is measured in turn, in as many rounds as --rounds says.`
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.shape, "shape", "smollm2-135m", "name of a shape, or a config.json")
-	flags.StringVar(&f.mode, "mode", "lora", "lora or full")
+	flags.StringVar(&f.mode, "mode", "lora", "lora or full, for training steps, or generate")
 	flags.IntVar(&f.LoRA.Rank, "lora-rank", 8, "rank of the adapter in the mode lora")
 	flags.IntVar(&f.layers, "layers", 0, "layers instead of the shape's own; 0 keeps those")
 	flags.IntVar(&f.Rows, "rows", 4, "rows of a batch")
@@ -75,7 +86,7 @@ does the same work and is measured in turn, in as many rounds as --rounds says.`
 	flags.IntVar(&f.rounds, "rounds", 3, "with --jobs, --all and --peer: how often to measure in turn")
 	flags.IntVar(&f.Threads, "threads", 0, "threads; 0 uses all cores")
 	flags.StringVar(&f.precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16")
-	flags.StringVar(&f.base, "base-precision", "fp32", "how the frozen weights of --mode lora are stored: fp32, bf16, int8 or nf4")
+	flags.StringVar(&f.base, "base-precision", "fp32", "how frozen weights are stored: fp32, bf16, int8 or nf4; of --mode generate, bf16 if the flag is not given")
 	flags.StringVar(&f.checkpointing, "gradient-checkpointing", "none", "none, blocks, or blocks:N for the first N blocks")
 	flags.BoolVar(&f.Profile, "profile", false, "print time by operator")
 	flags.IntVar(&f.jobs, "jobs", 0, "measure so many runs at once, each on one thread")
@@ -89,8 +100,11 @@ does the same work and is measured in turn, in as many rounds as --rounds says.`
 
 // resolve checks the flags and reads the shape.
 func (f *benchFlags) resolve() error {
-	if !slices.Contains([]string{"lora", "full"}, f.mode) {
-		return usagef("--mode is %q; it must be lora or full", f.mode)
+	if !slices.Contains([]string{"lora", "full", "generate"}, f.mode) {
+		return usagef("--mode is %q; it must be lora, full or generate", f.mode)
+	}
+	if f.mode == "generate" && (f.Profile || f.jobs > 0 || f.growth || f.all || f.peer != "" || f.svg != "") {
+		return usagef("--mode generate goes with none of --profile, --svg, --jobs, --growth, --all and --peer")
 	}
 	if f.svg != "" && !f.Profile && !f.growth {
 		return usagef("--svg draws a profile or growth; give --profile or --growth")

@@ -39,6 +39,9 @@ type Arena struct {
 // team is one thread.
 func NewArena(team *kernel.Team) *Arena { return &Arena{team: team} }
 
+// Team returns the threads that programs run on.
+func (a *Arena) Team() *kernel.Team { return a.team }
+
 // Bytes returns the size of the arena: what its largest program needs.
 func (a *Arena) Bytes() int64 { return int64(a.need) * 4 }
 

@@ -133,6 +133,10 @@ func (j *attentionJob) head(w *worker, b, kv, split int) {
 	s, d := j.s, j.s.HeadDim
 	width, kvWidth := s.Heads*d, s.KVHeads*d
 	keys, values := j.k[b*j.keys*kvWidth+kv*d:], j.v[b*j.keys*kvWidth+kv*d:]
+	if s.T == 1 && j.lse == nil {
+		j.one(w, kv, operand{keys, 1, kvWidth}, operand{values, kvWidth, 1})
+		return
+	}
 	packedK := w.packRowsT(&w.keys, keys, kvWidth, j.keys, d)
 	packedV := w.packRows(&w.values, values, kvWidth, j.keys, d)
 	for block := split * queryBlock; block < s.T; block += j.splits * queryBlock {
@@ -150,6 +154,25 @@ func (j *attentionJob) head(w *worker, b, kv, split int) {
 			}
 			t = end
 		}
+	}
+}
+
+// one computes a single query of each head that shares a key head. Keys and values are
+// used where they are: to pack them would take longer than to multiply.
+func (j *attentionJob) one(w *worker, kv int, keys, values operand) {
+	d, n := j.s.HeadDim, j.s.Heads/j.s.KVHeads
+	stride := (j.keys + 15) &^ 15
+	scores, sum := grow(&w.scores, n*stride), grow(&w.wide, n)
+	q, o := j.q[kv*n*d:], j.o[kv*n*d:]
+	for h := range n {
+		row := scores[h*stride:]
+		w.multiply(row, stride, operand{q[h*d:], d, 1}, keys, 1, j.keys, d, false)
+		code.softmax(row, stride, 1, j.keys, j.s.Scale, w.largest[:1], sum[h:h+1])
+	}
+	w.multiply(o, d, operand{scores, stride, 1}, values, n, d, j.keys, false)
+	for h := range n {
+		row := o[h*d : (h+1)*d]
+		code.scale(row, row, 1/sum[h], false)
 	}
 }
 

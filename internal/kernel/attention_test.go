@@ -75,21 +75,22 @@ func TestAttention(t *testing.T) {
 // must find the bits of the whole row.
 func TestCachedAttention(t *testing.T) {
 	everywhere(t, func(b *bench) {
-		c := attentionCase{shape(1, 90, 4, 2, 24), []int{90}}
-		s := c.AttentionShape
-		wide, narrow := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
-		q, k, v := b.normal(s.T*wide), b.normal(s.T*narrow), b.normal(s.T*narrow)
-		o, lse := make([]float32, s.T*wide), make([]float32, s.T*s.Heads)
-		kernel.Attention(b.team, o, lse, q, k, v, c.positions(), s)
-		first := 0
-		for _, n := range []int{1, 40, 1, 3, 1, 44} {
-			got := b.out("o", n*wide, nil)
-			kernel.CachedAttention(b.team, got, q[first*wide:], k, v, first, n, s)
-			level := b.level
-			b.level = -1 // bits, at the pure-Go level too
-			b.want(fmt.Sprint(first, n), o[first*wide:(first+n)*wide])
-			b.level = level
-			first += n
+		for _, c := range []attentionCase{{shape(1, 90, 4, 2, 24), []int{90}}, {shape(1, 90, 9, 3, 64), []int{90}}, {shape(1, 90, 2, 2, 5), []int{90}}, {shape(1, 90, 60, 1, 8), []int{90}}} {
+			s := c.AttentionShape
+			wide, narrow := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
+			q, k, v := b.normal(s.T*wide), b.normal(s.T*narrow), b.normal(s.T*narrow)
+			o, lse := make([]float32, s.T*wide), make([]float32, s.T*s.Heads)
+			kernel.Attention(b.team, o, lse, q, k, v, c.positions(), s)
+			first := 0
+			for _, n := range []int{1, 14, 1, 1, 23, 1, 3, 1, 44, 1} {
+				got := b.out("o", n*wide, nil)
+				kernel.CachedAttention(b.team, got, q[first*wide:], k, v, first, n, s)
+				level := b.level
+				b.level = -1 // bits, at the pure-Go level too
+				b.want(fmt.Sprint(first, n), o[first*wide:(first+n)*wide])
+				b.level = level
+				first += n
+			}
 		}
 	})
 }

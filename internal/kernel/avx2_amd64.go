@@ -8,6 +8,18 @@ package kernel
 func gemmAVX2(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
 
 //go:noescape
+func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func gemvNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
 func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 
 //go:noescape
@@ -51,9 +63,6 @@ func dropoutAVX2(y []float32, x []float32, d *uint32, first uint32, add bool)
 
 //go:noescape
 func peakRoundsAVX2(n int)
-
-//go:noescape
-func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool)
 
 //go:noescape
 func transpose8AVX2(dst []float32, dr int, src []float32, sr int, cols int)

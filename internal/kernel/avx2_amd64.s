@@ -2243,6 +2243,3653 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
+// func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·gemvAVX2(SB), NOSPLIT, $0-128
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+72(FP), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+72(FP), CX
+	CMPQ    CX, k+88(FP)
+	JNE     apart151
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more150:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more150
+	JMP        done152
+
+apart151:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done152:
+rows153:
+	CMPQ    n+80(FP), $0x20
+	JLT     done154
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+96(FP), $0x00
+	JEQ     not155
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	JMP     end156
+
+not155:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end156:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced157
+	MOVQ $0x00000200, BX
+
+paced157:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x02, CX
+	ADDQ SI, CX
+
+columns158:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below159
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none160
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below159
+
+none160:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below159:
+	VBROADCASTF128 (SI), Y4
+	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
+	VBROADCASTF128 (SI)(R10*1), Y5
+	VINSERTF128    $0x01, (SI)(R12*1), Y5, Y5
+	VBROADCASTF128 (SI)(R10*2), Y6
+	VINSERTF128    $0x01, (SI)(R11*2), Y6, Y6
+	VBROADCASTF128 (SI)(R11*1), Y7
+	VINSERTF128    $0x01, (SI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y7, Y9, Y0
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   4(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   8(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   12(AX), Y5
+	VFMADD231PS    Y4, Y5, Y0
+	VBROADCASTF128 (DI), Y4
+	VINSERTF128    $0x01, (DI)(R10*4), Y4, Y4
+	VBROADCASTF128 (DI)(R10*1), Y5
+	VINSERTF128    $0x01, (DI)(R12*1), Y5, Y5
+	VBROADCASTF128 (DI)(R10*2), Y6
+	VINSERTF128    $0x01, (DI)(R11*2), Y6, Y6
+	VBROADCASTF128 (DI)(R11*1), Y7
+	VINSERTF128    $0x01, (DI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y7, Y9, Y1
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   4(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   8(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   12(AX), Y5
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTF128 (R8), Y4
+	VINSERTF128    $0x01, (R8)(R10*4), Y4, Y4
+	VBROADCASTF128 (R8)(R10*1), Y5
+	VINSERTF128    $0x01, (R8)(R12*1), Y5, Y5
+	VBROADCASTF128 (R8)(R10*2), Y6
+	VINSERTF128    $0x01, (R8)(R11*2), Y6, Y6
+	VBROADCASTF128 (R8)(R11*1), Y7
+	VINSERTF128    $0x01, (R8)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   4(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   8(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   12(AX), Y5
+	VFMADD231PS    Y4, Y5, Y2
+	VBROADCASTF128 (R9), Y4
+	VINSERTF128    $0x01, (R9)(R10*4), Y4, Y4
+	VBROADCASTF128 (R9)(R10*1), Y5
+	VINSERTF128    $0x01, (R9)(R12*1), Y5, Y5
+	VBROADCASTF128 (R9)(R10*2), Y6
+	VINSERTF128    $0x01, (R9)(R11*2), Y6, Y6
+	VBROADCASTF128 (R9)(R11*1), Y7
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   4(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   8(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   12(AX), Y5
+	VFMADD231PS    Y4, Y5, Y3
+	PREFETCHT1     (DX)
+	PREFETCHT1     64(DX)
+	PREFETCHT1     128(DX)
+	PREFETCHT1     192(DX)
+	PREFETCHT1     256(DX)
+	PREFETCHT1     320(DX)
+	PREFETCHT1     384(DX)
+	PREFETCHT1     448(DX)
+	ADDQ           BX, DX
+	CMPQ           DX, b_len+56(FP)
+	JLT            below161
+	MOVQ           next_len+112(FP), R14
+	TESTQ          R14, R14
+	JEQ            none162
+	MOVQ           next_base+104(FP), DX
+	ADDQ           DX, R14
+	MOVQ           R14, b_len+56(FP)
+	MOVQ           $0x00000000, next_len+112(FP)
+	JMP            below161
+
+none162:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below161:
+	VBROADCASTF128 16(SI), Y4
+	VINSERTF128    $0x01, 16(SI)(R10*4), Y4, Y4
+	VBROADCASTF128 16(SI)(R10*1), Y5
+	VINSERTF128    $0x01, 16(SI)(R12*1), Y5, Y5
+	VBROADCASTF128 16(SI)(R10*2), Y6
+	VINSERTF128    $0x01, 16(SI)(R11*2), Y6, Y6
+	VBROADCASTF128 16(SI)(R11*1), Y7
+	VINSERTF128    $0x01, 16(SI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   16(AX), Y9
+	VFMADD231PS    Y7, Y9, Y0
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   24(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y0
+	VBROADCASTF128 16(DI), Y4
+	VINSERTF128    $0x01, 16(DI)(R10*4), Y4, Y4
+	VBROADCASTF128 16(DI)(R10*1), Y5
+	VINSERTF128    $0x01, 16(DI)(R12*1), Y5, Y5
+	VBROADCASTF128 16(DI)(R10*2), Y6
+	VINSERTF128    $0x01, 16(DI)(R11*2), Y6, Y6
+	VBROADCASTF128 16(DI)(R11*1), Y7
+	VINSERTF128    $0x01, 16(DI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   16(AX), Y9
+	VFMADD231PS    Y7, Y9, Y1
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   24(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTF128 16(R8), Y4
+	VINSERTF128    $0x01, 16(R8)(R10*4), Y4, Y4
+	VBROADCASTF128 16(R8)(R10*1), Y5
+	VINSERTF128    $0x01, 16(R8)(R12*1), Y5, Y5
+	VBROADCASTF128 16(R8)(R10*2), Y6
+	VINSERTF128    $0x01, 16(R8)(R11*2), Y6, Y6
+	VBROADCASTF128 16(R8)(R11*1), Y7
+	VINSERTF128    $0x01, 16(R8)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   16(AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   24(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y2
+	VBROADCASTF128 16(R9), Y4
+	VINSERTF128    $0x01, 16(R9)(R10*4), Y4, Y4
+	VBROADCASTF128 16(R9)(R10*1), Y5
+	VINSERTF128    $0x01, 16(R9)(R12*1), Y5, Y5
+	VBROADCASTF128 16(R9)(R10*2), Y6
+	VINSERTF128    $0x01, 16(R9)(R11*2), Y6, Y6
+	VBROADCASTF128 16(R9)(R11*1), Y7
+	VINSERTF128    $0x01, 16(R9)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VBROADCASTSS   16(AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VBROADCASTSS   24(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y3
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, DI
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, R9
+	ADDQ           $0x00000020, AX
+	CMPQ           SI, CX
+	JLT            columns158
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VMOVUPS        Y1, 32(AX)
+	VMOVUPS        Y2, 64(AX)
+	VMOVUPS        Y3, 96(AX)
+	ADDQ           $0x00000080, c_base+0(FP)
+	SUBQ           $0x20, n+80(FP)
+	MOVQ           k+88(FP), AX
+	SHLQ           $0x02, AX
+	SUBQ           AX, R9
+	LEAQ           (R9)(R10*8), SI
+	JMP            rows153
+
+done154:
+rows163:
+	CMPQ    n+80(FP), $0x10
+	JLT     done164
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not165
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	JMP     end166
+
+not165:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+end166:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced167
+	MOVQ $0x00000100, BX
+
+paced167:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x02, CX
+	ADDQ SI, CX
+
+columns168:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below169
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none170
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below169
+
+none170:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below169:
+	VBROADCASTF128 (SI), Y2
+	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
+	VBROADCASTF128 (SI)(R10*1), Y3
+	VINSERTF128    $0x01, (SI)(R12*1), Y3, Y3
+	VBROADCASTF128 (SI)(R10*2), Y4
+	VINSERTF128    $0x01, (SI)(R11*2), Y4, Y4
+	VBROADCASTF128 (SI)(R11*1), Y5
+	VINSERTF128    $0x01, (SI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VBROADCASTSS   4(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VBROADCASTSS   8(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VBROADCASTSS   12(AX), Y3
+	VFMADD231PS    Y2, Y3, Y0
+	VBROADCASTF128 (DI), Y2
+	VINSERTF128    $0x01, (DI)(R10*4), Y2, Y2
+	VBROADCASTF128 (DI)(R10*1), Y3
+	VINSERTF128    $0x01, (DI)(R12*1), Y3, Y3
+	VBROADCASTF128 (DI)(R10*2), Y4
+	VINSERTF128    $0x01, (DI)(R11*2), Y4, Y4
+	VBROADCASTF128 (DI)(R11*1), Y5
+	VINSERTF128    $0x01, (DI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VBROADCASTSS   4(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VBROADCASTSS   8(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VBROADCASTSS   12(AX), Y3
+	VFMADD231PS    Y2, Y3, Y1
+	PREFETCHT1     (DX)
+	PREFETCHT1     64(DX)
+	PREFETCHT1     128(DX)
+	PREFETCHT1     192(DX)
+	ADDQ           BX, DX
+	CMPQ           DX, b_len+56(FP)
+	JLT            below171
+	MOVQ           next_len+112(FP), R8
+	TESTQ          R8, R8
+	JEQ            none172
+	MOVQ           next_base+104(FP), DX
+	ADDQ           DX, R8
+	MOVQ           R8, b_len+56(FP)
+	MOVQ           $0x00000000, next_len+112(FP)
+	JMP            below171
+
+none172:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below171:
+	VBROADCASTF128 16(SI), Y2
+	VINSERTF128    $0x01, 16(SI)(R10*4), Y2, Y2
+	VBROADCASTF128 16(SI)(R10*1), Y3
+	VINSERTF128    $0x01, 16(SI)(R12*1), Y3, Y3
+	VBROADCASTF128 16(SI)(R10*2), Y4
+	VINSERTF128    $0x01, 16(SI)(R11*2), Y4, Y4
+	VBROADCASTF128 16(SI)(R11*1), Y5
+	VINSERTF128    $0x01, 16(SI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VBROADCASTSS   16(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VBROADCASTSS   20(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VBROADCASTSS   24(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VBROADCASTSS   28(AX), Y3
+	VFMADD231PS    Y2, Y3, Y0
+	VBROADCASTF128 16(DI), Y2
+	VINSERTF128    $0x01, 16(DI)(R10*4), Y2, Y2
+	VBROADCASTF128 16(DI)(R10*1), Y3
+	VINSERTF128    $0x01, 16(DI)(R12*1), Y3, Y3
+	VBROADCASTF128 16(DI)(R10*2), Y4
+	VINSERTF128    $0x01, 16(DI)(R11*2), Y4, Y4
+	VBROADCASTF128 16(DI)(R11*1), Y5
+	VINSERTF128    $0x01, 16(DI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VBROADCASTSS   16(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VBROADCASTSS   20(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VBROADCASTSS   24(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VBROADCASTSS   28(AX), Y3
+	VFMADD231PS    Y2, Y3, Y1
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, DI
+	ADDQ           $0x00000020, AX
+	CMPQ           SI, CX
+	JLT            columns168
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VMOVUPS        Y1, 32(AX)
+	ADDQ           $0x00000040, c_base+0(FP)
+	SUBQ           $0x10, n+80(FP)
+	MOVQ           k+88(FP), AX
+	SHLQ           $0x02, AX
+	SUBQ           AX, DI
+	LEAQ           (DI)(R10*8), SI
+	JMP            rows163
+
+done164:
+	VZEROUPPER
+	RET
+
+// func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+72(FP), R10
+	SHLQ    $0x01, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+72(FP), CX
+	CMPQ    CX, k+88(FP)
+	JNE     apart174
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x01, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more173:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more173
+	JMP        done175
+
+apart174:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done175:
+rows176:
+	CMPQ    n+80(FP), $0x20
+	JLT     done177
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+96(FP), $0x00
+	JEQ     not178
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	JMP     end179
+
+not178:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end179:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced180
+	MOVQ $0x00000200, BX
+
+paced180:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns181:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below182
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none183
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below182
+
+none183:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below182:
+	VBROADCASTF128 (SI), Y4
+	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
+	VBROADCASTF128 (SI)(R10*1), Y5
+	VINSERTF128    $0x01, (SI)(R12*1), Y5, Y5
+	VBROADCASTF128 (SI)(R10*2), Y6
+	VINSERTF128    $0x01, (SI)(R11*2), Y6, Y6
+	VBROADCASTF128 (SI)(R11*1), Y7
+	VINSERTF128    $0x01, (SI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x10, Y7, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y0
+	VPAND          bf16_upper<>+0(SB), Y7, Y7
+	VBROADCASTSS   4(AX), Y9
+	VFMADD231PS    Y7, Y9, Y0
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   8(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   12(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x10, Y4, Y5
+	VBROADCASTSS   24(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPAND          bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y0
+	VBROADCASTF128 (DI), Y4
+	VINSERTF128    $0x01, (DI)(R10*4), Y4, Y4
+	VBROADCASTF128 (DI)(R10*1), Y5
+	VINSERTF128    $0x01, (DI)(R12*1), Y5, Y5
+	VBROADCASTF128 (DI)(R10*2), Y6
+	VINSERTF128    $0x01, (DI)(R11*2), Y6, Y6
+	VBROADCASTF128 (DI)(R11*1), Y7
+	VINSERTF128    $0x01, (DI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x10, Y7, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y1
+	VPAND          bf16_upper<>+0(SB), Y7, Y7
+	VBROADCASTSS   4(AX), Y9
+	VFMADD231PS    Y7, Y9, Y1
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   8(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   12(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x10, Y4, Y5
+	VBROADCASTSS   24(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPAND          bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTF128 (R8), Y4
+	VINSERTF128    $0x01, (R8)(R10*4), Y4, Y4
+	VBROADCASTF128 (R8)(R10*1), Y5
+	VINSERTF128    $0x01, (R8)(R12*1), Y5, Y5
+	VBROADCASTF128 (R8)(R10*2), Y6
+	VINSERTF128    $0x01, (R8)(R11*2), Y6, Y6
+	VBROADCASTF128 (R8)(R11*1), Y7
+	VINSERTF128    $0x01, (R8)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x10, Y7, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPAND          bf16_upper<>+0(SB), Y7, Y7
+	VBROADCASTSS   4(AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   8(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   12(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x10, Y4, Y5
+	VBROADCASTSS   24(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPAND          bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y2
+	VBROADCASTF128 (R9), Y4
+	VINSERTF128    $0x01, (R9)(R10*4), Y4, Y4
+	VBROADCASTF128 (R9)(R10*1), Y5
+	VINSERTF128    $0x01, (R9)(R12*1), Y5, Y5
+	VBROADCASTF128 (R9)(R10*2), Y6
+	VINSERTF128    $0x01, (R9)(R11*2), Y6, Y6
+	VBROADCASTF128 (R9)(R11*1), Y7
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x10, Y7, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPAND          bf16_upper<>+0(SB), Y7, Y7
+	VBROADCASTSS   4(AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   8(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   12(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   20(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x10, Y4, Y5
+	VBROADCASTSS   24(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPAND          bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y4, Y5, Y3
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, DI
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R9
+	ADDQ           $0x00000020, AX
+	CMPQ           SI, CX
+	JLT            columns181
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VMOVUPS        Y1, 32(AX)
+	VMOVUPS        Y2, 64(AX)
+	VMOVUPS        Y3, 96(AX)
+	ADDQ           $0x00000080, c_base+0(FP)
+	SUBQ           $0x20, n+80(FP)
+	MOVQ           k+88(FP), AX
+	SHLQ           $0x01, AX
+	SUBQ           AX, R9
+	LEAQ           (R9)(R10*8), SI
+	JMP            rows176
+
+done177:
+rows184:
+	CMPQ    n+80(FP), $0x10
+	JLT     done185
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not186
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	JMP     end187
+
+not186:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+end187:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced188
+	MOVQ $0x00000100, BX
+
+paced188:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns189:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below190
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none191
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below190
+
+none191:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below190:
+	VBROADCASTF128 (SI), Y2
+	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
+	VBROADCASTF128 (SI)(R10*1), Y3
+	VINSERTF128    $0x01, (SI)(R12*1), Y3, Y3
+	VBROADCASTF128 (SI)(R10*2), Y4
+	VINSERTF128    $0x01, (SI)(R11*2), Y4, Y4
+	VBROADCASTF128 (SI)(R11*1), Y5
+	VINSERTF128    $0x01, (SI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   4(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VPSLLD         $0x10, Y3, Y5
+	VBROADCASTSS   8(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPAND          bf16_upper<>+0(SB), Y3, Y3
+	VBROADCASTSS   12(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VPSLLD         $0x10, Y3, Y5
+	VBROADCASTSS   16(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPAND          bf16_upper<>+0(SB), Y3, Y3
+	VBROADCASTSS   20(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VPSLLD         $0x10, Y2, Y3
+	VBROADCASTSS   24(AX), Y4
+	VFMADD231PS    Y3, Y4, Y0
+	VPAND          bf16_upper<>+0(SB), Y2, Y2
+	VBROADCASTSS   28(AX), Y3
+	VFMADD231PS    Y2, Y3, Y0
+	VBROADCASTF128 (DI), Y2
+	VINSERTF128    $0x01, (DI)(R10*4), Y2, Y2
+	VBROADCASTF128 (DI)(R10*1), Y3
+	VINSERTF128    $0x01, (DI)(R12*1), Y3, Y3
+	VBROADCASTF128 (DI)(R10*2), Y4
+	VINSERTF128    $0x01, (DI)(R11*2), Y4, Y4
+	VBROADCASTF128 (DI)(R11*1), Y5
+	VINSERTF128    $0x01, (DI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VPSLLD         $0x10, Y5, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPAND          bf16_upper<>+0(SB), Y5, Y5
+	VBROADCASTSS   4(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VPSLLD         $0x10, Y3, Y5
+	VBROADCASTSS   8(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPAND          bf16_upper<>+0(SB), Y3, Y3
+	VBROADCASTSS   12(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VPSLLD         $0x10, Y3, Y5
+	VBROADCASTSS   16(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPAND          bf16_upper<>+0(SB), Y3, Y3
+	VBROADCASTSS   20(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VPSLLD         $0x10, Y2, Y3
+	VBROADCASTSS   24(AX), Y4
+	VFMADD231PS    Y3, Y4, Y1
+	VPAND          bf16_upper<>+0(SB), Y2, Y2
+	VBROADCASTSS   28(AX), Y3
+	VFMADD231PS    Y2, Y3, Y1
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, DI
+	ADDQ           $0x00000020, AX
+	CMPQ           SI, CX
+	JLT            columns189
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VMOVUPS        Y1, 32(AX)
+	ADDQ           $0x00000040, c_base+0(FP)
+	SUBQ           $0x10, n+80(FP)
+	MOVQ           k+88(FP), AX
+	SHLQ           $0x01, AX
+	SUBQ           AX, DI
+	LEAQ           (DI)(R10*8), SI
+	JMP            rows184
+
+done185:
+	VZEROUPPER
+	RET
+
+DATA bf16_upper<>+0(SB)/4, $0xffff0000
+DATA bf16_upper<>+4(SB)/4, $0xffff0000
+DATA bf16_upper<>+8(SB)/4, $0xffff0000
+DATA bf16_upper<>+12(SB)/4, $0xffff0000
+DATA bf16_upper<>+16(SB)/4, $0xffff0000
+DATA bf16_upper<>+20(SB)/4, $0xffff0000
+DATA bf16_upper<>+24(SB)/4, $0xffff0000
+DATA bf16_upper<>+28(SB)/4, $0xffff0000
+GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
+
+// func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     apart193
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more192:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more192
+	JMP        done194
+
+apart193:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done194:
+rows195:
+	CMPQ    n+112(FP), $0x20
+	JLT     done196
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+128(FP), $0x00
+	JEQ     not197
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	JMP     end198
+
+not197:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end198:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced199
+	MOVQ $0x00000200, BX
+
+paced199:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns200:
+	MOVQ $0x00000004, R15
+
+piece201:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below202
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none203
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below202
+
+none203:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below202:
+	VBROADCASTF128 (SI), Y4
+	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
+	VBROADCASTF128 (SI)(R10*1), Y5
+	VINSERTF128    $0x01, (SI)(R12*1), Y5, Y5
+	VBROADCASTF128 (SI)(R10*2), Y6
+	VINSERTF128    $0x01, (SI)(R11*2), Y6, Y6
+	VBROADCASTF128 (SI)(R11*1), Y7
+	VINSERTF128    $0x01, (SI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x18, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y0
+	VPSLLD         $0x10, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   4(AX), Y10
+	VFMADD231PS    Y9, Y10, Y0
+	VPSLLD         $0x08, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   8(AX), Y10
+	VFMADD231PS    Y9, Y10, Y0
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   12(AX), Y9
+	VFMADD231PS    Y7, Y9, Y0
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   20(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   24(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   28(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   32(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   36(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   40(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   44(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x18, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   48(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSLLD         $0x10, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   52(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSLLD         $0x08, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   56(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSRAD         $0x18, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         (R14), Y4, Y4
+	VBROADCASTSS   60(AX), Y5
+	VFMADD231PS    Y4, Y5, Y0
+	VBROADCASTF128 (DI), Y4
+	VINSERTF128    $0x01, (DI)(R10*4), Y4, Y4
+	VBROADCASTF128 (DI)(R10*1), Y5
+	VINSERTF128    $0x01, (DI)(R12*1), Y5, Y5
+	VBROADCASTF128 (DI)(R10*2), Y6
+	VINSERTF128    $0x01, (DI)(R11*2), Y6, Y6
+	VBROADCASTF128 (DI)(R11*1), Y7
+	VINSERTF128    $0x01, (DI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x18, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y1
+	VPSLLD         $0x10, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   4(AX), Y10
+	VFMADD231PS    Y9, Y10, Y1
+	VPSLLD         $0x08, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   8(AX), Y10
+	VFMADD231PS    Y9, Y10, Y1
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   12(AX), Y9
+	VFMADD231PS    Y7, Y9, Y1
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   20(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   24(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   28(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   32(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   36(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   40(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   44(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x18, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   48(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSLLD         $0x10, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   52(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSLLD         $0x08, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   56(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSRAD         $0x18, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         32(R14), Y4, Y4
+	VBROADCASTSS   60(AX), Y5
+	VFMADD231PS    Y4, Y5, Y1
+	VBROADCASTF128 (R8), Y4
+	VINSERTF128    $0x01, (R8)(R10*4), Y4, Y4
+	VBROADCASTF128 (R8)(R10*1), Y5
+	VINSERTF128    $0x01, (R8)(R12*1), Y5, Y5
+	VBROADCASTF128 (R8)(R10*2), Y6
+	VINSERTF128    $0x01, (R8)(R11*2), Y6, Y6
+	VBROADCASTF128 (R8)(R11*1), Y7
+	VINSERTF128    $0x01, (R8)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x18, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSLLD         $0x10, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   4(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSLLD         $0x08, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   8(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   12(AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   20(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   24(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         64(R14), Y5, Y5
+	VBROADCASTSS   28(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   32(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   36(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   40(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         64(R14), Y5, Y5
+	VBROADCASTSS   44(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x18, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         64(R14), Y5, Y5
+	VBROADCASTSS   48(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSLLD         $0x10, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         64(R14), Y5, Y5
+	VBROADCASTSS   52(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSLLD         $0x08, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         64(R14), Y5, Y5
+	VBROADCASTSS   56(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRAD         $0x18, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         64(R14), Y4, Y4
+	VBROADCASTSS   60(AX), Y5
+	VFMADD231PS    Y4, Y5, Y2
+	VBROADCASTF128 (R9), Y4
+	VINSERTF128    $0x01, (R9)(R10*4), Y4, Y4
+	VBROADCASTF128 (R9)(R10*1), Y5
+	VINSERTF128    $0x01, (R9)(R12*1), Y5, Y5
+	VBROADCASTF128 (R9)(R10*2), Y6
+	VINSERTF128    $0x01, (R9)(R11*2), Y6, Y6
+	VBROADCASTF128 (R9)(R11*1), Y7
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSLLD         $0x18, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSLLD         $0x10, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   4(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSLLD         $0x08, Y7, Y9
+	VPSRAD         $0x18, Y9, Y9
+	VCVTDQ2PS      Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   8(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   12(AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   16(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   20(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   24(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         96(R14), Y5, Y5
+	VBROADCASTSS   28(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   32(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   36(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   40(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         96(R14), Y5, Y5
+	VBROADCASTSS   44(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSLLD         $0x18, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         96(R14), Y5, Y5
+	VBROADCASTSS   48(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSLLD         $0x10, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         96(R14), Y5, Y5
+	VBROADCASTSS   52(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSLLD         $0x08, Y4, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         96(R14), Y5, Y5
+	VBROADCASTSS   56(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRAD         $0x18, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         96(R14), Y4, Y4
+	VBROADCASTSS   60(AX), Y5
+	VFMADD231PS    Y4, Y5, Y3
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, DI
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R9
+	ADDQ           $0x00000040, AX
+	DECQ           R15
+	JNE            piece201
+	MOVQ           sr+96(FP), R15
+	LEAQ           (R14)(R15*4), R14
+	CMPQ           SI, CX
+	JLT            columns200
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VMOVUPS        Y1, 32(AX)
+	VMOVUPS        Y2, 64(AX)
+	VMOVUPS        Y3, 96(AX)
+	ADDQ           $0x00000080, c_base+0(FP)
+	SUBQ           $0x20, n+112(FP)
+	ADDQ           $0x00000080, scales_base+72(FP)
+	MOVQ           k+120(FP), AX
+	SUBQ           AX, R9
+	LEAQ           (R9)(R10*8), SI
+	JMP            rows195
+
+done196:
+rows204:
+	CMPQ    n+112(FP), $0x10
+	JLT     done205
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not206
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	JMP     end207
+
+not206:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+end207:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced208
+	MOVQ $0x00000100, BX
+
+paced208:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns209:
+	MOVQ $0x00000004, R8
+
+piece210:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below211
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none212
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below211
+
+none212:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below211:
+	VBROADCASTF128 (SI), Y2
+	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
+	VBROADCASTF128 (SI)(R10*1), Y3
+	VINSERTF128    $0x01, (SI)(R12*1), Y3, Y3
+	VBROADCASTF128 (SI)(R10*2), Y4
+	VINSERTF128    $0x01, (SI)(R11*2), Y4, Y4
+	VBROADCASTF128 (SI)(R11*1), Y5
+	VINSERTF128    $0x01, (SI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   4(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   8(AX), Y8
+	VFMADD231PS    Y7, Y8, Y0
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   12(AX), Y7
+	VFMADD231PS    Y5, Y7, Y0
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VPSLLD         $0x18, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   16(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSLLD         $0x10, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   20(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSLLD         $0x08, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   24(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         (R14), Y3, Y3
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VPSLLD         $0x18, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   32(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSLLD         $0x10, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   36(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSLLD         $0x08, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   40(AX), Y6
+	VFMADD231PS    Y5, Y6, Y0
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         (R14), Y3, Y3
+	VBROADCASTSS   44(AX), Y5
+	VFMADD231PS    Y3, Y5, Y0
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VPSLLD         $0x18, Y2, Y3
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         (R14), Y3, Y3
+	VBROADCASTSS   48(AX), Y4
+	VFMADD231PS    Y3, Y4, Y0
+	VPSLLD         $0x10, Y2, Y3
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         (R14), Y3, Y3
+	VBROADCASTSS   52(AX), Y4
+	VFMADD231PS    Y3, Y4, Y0
+	VPSLLD         $0x08, Y2, Y3
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         (R14), Y3, Y3
+	VBROADCASTSS   56(AX), Y4
+	VFMADD231PS    Y3, Y4, Y0
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         (R14), Y2, Y2
+	VBROADCASTSS   60(AX), Y3
+	VFMADD231PS    Y2, Y3, Y0
+	VBROADCASTF128 (DI), Y2
+	VINSERTF128    $0x01, (DI)(R10*4), Y2, Y2
+	VBROADCASTF128 (DI)(R10*1), Y3
+	VINSERTF128    $0x01, (DI)(R12*1), Y3, Y3
+	VBROADCASTF128 (DI)(R10*2), Y4
+	VINSERTF128    $0x01, (DI)(R11*2), Y4, Y4
+	VBROADCASTF128 (DI)(R11*1), Y5
+	VINSERTF128    $0x01, (DI)(R13*1), Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKHPS      Y3, Y2, Y2
+	VUNPCKLPS      Y5, Y4, Y3
+	VUNPCKHPS      Y5, Y4, Y4
+	VSHUFPS        $0x44, Y3, Y6, Y5
+	VPSLLD         $0x18, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSLLD         $0x10, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   4(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSLLD         $0x08, Y5, Y7
+	VPSRAD         $0x18, Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   8(AX), Y8
+	VFMADD231PS    Y7, Y8, Y1
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   12(AX), Y7
+	VFMADD231PS    Y5, Y7, Y1
+	VSHUFPS        $0xee, Y3, Y6, Y3
+	VPSLLD         $0x18, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   16(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSLLD         $0x10, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   20(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSLLD         $0x08, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   24(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         32(R14), Y3, Y3
+	VBROADCASTSS   28(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0x44, Y4, Y2, Y3
+	VPSLLD         $0x18, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   32(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSLLD         $0x10, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   36(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSLLD         $0x08, Y3, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   40(AX), Y6
+	VFMADD231PS    Y5, Y6, Y1
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         32(R14), Y3, Y3
+	VBROADCASTSS   44(AX), Y5
+	VFMADD231PS    Y3, Y5, Y1
+	VSHUFPS        $0xee, Y4, Y2, Y2
+	VPSLLD         $0x18, Y2, Y3
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         32(R14), Y3, Y3
+	VBROADCASTSS   48(AX), Y4
+	VFMADD231PS    Y3, Y4, Y1
+	VPSLLD         $0x10, Y2, Y3
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         32(R14), Y3, Y3
+	VBROADCASTSS   52(AX), Y4
+	VFMADD231PS    Y3, Y4, Y1
+	VPSLLD         $0x08, Y2, Y3
+	VPSRAD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         32(R14), Y3, Y3
+	VBROADCASTSS   56(AX), Y4
+	VFMADD231PS    Y3, Y4, Y1
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         32(R14), Y2, Y2
+	VBROADCASTSS   60(AX), Y3
+	VFMADD231PS    Y2, Y3, Y1
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, DI
+	ADDQ           $0x00000040, AX
+	DECQ           R8
+	JNE            piece210
+	MOVQ           sr+96(FP), R8
+	LEAQ           (R14)(R8*4), R14
+	CMPQ           SI, CX
+	JLT            columns209
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y0, (AX)
+	VMOVUPS        Y1, 32(AX)
+	ADDQ           $0x00000040, c_base+0(FP)
+	SUBQ           $0x10, n+112(FP)
+	ADDQ           $0x00000040, scales_base+72(FP)
+	MOVQ           k+120(FP), AX
+	SUBQ           AX, DI
+	LEAQ           (DI)(R10*8), SI
+	JMP            rows204
+
+done205:
+	VZEROUPPER
+	RET
+
+// func gemvNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
+	VMOVUPS nf4<>+0(SB), Y0
+	VMOVUPS nf4<>+32(SB), Y1
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	SHRQ    $0x01, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     apart214
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more213:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more213
+	JMP        done215
+
+apart214:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done215:
+rows216:
+	CMPQ    n+112(FP), $0x20
+	JLT     done217
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+128(FP), $0x00
+	JEQ     not218
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	VMOVUPS 64(AX), Y4
+	VMOVUPS 96(AX), Y5
+	JMP     end219
+
+not218:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+end219:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced220
+	MOVQ $0x00000200, BX
+
+paced220:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	SHRQ $0x01, CX
+	ADDQ SI, CX
+
+columns221:
+	MOVQ $0x00000002, R15
+
+piece222:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below223
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none224
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below223
+
+none224:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below223:
+	VBROADCASTF128 (SI), Y6
+	VINSERTF128    $0x01, (SI)(R10*4), Y6, Y6
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VINSERTF128    $0x01, (SI)(R12*1), Y7, Y7
+	VBROADCASTF128 (SI)(R10*2), Y8
+	VINSERTF128    $0x01, (SI)(R11*2), Y8, Y8
+	VBROADCASTF128 (SI)(R11*1), Y9
+	VINSERTF128    $0x01, (SI)(R13*1), Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKHPS      Y7, Y6, Y6
+	VUNPCKLPS      Y9, Y8, Y7
+	VUNPCKHPS      Y9, Y8, Y8
+	VSHUFPS        $0x44, Y7, Y10, Y9
+	VPSRLD         $0x04, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   (AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPERMPS        Y0, Y9, Y11
+	VPERMPS        Y1, Y9, Y12
+	VPSLLD         $0x1c, Y9, Y13
+	VBLENDVPS      Y13, Y12, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   4(AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPSRLD         $0x0c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   8(AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPSRLD         $0x08, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   12(AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPSRLD         $0x14, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   16(AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPSRLD         $0x10, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   20(AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPSRLD         $0x1c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         (R14), Y11, Y11
+	VBROADCASTSS   24(AX), Y12
+	VFMADD231PS    Y11, Y12, Y2
+	VPSRLD         $0x18, Y9, Y11
+	VPERMPS        Y0, Y11, Y9
+	VPERMPS        Y1, Y11, Y12
+	VPSLLD         $0x1c, Y11, Y11
+	VBLENDVPS      Y11, Y12, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   28(AX), Y11
+	VFMADD231PS    Y9, Y11, Y2
+	VSHUFPS        $0xee, Y7, Y10, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   32(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   36(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   40(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   44(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   48(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   52(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   56(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   60(AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0x44, Y8, Y6, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   64(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   68(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   72(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   76(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   80(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   84(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   88(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   92(AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0xee, Y8, Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   96(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPERMPS        Y0, Y6, Y7
+	VPERMPS        Y1, Y6, Y8
+	VPSLLD         $0x1c, Y6, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   100(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x0c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   104(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x08, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   108(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x14, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   112(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x10, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   116(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x1c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   120(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x18, Y6, Y7
+	VPERMPS        Y0, Y7, Y6
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y6, Y6
+	VMULPS         (R14), Y6, Y6
+	VBROADCASTSS   124(AX), Y7
+	VFMADD231PS    Y6, Y7, Y2
+	VBROADCASTF128 (DI), Y6
+	VINSERTF128    $0x01, (DI)(R10*4), Y6, Y6
+	VBROADCASTF128 (DI)(R10*1), Y7
+	VINSERTF128    $0x01, (DI)(R12*1), Y7, Y7
+	VBROADCASTF128 (DI)(R10*2), Y8
+	VINSERTF128    $0x01, (DI)(R11*2), Y8, Y8
+	VBROADCASTF128 (DI)(R11*1), Y9
+	VINSERTF128    $0x01, (DI)(R13*1), Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKHPS      Y7, Y6, Y6
+	VUNPCKLPS      Y9, Y8, Y7
+	VUNPCKHPS      Y9, Y8, Y8
+	VSHUFPS        $0x44, Y7, Y10, Y9
+	VPSRLD         $0x04, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   (AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPERMPS        Y0, Y9, Y11
+	VPERMPS        Y1, Y9, Y12
+	VPSLLD         $0x1c, Y9, Y13
+	VBLENDVPS      Y13, Y12, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   4(AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPSRLD         $0x0c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   8(AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPSRLD         $0x08, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   12(AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPSRLD         $0x14, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   16(AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPSRLD         $0x10, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   20(AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPSRLD         $0x1c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         32(R14), Y11, Y11
+	VBROADCASTSS   24(AX), Y12
+	VFMADD231PS    Y11, Y12, Y3
+	VPSRLD         $0x18, Y9, Y11
+	VPERMPS        Y0, Y11, Y9
+	VPERMPS        Y1, Y11, Y12
+	VPSLLD         $0x1c, Y11, Y11
+	VBLENDVPS      Y11, Y12, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   28(AX), Y11
+	VFMADD231PS    Y9, Y11, Y3
+	VSHUFPS        $0xee, Y7, Y10, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   32(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   36(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   40(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   44(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   48(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   52(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   56(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   60(AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0x44, Y8, Y6, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   64(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   68(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   72(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   76(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   80(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   84(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   88(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   92(AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0xee, Y8, Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   96(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPERMPS        Y0, Y6, Y7
+	VPERMPS        Y1, Y6, Y8
+	VPSLLD         $0x1c, Y6, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   100(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x0c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   104(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x08, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   108(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x14, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   112(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x10, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   116(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x1c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   120(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x18, Y6, Y7
+	VPERMPS        Y0, Y7, Y6
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y6, Y6
+	VMULPS         32(R14), Y6, Y6
+	VBROADCASTSS   124(AX), Y7
+	VFMADD231PS    Y6, Y7, Y3
+	VBROADCASTF128 (R8), Y6
+	VINSERTF128    $0x01, (R8)(R10*4), Y6, Y6
+	VBROADCASTF128 (R8)(R10*1), Y7
+	VINSERTF128    $0x01, (R8)(R12*1), Y7, Y7
+	VBROADCASTF128 (R8)(R10*2), Y8
+	VINSERTF128    $0x01, (R8)(R11*2), Y8, Y8
+	VBROADCASTF128 (R8)(R11*1), Y9
+	VINSERTF128    $0x01, (R8)(R13*1), Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKHPS      Y7, Y6, Y6
+	VUNPCKLPS      Y9, Y8, Y7
+	VUNPCKHPS      Y9, Y8, Y8
+	VSHUFPS        $0x44, Y7, Y10, Y9
+	VPSRLD         $0x04, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   (AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPERMPS        Y0, Y9, Y11
+	VPERMPS        Y1, Y9, Y12
+	VPSLLD         $0x1c, Y9, Y13
+	VBLENDVPS      Y13, Y12, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   4(AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPSRLD         $0x0c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   8(AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPSRLD         $0x08, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   12(AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPSRLD         $0x14, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   16(AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPSRLD         $0x10, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   20(AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPSRLD         $0x1c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         64(R14), Y11, Y11
+	VBROADCASTSS   24(AX), Y12
+	VFMADD231PS    Y11, Y12, Y4
+	VPSRLD         $0x18, Y9, Y11
+	VPERMPS        Y0, Y11, Y9
+	VPERMPS        Y1, Y11, Y12
+	VPSLLD         $0x1c, Y11, Y11
+	VBLENDVPS      Y11, Y12, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   28(AX), Y11
+	VFMADD231PS    Y9, Y11, Y4
+	VSHUFPS        $0xee, Y7, Y10, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   32(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   36(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   40(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   44(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   48(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   52(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   56(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   60(AX), Y9
+	VFMADD231PS    Y7, Y9, Y4
+	VSHUFPS        $0x44, Y8, Y6, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   64(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   68(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   72(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   76(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   80(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   84(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         64(R14), Y9, Y9
+	VBROADCASTSS   88(AX), Y10
+	VFMADD231PS    Y9, Y10, Y4
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   92(AX), Y9
+	VFMADD231PS    Y7, Y9, Y4
+	VSHUFPS        $0xee, Y8, Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   96(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPERMPS        Y0, Y6, Y7
+	VPERMPS        Y1, Y6, Y8
+	VPSLLD         $0x1c, Y6, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   100(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPSRLD         $0x0c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   104(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPSRLD         $0x08, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   108(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPSRLD         $0x14, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   112(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPSRLD         $0x10, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   116(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPSRLD         $0x1c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         64(R14), Y7, Y7
+	VBROADCASTSS   120(AX), Y8
+	VFMADD231PS    Y7, Y8, Y4
+	VPSRLD         $0x18, Y6, Y7
+	VPERMPS        Y0, Y7, Y6
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y6, Y6
+	VMULPS         64(R14), Y6, Y6
+	VBROADCASTSS   124(AX), Y7
+	VFMADD231PS    Y6, Y7, Y4
+	VBROADCASTF128 (R9), Y6
+	VINSERTF128    $0x01, (R9)(R10*4), Y6, Y6
+	VBROADCASTF128 (R9)(R10*1), Y7
+	VINSERTF128    $0x01, (R9)(R12*1), Y7, Y7
+	VBROADCASTF128 (R9)(R10*2), Y8
+	VINSERTF128    $0x01, (R9)(R11*2), Y8, Y8
+	VBROADCASTF128 (R9)(R11*1), Y9
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKHPS      Y7, Y6, Y6
+	VUNPCKLPS      Y9, Y8, Y7
+	VUNPCKHPS      Y9, Y8, Y8
+	VSHUFPS        $0x44, Y7, Y10, Y9
+	VPSRLD         $0x04, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   (AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPERMPS        Y0, Y9, Y11
+	VPERMPS        Y1, Y9, Y12
+	VPSLLD         $0x1c, Y9, Y13
+	VBLENDVPS      Y13, Y12, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   4(AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPSRLD         $0x0c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   8(AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPSRLD         $0x08, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   12(AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPSRLD         $0x14, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   16(AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPSRLD         $0x10, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   20(AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPSRLD         $0x1c, Y9, Y12
+	VPERMPS        Y0, Y12, Y11
+	VPERMPS        Y1, Y12, Y13
+	VPSLLD         $0x1c, Y12, Y12
+	VBLENDVPS      Y12, Y13, Y11, Y11
+	VMULPS         96(R14), Y11, Y11
+	VBROADCASTSS   24(AX), Y12
+	VFMADD231PS    Y11, Y12, Y5
+	VPSRLD         $0x18, Y9, Y11
+	VPERMPS        Y0, Y11, Y9
+	VPERMPS        Y1, Y11, Y12
+	VPSLLD         $0x1c, Y11, Y11
+	VBLENDVPS      Y11, Y12, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   28(AX), Y11
+	VFMADD231PS    Y9, Y11, Y5
+	VSHUFPS        $0xee, Y7, Y10, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   32(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   36(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   40(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   44(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   48(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   52(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   56(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   60(AX), Y9
+	VFMADD231PS    Y7, Y9, Y5
+	VSHUFPS        $0x44, Y8, Y6, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   64(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   68(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   72(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   76(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   80(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   84(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         96(R14), Y9, Y9
+	VBROADCASTSS   88(AX), Y10
+	VFMADD231PS    Y9, Y10, Y5
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   92(AX), Y9
+	VFMADD231PS    Y7, Y9, Y5
+	VSHUFPS        $0xee, Y8, Y6, Y6
+	VPSRLD         $0x04, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   96(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPERMPS        Y0, Y6, Y7
+	VPERMPS        Y1, Y6, Y8
+	VPSLLD         $0x1c, Y6, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   100(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPSRLD         $0x0c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   104(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPSRLD         $0x08, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   108(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPSRLD         $0x14, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   112(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPSRLD         $0x10, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   116(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPSRLD         $0x1c, Y6, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         96(R14), Y7, Y7
+	VBROADCASTSS   120(AX), Y8
+	VFMADD231PS    Y7, Y8, Y5
+	VPSRLD         $0x18, Y6, Y7
+	VPERMPS        Y0, Y7, Y6
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y6, Y6
+	VMULPS         96(R14), Y6, Y6
+	VBROADCASTSS   124(AX), Y7
+	VFMADD231PS    Y6, Y7, Y5
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, DI
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R9
+	ADDQ           $0x00000080, AX
+	DECQ           R15
+	JNE            piece222
+	MOVQ           sr+96(FP), R15
+	LEAQ           (R14)(R15*4), R14
+	CMPQ           SI, CX
+	JLT            columns221
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y2, (AX)
+	VMOVUPS        Y3, 32(AX)
+	VMOVUPS        Y4, 64(AX)
+	VMOVUPS        Y5, 96(AX)
+	ADDQ           $0x00000080, c_base+0(FP)
+	SUBQ           $0x20, n+112(FP)
+	ADDQ           $0x00000080, scales_base+72(FP)
+	MOVQ           k+120(FP), AX
+	SHRQ           $0x01, AX
+	SUBQ           AX, R9
+	LEAQ           (R9)(R10*8), SI
+	JMP            rows216
+
+done217:
+rows225:
+	CMPQ    n+112(FP), $0x10
+	JLT     done226
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not227
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	JMP     end228
+
+not227:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end228:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced229
+	MOVQ $0x00000100, BX
+
+paced229:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	SHRQ $0x01, CX
+	ADDQ SI, CX
+
+columns230:
+	MOVQ $0x00000002, R8
+
+piece231:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below232
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none233
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below232
+
+none233:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below232:
+	VBROADCASTF128 (SI), Y4
+	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
+	VBROADCASTF128 (SI)(R10*1), Y5
+	VINSERTF128    $0x01, (SI)(R12*1), Y5, Y5
+	VBROADCASTF128 (SI)(R10*2), Y6
+	VINSERTF128    $0x01, (SI)(R11*2), Y6, Y6
+	VBROADCASTF128 (SI)(R11*1), Y7
+	VINSERTF128    $0x01, (SI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   4(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   8(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   12(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   16(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   20(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         (R14), Y9, Y9
+	VBROADCASTSS   24(AX), Y10
+	VFMADD231PS    Y9, Y10, Y2
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   28(AX), Y9
+	VFMADD231PS    Y7, Y9, Y2
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSRLD         $0x04, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   32(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPERMPS        Y0, Y5, Y7
+	VPERMPS        Y1, Y5, Y8
+	VPSLLD         $0x1c, Y5, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   36(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x0c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   40(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x08, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   44(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x14, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   48(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x10, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   52(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x1c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   56(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x18, Y5, Y7
+	VPERMPS        Y0, Y7, Y5
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   60(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSRLD         $0x04, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   64(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPERMPS        Y0, Y5, Y7
+	VPERMPS        Y1, Y5, Y8
+	VPSLLD         $0x1c, Y5, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   68(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x0c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   72(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x08, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   76(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x14, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   80(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x10, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   84(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x1c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         (R14), Y7, Y7
+	VBROADCASTSS   88(AX), Y8
+	VFMADD231PS    Y7, Y8, Y2
+	VPSRLD         $0x18, Y5, Y7
+	VPERMPS        Y0, Y7, Y5
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   92(AX), Y7
+	VFMADD231PS    Y5, Y7, Y2
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSRLD         $0x04, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   96(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPERMPS        Y0, Y4, Y5
+	VPERMPS        Y1, Y4, Y6
+	VPSLLD         $0x1c, Y4, Y7
+	VBLENDVPS      Y7, Y6, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   100(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRLD         $0x0c, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   104(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRLD         $0x08, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   108(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRLD         $0x14, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   112(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRLD         $0x10, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   116(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRLD         $0x1c, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         (R14), Y5, Y5
+	VBROADCASTSS   120(AX), Y6
+	VFMADD231PS    Y5, Y6, Y2
+	VPSRLD         $0x18, Y4, Y5
+	VPERMPS        Y0, Y5, Y4
+	VPERMPS        Y1, Y5, Y6
+	VPSLLD         $0x1c, Y5, Y5
+	VBLENDVPS      Y5, Y6, Y4, Y4
+	VMULPS         (R14), Y4, Y4
+	VBROADCASTSS   124(AX), Y5
+	VFMADD231PS    Y4, Y5, Y2
+	VBROADCASTF128 (DI), Y4
+	VINSERTF128    $0x01, (DI)(R10*4), Y4, Y4
+	VBROADCASTF128 (DI)(R10*1), Y5
+	VINSERTF128    $0x01, (DI)(R12*1), Y5, Y5
+	VBROADCASTF128 (DI)(R10*2), Y6
+	VINSERTF128    $0x01, (DI)(R11*2), Y6, Y6
+	VBROADCASTF128 (DI)(R11*1), Y7
+	VINSERTF128    $0x01, (DI)(R13*1), Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKHPS      Y5, Y4, Y4
+	VUNPCKLPS      Y7, Y6, Y5
+	VUNPCKHPS      Y7, Y6, Y6
+	VSHUFPS        $0x44, Y5, Y8, Y7
+	VPSRLD         $0x04, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPERMPS        Y0, Y7, Y9
+	VPERMPS        Y1, Y7, Y10
+	VPSLLD         $0x1c, Y7, Y11
+	VBLENDVPS      Y11, Y10, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   4(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x0c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   8(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x08, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   12(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x14, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   16(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x10, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   20(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x1c, Y7, Y10
+	VPERMPS        Y0, Y10, Y9
+	VPERMPS        Y1, Y10, Y11
+	VPSLLD         $0x1c, Y10, Y10
+	VBLENDVPS      Y10, Y11, Y9, Y9
+	VMULPS         32(R14), Y9, Y9
+	VBROADCASTSS   24(AX), Y10
+	VFMADD231PS    Y9, Y10, Y3
+	VPSRLD         $0x18, Y7, Y9
+	VPERMPS        Y0, Y9, Y7
+	VPERMPS        Y1, Y9, Y10
+	VPSLLD         $0x1c, Y9, Y9
+	VBLENDVPS      Y9, Y10, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   28(AX), Y9
+	VFMADD231PS    Y7, Y9, Y3
+	VSHUFPS        $0xee, Y5, Y8, Y5
+	VPSRLD         $0x04, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   32(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPERMPS        Y0, Y5, Y7
+	VPERMPS        Y1, Y5, Y8
+	VPSLLD         $0x1c, Y5, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   36(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x0c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   40(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x08, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   44(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x14, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   48(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x10, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   52(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x1c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   56(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x18, Y5, Y7
+	VPERMPS        Y0, Y7, Y5
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   60(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0x44, Y6, Y4, Y5
+	VPSRLD         $0x04, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   64(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPERMPS        Y0, Y5, Y7
+	VPERMPS        Y1, Y5, Y8
+	VPSLLD         $0x1c, Y5, Y9
+	VBLENDVPS      Y9, Y8, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   68(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x0c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   72(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x08, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   76(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x14, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   80(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x10, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   84(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x1c, Y5, Y8
+	VPERMPS        Y0, Y8, Y7
+	VPERMPS        Y1, Y8, Y9
+	VPSLLD         $0x1c, Y8, Y8
+	VBLENDVPS      Y8, Y9, Y7, Y7
+	VMULPS         32(R14), Y7, Y7
+	VBROADCASTSS   88(AX), Y8
+	VFMADD231PS    Y7, Y8, Y3
+	VPSRLD         $0x18, Y5, Y7
+	VPERMPS        Y0, Y7, Y5
+	VPERMPS        Y1, Y7, Y8
+	VPSLLD         $0x1c, Y7, Y7
+	VBLENDVPS      Y7, Y8, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   92(AX), Y7
+	VFMADD231PS    Y5, Y7, Y3
+	VSHUFPS        $0xee, Y6, Y4, Y4
+	VPSRLD         $0x04, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   96(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPERMPS        Y0, Y4, Y5
+	VPERMPS        Y1, Y4, Y6
+	VPSLLD         $0x1c, Y4, Y7
+	VBLENDVPS      Y7, Y6, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   100(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRLD         $0x0c, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   104(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRLD         $0x08, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   108(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRLD         $0x14, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   112(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRLD         $0x10, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   116(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRLD         $0x1c, Y4, Y6
+	VPERMPS        Y0, Y6, Y5
+	VPERMPS        Y1, Y6, Y7
+	VPSLLD         $0x1c, Y6, Y6
+	VBLENDVPS      Y6, Y7, Y5, Y5
+	VMULPS         32(R14), Y5, Y5
+	VBROADCASTSS   120(AX), Y6
+	VFMADD231PS    Y5, Y6, Y3
+	VPSRLD         $0x18, Y4, Y5
+	VPERMPS        Y0, Y5, Y4
+	VPERMPS        Y1, Y5, Y6
+	VPSLLD         $0x1c, Y5, Y5
+	VBLENDVPS      Y5, Y6, Y4, Y4
+	VMULPS         32(R14), Y4, Y4
+	VBROADCASTSS   124(AX), Y5
+	VFMADD231PS    Y4, Y5, Y3
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, DI
+	ADDQ           $0x00000080, AX
+	DECQ           R8
+	JNE            piece231
+	MOVQ           sr+96(FP), R8
+	LEAQ           (R14)(R8*4), R14
+	CMPQ           SI, CX
+	JLT            columns230
+	MOVQ           c_base+0(FP), AX
+	VMOVUPS        Y2, (AX)
+	VMOVUPS        Y3, 32(AX)
+	ADDQ           $0x00000040, c_base+0(FP)
+	SUBQ           $0x10, n+112(FP)
+	ADDQ           $0x00000040, scales_base+72(FP)
+	MOVQ           k+120(FP), AX
+	SHRQ           $0x01, AX
+	SUBQ           AX, DI
+	LEAQ           (DI)(R10*8), SI
+	JMP            rows225
+
+done226:
+	VZEROUPPER
+	RET
+
+DATA nf4<>+0(SB)/4, $0xbf800000
+DATA nf4<>+4(SB)/4, $0xbf3239b1
+DATA nf4<>+8(SB)/4, $0xbf066b30
+DATA nf4<>+12(SB)/4, $0xbeca32a0
+DATA nf4<>+16(SB)/4, $0xbe91a24d
+DATA nf4<>+20(SB)/4, $0xbe3d353f
+DATA nf4<>+24(SB)/4, $0xbdba7871
+DATA nf4<>+28(SB)/4, $0x00000000
+DATA nf4<>+32(SB)/4, $0x3da2faff
+DATA nf4<>+36(SB)/4, $0x3e24cae3
+DATA nf4<>+40(SB)/4, $0x3e7c04dd
+DATA nf4<>+44(SB)/4, $0x3ead033a
+DATA nf4<>+48(SB)/4, $0x3ee1a4b8
+DATA nf4<>+52(SB)/4, $0x3f1007ab
+DATA nf4<>+56(SB)/4, $0x3f3913b3
+DATA nf4<>+60(SB)/4, $0x3f800000
+GLOBL nf4<>(SB), RODATA|NOPTR, $64
+
 // func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX
 TEXT ·packBAVX2(SB), NOSPLIT, $0-72
@@ -2253,50 +5900,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider151
+	JGT  wider235
 	CMPQ BX, $0x08
-	JNE  ragged152
+	JNE  ragged236
 
-row154:
+row238:
 	TESTQ   SI, SI
-	JEQ     done155
+	JEQ     done239
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row154
+	JMP     row238
 
-done155:
-	JMP end153
+done239:
+	JMP end237
 
-ragged152:
+ragged236:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row156:
+row240:
 	TESTQ      SI, SI
-	JEQ        done157
+	JEQ        done241
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row156
+	JMP        row240
 
-done157:
-end153:
-	JMP end150
+done241:
+end237:
+	JMP end234
 
-wider151:
+wider235:
 	CMPQ BX, $0x10
-	JNE  ragged158
+	JNE  ragged242
 
-row160:
+row244:
 	TESTQ   SI, SI
-	JEQ     done161
+	JEQ     done245
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -2304,21 +5951,21 @@ row160:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row160
+	JMP     row244
 
-done161:
-	JMP end159
+done245:
+	JMP end243
 
-ragged158:
+ragged242:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row162:
+row246:
 	TESTQ      SI, SI
-	JEQ        done163
+	JEQ        done247
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -2326,11 +5973,11 @@ row162:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row162
+	JMP        row246
 
-done163:
-end159:
-end150:
+done247:
+end243:
+end234:
 	VZEROUPPER
 	RET
 
@@ -2344,9 +5991,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop164:
+loop248:
 	CMPQ        DX, $0x10
-	JLT         tail165
+	JLT         tail249
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -2355,11 +6002,11 @@ loop164:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop164
+	JMP         loop248
 
-tail165:
+tail249:
 	TESTQ       DX, DX
-	JEQ         done166
+	JEQ         done250
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -2372,7 +6019,7 @@ tail165:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done166:
+done250:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -2395,9 +6042,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop167:
+loop251:
 	CMPQ        BX, $0x10
-	JLT         tail168
+	JLT         tail252
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -2410,11 +6057,11 @@ loop167:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop167
+	JMP         loop251
 
-tail168:
+tail252:
 	TESTQ       BX, BX
-	JEQ         done169
+	JEQ         done253
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -2431,7 +6078,7 @@ tail168:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done169:
+done253:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -2454,9 +6101,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop170:
+loop254:
 	CMPQ         CX, $0x10
-	JLT          tail171
+	JLT          tail255
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -2471,11 +6118,11 @@ loop170:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop170
+	JMP          loop254
 
-tail171:
+tail255:
 	TESTQ        CX, CX
-	JEQ          done172
+	JEQ          done256
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -2494,7 +6141,7 @@ tail171:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done172:
+done256:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -2514,9 +6161,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop173:
+loop257:
 	CMPQ         DX, $0x10
-	JLT          tail174
+	JLT          tail258
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -2565,11 +6212,11 @@ loop173:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop173
+	JMP          loop257
 
-tail174:
+tail258:
 	TESTQ        DX, DX
-	JEQ          done175
+	JEQ          done259
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -2622,7 +6269,7 @@ tail174:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done175:
+done259:
 	VZEROUPPER
 	RET
 
@@ -2756,9 +6403,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop176:
+loop260:
 	CMPQ    BX, $0x10
-	JLT     tail177
+	JLT     tail261
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -2771,11 +6418,11 @@ loop176:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop176
+	JMP     loop260
 
-tail177:
+tail261:
 	TESTQ      BX, BX
-	JEQ        done178
+	JEQ        done262
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -2792,7 +6439,7 @@ tail177:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done178:
+done262:
 	VZEROUPPER
 	RET
 
@@ -2806,13 +6453,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not179
+	JEQ          not263
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop181:
+loop265:
 	CMPQ         SI, $0x10
-	JLT          tail182
+	JLT          tail266
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -2833,11 +6480,11 @@ loop181:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop181
+	JMP          loop265
 
-tail182:
+tail266:
 	TESTQ        SI, SI
-	JEQ          done183
+	JEQ          done267
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -2862,16 +6509,16 @@ tail182:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done183:
-	JMP end180
+done267:
+	JMP end264
 
-not179:
+not263:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop184:
+loop268:
 	CMPQ         SI, $0x10
-	JLT          tail185
+	JLT          tail269
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -2888,11 +6535,11 @@ loop184:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop184
+	JMP          loop268
 
-tail185:
+tail269:
 	TESTQ        SI, SI
-	JEQ          done186
+	JEQ          done270
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -2913,8 +6560,8 @@ tail185:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done186:
-end180:
+done270:
+end264:
 	VZEROUPPER
 	RET
 
@@ -2928,9 +6575,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop187:
+loop271:
 	CMPQ        BX, $0x10
-	JLT         tail188
+	JLT         tail272
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -2945,11 +6592,11 @@ loop187:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop187
+	JMP         loop271
 
-tail188:
+tail272:
 	TESTQ       BX, BX
-	JEQ         done189
+	JEQ         done273
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -2968,7 +6615,7 @@ tail188:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done189:
+done273:
 	VZEROUPPER
 	RET
 
@@ -2984,26 +6631,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not190
+	JEQ     not274
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end191
+	JMP     end275
 
-not190:
-end191:
+not274:
+end275:
 	CMPB add+105(FP), $0x00
-	JEQ  not192
+	JEQ  not276
 
-head194:
+head278:
 	TESTQ SI, SI
-	JEQ   done195
+	JEQ   done279
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop196:
+loop280:
 	CMPQ        R10, $0x10
-	JLT         tail197
+	JLT         tail281
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -3036,11 +6683,11 @@ loop196:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop196
+	JMP         loop280
 
-tail197:
+tail281:
 	TESTQ       R10, R10
-	JEQ         done198
+	JEQ         done282
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -3077,27 +6724,27 @@ tail197:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done198:
+done282:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head194
+	JMP  head278
 
-done195:
-	JMP end193
+done279:
+	JMP end277
 
-not192:
-head199:
+not276:
+head283:
 	TESTQ SI, SI
-	JEQ   done200
+	JEQ   done284
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop201:
+loop285:
 	CMPQ        R10, $0x10
-	JLT         tail202
+	JLT         tail286
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -3122,11 +6769,11 @@ loop201:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop201
+	JMP         loop285
 
-tail202:
+tail286:
 	TESTQ       R10, R10
-	JEQ         done203
+	JEQ         done287
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -3155,14 +6802,14 @@ tail202:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done203:
+done287:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head199
+	JMP  head283
 
-done200:
-end193:
+done284:
+end277:
 	VZEROUPPER
 	RET
 
@@ -3185,9 +6832,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop204:
+loop288:
 	CMPQ         BX, $0x10
-	JLT          tail205
+	JLT          tail289
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -3246,11 +6893,11 @@ loop204:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop204
+	JMP          loop288
 
-tail205:
+tail289:
 	TESTQ        BX, BX
-	JEQ          done206
+	JEQ          done290
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -3313,7 +6960,7 @@ tail205:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done206:
+done290:
 	VZEROUPPER
 	RET
 
@@ -3326,15 +6973,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not207
+	JEQ  not291
 	CMPB addU+121(FP), $0x00
-	JEQ  not209
+	JEQ  not293
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop211:
+loop295:
 	CMPQ         DI, $0x10
-	JLT          tail212
+	JLT          tail296
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3421,11 +7068,11 @@ loop211:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop211
+	JMP          loop295
 
-tail212:
+tail296:
 	TESTQ        DI, DI
-	JEQ          done213
+	JEQ          done297
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -3516,16 +7163,16 @@ tail212:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done213:
-	JMP end210
+done297:
+	JMP end294
 
-not209:
+not293:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop214:
+loop298:
 	CMPQ         DI, $0x10
-	JLT          tail215
+	JLT          tail299
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3608,11 +7255,11 @@ loop214:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop214
+	JMP          loop298
 
-tail215:
+tail299:
 	TESTQ        DI, DI
-	JEQ          done216
+	JEQ          done300
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -3699,19 +7346,19 @@ tail215:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done216:
-end210:
-	JMP end208
+done300:
+end294:
+	JMP end292
 
-not207:
+not291:
 	CMPB addU+121(FP), $0x00
-	JEQ  not217
+	JEQ  not301
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop219:
+loop303:
 	CMPQ         DI, $0x10
-	JLT          tail220
+	JLT          tail304
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3794,11 +7441,11 @@ loop219:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop219
+	JMP          loop303
 
-tail220:
+tail304:
 	TESTQ        DI, DI
-	JEQ          done221
+	JEQ          done305
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -3885,16 +7532,16 @@ tail220:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done221:
-	JMP end218
+done305:
+	JMP end302
 
-not217:
+not301:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop222:
+loop306:
 	CMPQ         DI, $0x10
-	JLT          tail223
+	JLT          tail307
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3973,11 +7620,11 @@ loop222:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop222
+	JMP          loop306
 
-tail223:
+tail307:
 	TESTQ        DI, DI
-	JEQ          done224
+	JEQ          done308
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -4060,9 +7707,9 @@ tail223:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done224:
-end218:
-end208:
+done308:
+end302:
+end292:
 	VZEROUPPER
 	RET
 
@@ -4078,9 +7725,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row225:
+row309:
 	TESTQ   BX, BX
-	JEQ     done226
+	JEQ     done310
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -4092,9 +7739,9 @@ row225:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop227:
+loop311:
 	CMPQ    R8, $0x10
-	JLT     tail228
+	JLT     tail312
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -4103,11 +7750,11 @@ loop227:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop227
+	JMP     loop311
 
-tail228:
+tail312:
 	TESTQ      R8, R8
-	JEQ        done229
+	JEQ        done313
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -4124,7 +7771,7 @@ tail228:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done229:
+done313:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -4145,9 +7792,9 @@ done229:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop230:
+loop314:
 	CMPQ         R8, $0x10
-	JLT          tail231
+	JLT          tail315
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -4202,11 +7849,11 @@ loop230:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop230
+	JMP          loop314
 
-tail231:
+tail315:
 	TESTQ        R8, R8
-	JEQ          done232
+	JEQ          done316
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -4267,7 +7914,7 @@ tail231:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done232:
+done316:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -4281,9 +7928,9 @@ done232:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row225
+	JMP          row309
 
-done226:
+done310:
 	VZEROUPPER
 	RET
 
@@ -4310,9 +7957,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row233:
+row317:
 	TESTQ        SI, SI
-	JEQ          done234
+	JEQ          done318
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -4324,9 +7971,9 @@ row233:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop235:
+loop319:
 	CMPQ         R9, $0x10
-	JLT          tail236
+	JLT          tail320
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -4389,11 +8036,11 @@ loop235:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop235
+	JMP          loop319
 
-tail236:
+tail320:
 	TESTQ        R9, R9
-	JEQ          done237
+	JEQ          done321
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -4460,16 +8107,16 @@ tail236:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done237:
+done321:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row233
+	JMP  row317
 
-done234:
+done318:
 	VZEROUPPER
 	RET
 
@@ -4492,13 +8139,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not238
+	JEQ          not322
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop240:
+loop324:
 	CMPQ     DX, $0x10
-	JLT      tail241
+	JLT      tail325
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -4557,11 +8204,11 @@ loop240:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop240
+	JMP      loop324
 
-tail241:
+tail325:
 	TESTQ      DX, DX
-	JEQ        done242
+	JEQ        done326
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -4624,16 +8271,16 @@ tail241:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done242:
-	JMP end239
+done326:
+	JMP end323
 
-not238:
+not322:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop243:
+loop327:
 	CMPQ     DX, $0x10
-	JLT      tail244
+	JLT      tail328
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -4688,11 +8335,11 @@ loop243:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop243
+	JMP      loop327
 
-tail244:
+tail328:
 	TESTQ      DX, DX
-	JEQ        done245
+	JEQ        done329
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -4751,8 +8398,8 @@ tail244:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done245:
-end239:
+done329:
+end323:
 	VZEROUPPER
 	RET
 
@@ -4840,157 +8487,6 @@ round:
 	VFMADD231PS Y0, Y1, Y13
 	DECQ        AX
 	JNE         round
-	VZEROUPPER
-	RET
-
-// func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool)
-// Requires: AVX, FMA3
-TEXT ·gemvAVX2(SB), NOSPLIT, $0-97
-	MOVQ c_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ b_base+48(FP), DX
-	MOVQ br+72(FP), BX
-	SHLQ $0x02, BX
-	MOVQ k+88(FP), SI
-	SHLQ $0x02, SI
-	MOVQ n+80(FP), DI
-
-columns:
-	SUBQ    $0x10, DI
-	JLT     end
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPB    add+96(FP), $0x00
-	JEQ     begin
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-
-begin:
-	LEAQ (DX)(BX*8), R8
-	LEAQ (BX)(BX*2), R11
-	LEAQ (DX)(R11*1), R10
-	LEAQ (DX)(R11*2), R11
-	LEAQ (BX)(BX*2), R13
-	LEAQ (R8)(R13*1), R12
-	LEAQ (R8)(R13*2), R13
-	XORQ R9, R9
-
-square:
-	VBROADCASTF128 (DX), Y2
-	VINSERTF128    $0x01, (R10)(BX*1), Y2, Y2
-	VBROADCASTF128 (DX)(BX*1), Y3
-	VINSERTF128    $0x01, (R10)(BX*2), Y3, Y3
-	VBROADCASTF128 (DX)(BX*2), Y4
-	VINSERTF128    $0x01, (R11), Y4, Y4
-	VBROADCASTF128 (R10), Y5
-	VINSERTF128    $0x01, (R11)(BX*1), Y5, Y5
-	VUNPCKLPS      Y3, Y2, Y6
-	VUNPCKHPS      Y3, Y2, Y2
-	VUNPCKLPS      Y5, Y4, Y3
-	VUNPCKHPS      Y5, Y4, Y4
-	VSHUFPS        $0x44, Y3, Y6, Y5
-	VBROADCASTSS   (CX)(R9*1), Y7
-	VFMADD231PS    Y5, Y7, Y0
-	VSHUFPS        $0xee, Y3, Y6, Y3
-	VBROADCASTSS   4(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y0
-	VSHUFPS        $0x44, Y4, Y2, Y3
-	VBROADCASTSS   8(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y0
-	VSHUFPS        $0xee, Y4, Y2, Y2
-	VBROADCASTSS   12(CX)(R9*1), Y3
-	VFMADD231PS    Y2, Y3, Y0
-	VBROADCASTF128 16(DX), Y2
-	VINSERTF128    $0x01, 16(R10)(BX*1), Y2, Y2
-	VBROADCASTF128 16(DX)(BX*1), Y3
-	VINSERTF128    $0x01, 16(R10)(BX*2), Y3, Y3
-	VBROADCASTF128 16(DX)(BX*2), Y4
-	VINSERTF128    $0x01, 16(R11), Y4, Y4
-	VBROADCASTF128 16(R10), Y5
-	VINSERTF128    $0x01, 16(R11)(BX*1), Y5, Y5
-	VUNPCKLPS      Y3, Y2, Y6
-	VUNPCKHPS      Y3, Y2, Y2
-	VUNPCKLPS      Y5, Y4, Y3
-	VUNPCKHPS      Y5, Y4, Y4
-	VSHUFPS        $0x44, Y3, Y6, Y5
-	VBROADCASTSS   16(CX)(R9*1), Y7
-	VFMADD231PS    Y5, Y7, Y0
-	VSHUFPS        $0xee, Y3, Y6, Y3
-	VBROADCASTSS   20(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y0
-	VSHUFPS        $0x44, Y4, Y2, Y3
-	VBROADCASTSS   24(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y0
-	VSHUFPS        $0xee, Y4, Y2, Y2
-	VBROADCASTSS   28(CX)(R9*1), Y3
-	VFMADD231PS    Y2, Y3, Y0
-	VBROADCASTF128 (R8), Y2
-	VINSERTF128    $0x01, (R12)(BX*1), Y2, Y2
-	VBROADCASTF128 (R8)(BX*1), Y3
-	VINSERTF128    $0x01, (R12)(BX*2), Y3, Y3
-	VBROADCASTF128 (R8)(BX*2), Y4
-	VINSERTF128    $0x01, (R13), Y4, Y4
-	VBROADCASTF128 (R12), Y5
-	VINSERTF128    $0x01, (R13)(BX*1), Y5, Y5
-	VUNPCKLPS      Y3, Y2, Y6
-	VUNPCKHPS      Y3, Y2, Y2
-	VUNPCKLPS      Y5, Y4, Y3
-	VUNPCKHPS      Y5, Y4, Y4
-	VSHUFPS        $0x44, Y3, Y6, Y5
-	VBROADCASTSS   (CX)(R9*1), Y7
-	VFMADD231PS    Y5, Y7, Y1
-	VSHUFPS        $0xee, Y3, Y6, Y3
-	VBROADCASTSS   4(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y1
-	VSHUFPS        $0x44, Y4, Y2, Y3
-	VBROADCASTSS   8(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y1
-	VSHUFPS        $0xee, Y4, Y2, Y2
-	VBROADCASTSS   12(CX)(R9*1), Y3
-	VFMADD231PS    Y2, Y3, Y1
-	VBROADCASTF128 16(R8), Y2
-	VINSERTF128    $0x01, 16(R12)(BX*1), Y2, Y2
-	VBROADCASTF128 16(R8)(BX*1), Y3
-	VINSERTF128    $0x01, 16(R12)(BX*2), Y3, Y3
-	VBROADCASTF128 16(R8)(BX*2), Y4
-	VINSERTF128    $0x01, 16(R13), Y4, Y4
-	VBROADCASTF128 16(R12), Y5
-	VINSERTF128    $0x01, 16(R13)(BX*1), Y5, Y5
-	VUNPCKLPS      Y3, Y2, Y6
-	VUNPCKHPS      Y3, Y2, Y2
-	VUNPCKLPS      Y5, Y4, Y3
-	VUNPCKHPS      Y5, Y4, Y4
-	VSHUFPS        $0x44, Y3, Y6, Y5
-	VBROADCASTSS   16(CX)(R9*1), Y7
-	VFMADD231PS    Y5, Y7, Y1
-	VSHUFPS        $0xee, Y3, Y6, Y3
-	VBROADCASTSS   20(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y1
-	VSHUFPS        $0x44, Y4, Y2, Y3
-	VBROADCASTSS   24(CX)(R9*1), Y5
-	VFMADD231PS    Y3, Y5, Y1
-	VSHUFPS        $0xee, Y4, Y2, Y2
-	VBROADCASTSS   28(CX)(R9*1), Y3
-	VFMADD231PS    Y2, Y3, Y1
-	ADDQ           $0x20, DX
-	ADDQ           $0x20, R10
-	ADDQ           $0x20, R11
-	ADDQ           $0x20, R8
-	ADDQ           $0x20, R12
-	ADDQ           $0x20, R13
-	ADDQ           $0x20, R9
-	CMPQ           R9, SI
-	JLT            square
-	VMOVUPS        Y0, (AX)
-	VMOVUPS        Y1, 32(AX)
-	ADDQ           $0x40, AX
-	SUBQ           SI, DX
-	SHLQ           $0x04, BX
-	ADDQ           BX, DX
-	SHRQ           $0x04, BX
-	JMP            columns
-
-end:
 	VZEROUPPER
 	RET
 
@@ -5099,9 +8595,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop246:
+loop330:
 	CMPQ    BX, $0x10
-	JLT     tail247
+	JLT     tail331
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -5112,11 +8608,11 @@ loop246:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop246
+	JMP     loop330
 
-tail247:
+tail331:
 	TESTQ      BX, BX
-	JEQ        done248
+	JEQ        done332
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -5131,7 +8627,7 @@ tail247:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done248:
+done332:
 	VZEROUPPER
 	RET
 
@@ -5142,13 +8638,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not249
+	JEQ          not333
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop251:
+loop335:
 	CMPQ    DX, $0x10
-	JLT     tail252
+	JLT     tail336
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -5161,11 +8657,11 @@ loop251:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop251
+	JMP     loop335
 
-tail252:
+tail336:
 	TESTQ      DX, DX
-	JEQ        done253
+	JEQ        done337
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -5182,16 +8678,16 @@ tail252:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done253:
-	JMP end250
+done337:
+	JMP end334
 
-not249:
+not333:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop254:
+loop338:
 	CMPQ    DX, $0x10
-	JLT     tail255
+	JLT     tail339
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -5200,11 +8696,11 @@ loop254:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop254
+	JMP     loop338
 
-tail255:
+tail339:
 	TESTQ      DX, DX
-	JEQ        done256
+	JEQ        done340
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -5217,8 +8713,8 @@ tail255:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done256:
-end250:
+done340:
+end334:
 	VZEROUPPER
 	RET
 
@@ -5241,9 +8737,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop257:
+loop341:
 	CMPQ         SI, $0x10
-	JLT          tail258
+	JLT          tail342
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -5284,11 +8780,11 @@ loop257:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop257
+	JMP          loop341
 
-tail258:
+tail342:
 	TESTQ        SI, SI
-	JEQ          done259
+	JEQ          done343
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -5333,7 +8829,7 @@ tail258:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done259:
+done343:
 	VZEROUPPER
 	RET
 
@@ -5345,16 +8841,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop260:
+loop344:
 	CMPQ      BX, DX
-	JGE       done261
+	JGE       done345
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop260
+	JMP       loop344
 
-done261:
+done345:
 	VZEROUPPER
 	RET
 
@@ -5367,17 +8863,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop262:
+loop346:
 	CMPQ      BX, DX
-	JGE       done263
+	JGE       done347
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop262
+	JMP       loop346
 
-done263:
+done347:
 	VZEROUPPER
 	RET
 
@@ -5395,9 +8891,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop264:
+loop348:
 	CMPQ       BX, DX
-	JGE        done265
+	JGE        done349
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -5418,29 +8914,11 @@ loop264:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop264
+	JMP        loop348
 
-done265:
+done349:
 	VZEROUPPER
 	RET
-
-DATA nf4<>+0(SB)/4, $0xbf800000
-DATA nf4<>+4(SB)/4, $0xbf3239b1
-DATA nf4<>+8(SB)/4, $0xbf066b30
-DATA nf4<>+12(SB)/4, $0xbeca32a0
-DATA nf4<>+16(SB)/4, $0xbe91a24d
-DATA nf4<>+20(SB)/4, $0xbe3d353f
-DATA nf4<>+24(SB)/4, $0xbdba7871
-DATA nf4<>+28(SB)/4, $0x00000000
-DATA nf4<>+32(SB)/4, $0x3da2faff
-DATA nf4<>+36(SB)/4, $0x3e24cae3
-DATA nf4<>+40(SB)/4, $0x3e7c04dd
-DATA nf4<>+44(SB)/4, $0x3ead033a
-DATA nf4<>+48(SB)/4, $0x3ee1a4b8
-DATA nf4<>+52(SB)/4, $0x3f1007ab
-DATA nf4<>+56(SB)/4, $0x3f3913b3
-DATA nf4<>+60(SB)/4, $0x3f800000
-GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
 // func roundAVX2(dst []uint16, src []float32)
 // Requires: AVX, AVX2
@@ -5450,9 +8928,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop266:
+loop350:
 	CMPQ         BX, DX
-	JGE          done267
+	JGE          done351
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -5471,9 +8949,9 @@ loop266:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop266
+	JMP          loop350
 
-done267:
+done351:
 	VZEROUPPER
 	RET
 
@@ -5534,9 +9012,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop268:
+loop352:
 	CMPQ      DX, CX
-	JGE       done269
+	JGE       done353
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -5553,21 +9031,11 @@ loop268:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop268
+	JMP       loop352
 
-done269:
+done353:
 	VZEROUPPER
 	RET
-
-DATA bf16_upper<>+0(SB)/4, $0xffff0000
-DATA bf16_upper<>+4(SB)/4, $0xffff0000
-DATA bf16_upper<>+8(SB)/4, $0xffff0000
-DATA bf16_upper<>+12(SB)/4, $0xffff0000
-DATA bf16_upper<>+16(SB)/4, $0xffff0000
-DATA bf16_upper<>+20(SB)/4, $0xffff0000
-DATA bf16_upper<>+24(SB)/4, $0xffff0000
-DATA bf16_upper<>+28(SB)/4, $0xffff0000
-GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
 
 // func roundSwapAVX2(dst []float32, src []float32)
 // Requires: AVX, AVX2
@@ -5577,9 +9045,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop270:
+loop354:
 	CMPQ      BX, DX
-	JGE       done271
+	JGE       done355
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -5597,9 +9065,9 @@ loop270:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop270
+	JMP       loop354
 
-done271:
+done355:
 	VZEROUPPER
 	RET
 

@@ -8,6 +8,18 @@ package kernel
 func gemmAVX512(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
 
 //go:noescape
+func gemvAVX512(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func gemvNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
 func packBAVX512(dst []float32, b []float32, br int, n int, k int)
 
 //go:noescape

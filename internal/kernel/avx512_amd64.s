@@ -5892,6 +5892,1858 @@ end1:
 	VZEROUPPER
 	RET
 
+// func gemvAVX512(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvAVX512(SB), NOSPLIT, $0-128
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+72(FP), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+72(FP), CX
+	CMPQ    CX, k+88(FP)
+	JNE     apart319
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more318:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more318
+	JMP        done320
+
+apart319:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done320:
+rows321:
+	CMPQ    n+80(FP), $0x20
+	JLT     done322
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+96(FP), $0x00
+	JEQ     not323
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	JMP     end324
+
+not323:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end324:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced325
+	MOVQ $0x00000200, BX
+
+paced325:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x02, CX
+	ADDQ SI, CX
+
+columns326:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below327
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none328
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below327
+
+none328:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below327:
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST (AX), Z5, Z0
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 8(AX), Z3, Z0
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z0
+	VBROADCASTF32X4  (R8), Z2
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (R9), Z2, Z2
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (R8)(R10*1), Z3
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*2), Z4
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (R8)(R11*1), Z5
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST (AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 8(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z1
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	PREFETCHT1       256(DX)
+	PREFETCHT1       320(DX)
+	PREFETCHT1       384(DX)
+	PREFETCHT1       448(DX)
+	ADDQ             BX, DX
+	CMPQ             DX, b_len+56(FP)
+	JLT              below329
+	MOVQ             next_len+112(FP), R14
+	TESTQ            R14, R14
+	JEQ              none330
+	MOVQ             next_base+104(FP), DX
+	ADDQ             DX, R14
+	MOVQ             R14, b_len+56(FP)
+	MOVQ             $0x00000000, next_len+112(FP)
+	JMP              below329
+
+none330:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below329:
+	VBROADCASTF32X4  16(SI), Z2
+	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, 16(DI), Z2, Z2
+	VINSERTF32X4     $0x03, 16(DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  16(SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, 16(SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, 16(DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, 16(DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  16(SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, 16(SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, 16(DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, 16(DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  16(SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, 16(SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, 16(DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, 16(DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z0
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z0
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z0
+	VBROADCASTF32X4  16(R8), Z2
+	VINSERTF32X4     $0x01, 16(R8)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, 16(R9), Z2, Z2
+	VINSERTF32X4     $0x03, 16(R9)(R10*4), Z2, Z2
+	VBROADCASTF32X4  16(R8)(R10*1), Z3
+	VINSERTF32X4     $0x01, 16(R8)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, 16(R9)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, 16(R9)(R12*1), Z3, Z3
+	VBROADCASTF32X4  16(R8)(R10*2), Z4
+	VINSERTF32X4     $0x01, 16(R8)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, 16(R9)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, 16(R9)(R11*2), Z4, Z4
+	VBROADCASTF32X4  16(R8)(R11*1), Z5
+	VINSERTF32X4     $0x01, 16(R8)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, 16(R9)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, 16(R9)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z1
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x20, R8
+	ADDQ             $0x20, R9
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns326
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x02, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows321
+
+done322:
+rows331:
+	CMPQ    n+80(FP), $0x10
+	JLT     done332
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not333
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	JMP     end334
+
+not333:
+	VXORPS Z0, Z0, Z0
+
+end334:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced335
+	MOVQ $0x00000100, BX
+
+paced335:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x02, CX
+	ADDQ SI, CX
+
+columns336:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below337
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none338
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below337
+
+none338:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below337:
+	VBROADCASTF32X4  (SI), Z1
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
+	VINSERTF32X4     $0x02, (DI), Z1, Z1
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z1, Z1
+	VBROADCASTF32X4  (SI)(R10*1), Z2
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z2, Z2
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*2), Z3
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z3, Z3
+	VBROADCASTF32X4  (SI)(R11*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z4, Z4
+	VUNPCKLPS        Z2, Z1, Z5
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VSHUFPS          $0x44, Z2, Z5, Z4
+	VFMADD231PS.BCST (AX), Z4, Z0
+	VSHUFPS          $0xee, Z2, Z5, Z2
+	VFMADD231PS.BCST 4(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z2
+	VFMADD231PS.BCST 8(AX), Z2, Z0
+	VSHUFPS          $0xee, Z3, Z1, Z1
+	VFMADD231PS.BCST 12(AX), Z1, Z0
+	PREFETCHT1       (DX)
+	PREFETCHT1       64(DX)
+	PREFETCHT1       128(DX)
+	PREFETCHT1       192(DX)
+	ADDQ             BX, DX
+	CMPQ             DX, b_len+56(FP)
+	JLT              below339
+	MOVQ             next_len+112(FP), R8
+	TESTQ            R8, R8
+	JEQ              none340
+	MOVQ             next_base+104(FP), DX
+	ADDQ             DX, R8
+	MOVQ             R8, b_len+56(FP)
+	MOVQ             $0x00000000, next_len+112(FP)
+	JMP              below339
+
+none340:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below339:
+	VBROADCASTF32X4  16(SI), Z1
+	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z1, Z1
+	VINSERTF32X4     $0x02, 16(DI), Z1, Z1
+	VINSERTF32X4     $0x03, 16(DI)(R10*4), Z1, Z1
+	VBROADCASTF32X4  16(SI)(R10*1), Z2
+	VINSERTF32X4     $0x01, 16(SI)(R12*1), Z2, Z2
+	VINSERTF32X4     $0x02, 16(DI)(R10*1), Z2, Z2
+	VINSERTF32X4     $0x03, 16(DI)(R12*1), Z2, Z2
+	VBROADCASTF32X4  16(SI)(R10*2), Z3
+	VINSERTF32X4     $0x01, 16(SI)(R11*2), Z3, Z3
+	VINSERTF32X4     $0x02, 16(DI)(R10*2), Z3, Z3
+	VINSERTF32X4     $0x03, 16(DI)(R11*2), Z3, Z3
+	VBROADCASTF32X4  16(SI)(R11*1), Z4
+	VINSERTF32X4     $0x01, 16(SI)(R13*1), Z4, Z4
+	VINSERTF32X4     $0x02, 16(DI)(R11*1), Z4, Z4
+	VINSERTF32X4     $0x03, 16(DI)(R13*1), Z4, Z4
+	VUNPCKLPS        Z2, Z1, Z5
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VSHUFPS          $0x44, Z2, Z5, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z0
+	VSHUFPS          $0xee, Z2, Z5, Z2
+	VFMADD231PS.BCST 20(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z2
+	VFMADD231PS.BCST 24(AX), Z2, Z0
+	VSHUFPS          $0xee, Z3, Z1, Z1
+	VFMADD231PS.BCST 28(AX), Z1, Z0
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns336
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x02, AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows331
+
+done332:
+	VZEROUPPER
+	RET
+
+// func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
+	VBROADCASTSS bf16_upper<>+0(SB), Z0
+	MOVQ         b_base+48(FP), SI
+	MOVQ         br+72(FP), R10
+	SHLQ         $0x01, R10
+	LEAQ         (R10)(R10*2), R11
+	LEAQ         (R10)(R10*4), R12
+	LEAQ         (R11)(R10*4), R13
+	MOVQ         SI, DX
+	MOVQ         br+72(FP), CX
+	CMPQ         CX, k+88(FP)
+	JNE          apart342
+	MOVQ         b_len+56(FP), AX
+	SHLQ         $0x01, AX
+	ADDQ         DX, AX
+	MOVQ         AX, b_len+56(FP)
+	LEAQ         (R10)(R10*4), CX
+	SHLQ         $0x03, CX
+	ADDQ         SI, CX
+	CMPQ         CX, AX
+	CMOVQGT      AX, CX
+
+more341:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more341
+	JMP        done343
+
+apart342:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done343:
+rows344:
+	CMPQ    n+80(FP), $0x20
+	JLT     done345
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+96(FP), $0x00
+	JEQ     not346
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	JMP     end347
+
+not346:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end347:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced348
+	MOVQ $0x00000200, BX
+
+paced348:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns349:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below350
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none351
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below350
+
+none351:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below350:
+	VBROADCASTF32X4  (SI), Z3
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (DI), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (SI)(R10*2), Z5
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (SI)(R11*1), Z6
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSLLD           $0x10, Z6, Z8
+	VFMADD231PS.BCST (AX), Z8, Z1
+	VPANDD           Z0, Z6, Z6
+	VFMADD231PS.BCST 4(AX), Z6, Z1
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 8(AX), Z6, Z1
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z1
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 16(AX), Z6, Z1
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z1
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z1
+	VBROADCASTF32X4  (R8), Z3
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (R9), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*1), Z4
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (R8)(R10*2), Z5
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (R8)(R11*1), Z6
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSLLD           $0x10, Z6, Z8
+	VFMADD231PS.BCST (AX), Z8, Z2
+	VPANDD           Z0, Z6, Z6
+	VFMADD231PS.BCST 4(AX), Z6, Z2
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 8(AX), Z6, Z2
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z2
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 16(AX), Z6, Z2
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z2
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z2
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns349
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x01, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows344
+
+done345:
+rows352:
+	CMPQ    n+80(FP), $0x10
+	JLT     done353
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not354
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	JMP     end355
+
+not354:
+	VXORPS Z1, Z1, Z1
+
+end355:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced356
+	MOVQ $0x00000100, BX
+
+paced356:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns357:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below358
+	MOVQ       next_len+112(FP), R8
+	TESTQ      R8, R8
+	JEQ        none359
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R8
+	MOVQ       R8, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below358
+
+none359:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R8
+	MOVQ R8, b_len+56(FP)
+
+below358:
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSLLD           $0x10, Z5, Z7
+	VFMADD231PS.BCST (AX), Z7, Z1
+	VPANDD           Z0, Z5, Z5
+	VFMADD231PS.BCST 4(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSLLD           $0x10, Z3, Z5
+	VFMADD231PS.BCST 8(AX), Z5, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 12(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSLLD           $0x10, Z3, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSLLD           $0x10, Z2, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VPANDD           Z0, Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z1
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x00000020, AX
+	CMPQ             SI, CX
+	JLT              columns357
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x01, AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows352
+
+done353:
+	VZEROUPPER
+	RET
+
+DATA bf16_upper<>+0(SB)/4, $0xffff0000
+GLOBL bf16_upper<>(SB), RODATA|NOPTR, $4
+
+// func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     apart361
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more360:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more360
+	JMP        done362
+
+apart361:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done362:
+rows363:
+	CMPQ    n+112(FP), $0x20
+	JLT     done364
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+128(FP), $0x00
+	JEQ     not365
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	JMP     end366
+
+not365:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end366:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced367
+	MOVQ $0x00000200, BX
+
+paced367:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns368:
+	MOVQ $0x00000004, R15
+
+piece369:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below370
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none371
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below370
+
+none371:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below370:
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSLLD           $0x18, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST (AX), Z7, Z0
+	VPSLLD           $0x10, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z0
+	VPSLLD           $0x08, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z0
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 12(AX), Z5, Z0
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z0
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 20(AX), Z5, Z0
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 24(AX), Z5, Z0
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 32(AX), Z5, Z0
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z0
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z0
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 44(AX), Z3, Z0
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 48(AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 56(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 60(AX), Z2, Z0
+	VBROADCASTF32X4  (R8), Z2
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (R9), Z2, Z2
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (R8)(R10*1), Z3
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*2), Z4
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (R8)(R11*1), Z5
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSLLD           $0x18, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           64(R14), Z7, Z7
+	VFMADD231PS.BCST (AX), Z7, Z1
+	VPSLLD           $0x10, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           64(R14), Z7, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z1
+	VPSLLD           $0x08, Z5, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           64(R14), Z7, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z1
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 12(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 20(AX), Z5, Z1
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 24(AX), Z5, Z1
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 32(AX), Z5, Z1
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z1
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z1
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 44(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 48(AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 56(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(R14), Z2, Z2
+	VFMADD231PS.BCST 60(AX), Z2, Z1
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x00000040, AX
+	DECQ             R15
+	JNE              piece369
+	MOVQ             sr+96(FP), R15
+	LEAQ             (R14)(R15*4), R14
+	CMPQ             SI, CX
+	JLT              columns368
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+112(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows363
+
+done364:
+rows372:
+	CMPQ    n+112(FP), $0x10
+	JLT     done373
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not374
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	JMP     end375
+
+not374:
+	VXORPS Z0, Z0, Z0
+
+end375:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced376
+	MOVQ $0x00000100, BX
+
+paced376:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns377:
+	MOVQ $0x00000004, R8
+
+piece378:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below379
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none380
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below379
+
+none380:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below379:
+	VBROADCASTF32X4  (SI), Z1
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
+	VINSERTF32X4     $0x02, (DI), Z1, Z1
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z1, Z1
+	VBROADCASTF32X4  (SI)(R10*1), Z2
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z2, Z2
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*2), Z3
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z3, Z3
+	VBROADCASTF32X4  (SI)(R11*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z4, Z4
+	VUNPCKLPS        Z2, Z1, Z5
+	VUNPCKHPS        Z2, Z1, Z1
+	VUNPCKLPS        Z4, Z3, Z2
+	VUNPCKHPS        Z4, Z3, Z3
+	VSHUFPS          $0x44, Z2, Z5, Z4
+	VPSLLD           $0x18, Z4, Z6
+	VPSRAD           $0x18, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST (AX), Z6, Z0
+	VPSLLD           $0x10, Z4, Z6
+	VPSRAD           $0x18, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 4(AX), Z6, Z0
+	VPSLLD           $0x08, Z4, Z6
+	VPSRAD           $0x18, Z6, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 8(AX), Z6, Z0
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z0
+	VSHUFPS          $0xee, Z2, Z5, Z2
+	VPSLLD           $0x18, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z0
+	VPSLLD           $0x10, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z0
+	VPSLLD           $0x08, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z2
+	VPSLLD           $0x18, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 32(AX), Z4, Z0
+	VPSLLD           $0x10, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 36(AX), Z4, Z0
+	VPSLLD           $0x08, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 40(AX), Z4, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 44(AX), Z2, Z0
+	VSHUFPS          $0xee, Z3, Z1, Z1
+	VPSLLD           $0x18, Z1, Z2
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 48(AX), Z2, Z0
+	VPSLLD           $0x10, Z1, Z2
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 52(AX), Z2, Z0
+	VPSLLD           $0x08, Z1, Z2
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 56(AX), Z2, Z0
+	VPSRAD           $0x18, Z1, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           (R14), Z1, Z1
+	VFMADD231PS.BCST 60(AX), Z1, Z0
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x00000040, AX
+	DECQ             R8
+	JNE              piece378
+	MOVQ             sr+96(FP), R8
+	LEAQ             (R14)(R8*4), R14
+	CMPQ             SI, CX
+	JLT              columns377
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+112(FP)
+	ADDQ             $0x00000040, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows372
+
+done373:
+	VZEROUPPER
+	RET
+
+// func gemvNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
+	VMOVUPS nf4<>+0(SB), Z0
+	MOVQ    b_base+48(FP), SI
+	MOVQ    br+104(FP), R10
+	SHRQ    $0x01, R10
+	LEAQ    (R10)(R10*2), R11
+	LEAQ    (R10)(R10*4), R12
+	LEAQ    (R11)(R10*4), R13
+	MOVQ    SI, DX
+	MOVQ    br+104(FP), CX
+	CMPQ    CX, k+120(FP)
+	JNE     apart382
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    (R10)(R10*4), CX
+	SHLQ    $0x03, CX
+	ADDQ    SI, CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more381:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more381
+	JMP        done383
+
+apart382:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, CX
+	MOVQ CX, b_len+56(FP)
+
+done383:
+rows384:
+	CMPQ    n+112(FP), $0x20
+	JLT     done385
+	LEAQ    (SI)(R10*8), DI
+	LEAQ    (DI)(R10*8), R8
+	LEAQ    (R8)(R10*8), R9
+	CMPB    add+128(FP), $0x00
+	JEQ     not386
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	JMP     end387
+
+not386:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end387:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced388
+	MOVQ $0x00000200, BX
+
+paced388:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	SHRQ $0x01, CX
+	ADDQ SI, CX
+
+columns389:
+	MOVQ $0x00000002, R15
+
+piece390:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below391
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none392
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below391
+
+none392:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below391:
+	VBROADCASTF32X4  (SI), Z3
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (DI), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*1), Z4
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (SI)(R10*2), Z5
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (SI)(R11*1), Z6
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSRLD           $0x04, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST (AX), Z8, Z1
+	VPERMPS          Z0, Z6, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z1
+	VPSRLD           $0x0c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 8(AX), Z8, Z1
+	VPSRLD           $0x08, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z1
+	VPSRLD           $0x14, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 16(AX), Z8, Z1
+	VPSRLD           $0x10, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 20(AX), Z8, Z1
+	VPSRLD           $0x1c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 24(AX), Z8, Z1
+	VPSRLD           $0x18, Z6, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 28(AX), Z6, Z1
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 32(AX), Z6, Z1
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 36(AX), Z6, Z1
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 40(AX), Z6, Z1
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 44(AX), Z6, Z1
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 48(AX), Z6, Z1
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 52(AX), Z6, Z1
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 56(AX), Z6, Z1
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 60(AX), Z4, Z1
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 64(AX), Z6, Z1
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 68(AX), Z6, Z1
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 72(AX), Z6, Z1
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 76(AX), Z6, Z1
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 80(AX), Z6, Z1
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 84(AX), Z6, Z1
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           (R14), Z6, Z6
+	VFMADD231PS.BCST 88(AX), Z6, Z1
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 92(AX), Z4, Z1
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 108(AX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 112(AX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 116(AX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 120(AX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 124(AX), Z3, Z1
+	VBROADCASTF32X4  (R8), Z3
+	VINSERTF32X4     $0x01, (R8)(R10*4), Z3, Z3
+	VINSERTF32X4     $0x02, (R9), Z3, Z3
+	VINSERTF32X4     $0x03, (R9)(R10*4), Z3, Z3
+	VBROADCASTF32X4  (R8)(R10*1), Z4
+	VINSERTF32X4     $0x01, (R8)(R12*1), Z4, Z4
+	VINSERTF32X4     $0x02, (R9)(R10*1), Z4, Z4
+	VINSERTF32X4     $0x03, (R9)(R12*1), Z4, Z4
+	VBROADCASTF32X4  (R8)(R10*2), Z5
+	VINSERTF32X4     $0x01, (R8)(R11*2), Z5, Z5
+	VINSERTF32X4     $0x02, (R9)(R10*2), Z5, Z5
+	VINSERTF32X4     $0x03, (R9)(R11*2), Z5, Z5
+	VBROADCASTF32X4  (R8)(R11*1), Z6
+	VINSERTF32X4     $0x01, (R8)(R13*1), Z6, Z6
+	VINSERTF32X4     $0x02, (R9)(R11*1), Z6, Z6
+	VINSERTF32X4     $0x03, (R9)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VPSRLD           $0x04, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST (AX), Z8, Z2
+	VPERMPS          Z0, Z6, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z2
+	VPSRLD           $0x0c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 8(AX), Z8, Z2
+	VPSRLD           $0x08, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z2
+	VPSRLD           $0x14, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 16(AX), Z8, Z2
+	VPSRLD           $0x10, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 20(AX), Z8, Z2
+	VPSRLD           $0x1c, Z6, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 24(AX), Z8, Z2
+	VPSRLD           $0x18, Z6, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 28(AX), Z6, Z2
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 32(AX), Z6, Z2
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 36(AX), Z6, Z2
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 40(AX), Z6, Z2
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 44(AX), Z6, Z2
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 48(AX), Z6, Z2
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 52(AX), Z6, Z2
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 56(AX), Z6, Z2
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 60(AX), Z4, Z2
+	VSHUFPS          $0x44, Z5, Z3, Z4
+	VPSRLD           $0x04, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 64(AX), Z6, Z2
+	VPERMPS          Z0, Z4, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 68(AX), Z6, Z2
+	VPSRLD           $0x0c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 72(AX), Z6, Z2
+	VPSRLD           $0x08, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 76(AX), Z6, Z2
+	VPSRLD           $0x14, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 80(AX), Z6, Z2
+	VPSRLD           $0x10, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 84(AX), Z6, Z2
+	VPSRLD           $0x1c, Z4, Z6
+	VPERMPS          Z0, Z6, Z6
+	VMULPS           64(R14), Z6, Z6
+	VFMADD231PS.BCST 88(AX), Z6, Z2
+	VPSRLD           $0x18, Z4, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 92(AX), Z4, Z2
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 108(AX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 112(AX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 116(AX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(R14), Z4, Z4
+	VFMADD231PS.BCST 120(AX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 124(AX), Z3, Z2
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x00000080, AX
+	DECQ             R15
+	JNE              piece390
+	MOVQ             sr+96(FP), R15
+	LEAQ             (R14)(R15*4), R14
+	CMPQ             SI, CX
+	JLT              columns389
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+112(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SHRQ             $0x01, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows384
+
+done385:
+rows393:
+	CMPQ    n+112(FP), $0x10
+	JLT     done394
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not395
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	JMP     end396
+
+not395:
+	VXORPS Z1, Z1, Z1
+
+end396:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced397
+	MOVQ $0x00000100, BX
+
+paced397:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	SHRQ $0x01, CX
+	ADDQ SI, CX
+
+columns398:
+	MOVQ $0x00000002, R8
+
+piece399:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below400
+	MOVQ       next_len+144(FP), R9
+	TESTQ      R9, R9
+	JEQ        none401
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below400
+
+none401:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below400:
+	VBROADCASTF32X4  (SI), Z2
+	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
+	VINSERTF32X4     $0x02, (DI), Z2, Z2
+	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
+	VBROADCASTF32X4  (SI)(R10*1), Z3
+	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
+	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
+	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
+	VBROADCASTF32X4  (SI)(R10*2), Z4
+	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
+	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
+	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
+	VBROADCASTF32X4  (SI)(R11*1), Z5
+	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
+	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
+	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VPSRLD           $0x04, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST (AX), Z7, Z1
+	VPERMPS          Z0, Z5, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z1
+	VPSRLD           $0x0c, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z1
+	VPSRLD           $0x08, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 12(AX), Z7, Z1
+	VPSRLD           $0x14, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 16(AX), Z7, Z1
+	VPSRLD           $0x10, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 20(AX), Z7, Z1
+	VPSRLD           $0x1c, Z5, Z7
+	VPERMPS          Z0, Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 24(AX), Z7, Z1
+	VPSRLD           $0x18, Z5, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 28(AX), Z5, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VPSRLD           $0x04, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 32(AX), Z5, Z1
+	VPERMPS          Z0, Z3, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z1
+	VPSRLD           $0x0c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z1
+	VPSRLD           $0x08, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 44(AX), Z5, Z1
+	VPSRLD           $0x14, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 48(AX), Z5, Z1
+	VPSRLD           $0x10, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 52(AX), Z5, Z1
+	VPSRLD           $0x1c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 56(AX), Z5, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 60(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z3
+	VPSRLD           $0x04, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 64(AX), Z5, Z1
+	VPERMPS          Z0, Z3, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 68(AX), Z5, Z1
+	VPSRLD           $0x0c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 72(AX), Z5, Z1
+	VPSRLD           $0x08, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 76(AX), Z5, Z1
+	VPSRLD           $0x14, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 80(AX), Z5, Z1
+	VPSRLD           $0x10, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 84(AX), Z5, Z1
+	VPSRLD           $0x1c, Z3, Z5
+	VPERMPS          Z0, Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 88(AX), Z5, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 92(AX), Z3, Z1
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VPSRLD           $0x04, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 96(AX), Z3, Z1
+	VPERMPS          Z0, Z2, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 100(AX), Z3, Z1
+	VPSRLD           $0x0c, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 104(AX), Z3, Z1
+	VPSRLD           $0x08, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 108(AX), Z3, Z1
+	VPSRLD           $0x14, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 112(AX), Z3, Z1
+	VPSRLD           $0x10, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 116(AX), Z3, Z1
+	VPSRLD           $0x1c, Z2, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 120(AX), Z3, Z1
+	VPSRLD           $0x18, Z2, Z2
+	VPERMPS          Z0, Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 124(AX), Z2, Z1
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x00000080, AX
+	DECQ             R8
+	JNE              piece399
+	MOVQ             sr+96(FP), R8
+	LEAQ             (R14)(R8*4), R14
+	CMPQ             SI, CX
+	JLT              columns398
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	ADDQ             $0x00000040, c_base+0(FP)
+	SUBQ             $0x10, n+112(FP)
+	ADDQ             $0x00000040, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SHRQ             $0x01, AX
+	SUBQ             AX, DI
+	LEAQ             (DI)(R10*8), SI
+	JMP              rows393
+
+done394:
+	VZEROUPPER
+	RET
+
+DATA nf4<>+0(SB)/4, $0xbf800000
+DATA nf4<>+4(SB)/4, $0xbf3239b1
+DATA nf4<>+8(SB)/4, $0xbf066b30
+DATA nf4<>+12(SB)/4, $0xbeca32a0
+DATA nf4<>+16(SB)/4, $0xbe91a24d
+DATA nf4<>+20(SB)/4, $0xbe3d353f
+DATA nf4<>+24(SB)/4, $0xbdba7871
+DATA nf4<>+28(SB)/4, $0x00000000
+DATA nf4<>+32(SB)/4, $0x3da2faff
+DATA nf4<>+36(SB)/4, $0x3e24cae3
+DATA nf4<>+40(SB)/4, $0x3e7c04dd
+DATA nf4<>+44(SB)/4, $0x3ead033a
+DATA nf4<>+48(SB)/4, $0x3ee1a4b8
+DATA nf4<>+52(SB)/4, $0x3f1007ab
+DATA nf4<>+56(SB)/4, $0x3f3913b3
+DATA nf4<>+60(SB)/4, $0x3f800000
+GLOBL nf4<>(SB), RODATA|NOPTR, $64
+
 // func packBAVX512(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·packBAVX512(SB), NOSPLIT, $0-72
@@ -5902,87 +7754,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider319
+	JGT  wider403
 	CMPQ BX, $0x08
-	JNE  ragged320
+	JNE  ragged404
 
-row322:
+row406:
 	TESTQ   SI, SI
-	JEQ     done323
+	JEQ     done407
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row322
+	JMP     row406
 
-done323:
-	JMP end321
+done407:
+	JMP end405
 
-ragged320:
+ragged404:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row324:
+row408:
 	TESTQ     SI, SI
-	JEQ       done325
+	JEQ       done409
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row324
+	JMP       row408
 
-done325:
-end321:
-	JMP end318
+done409:
+end405:
+	JMP end402
 
-wider319:
+wider403:
 	CMPQ BX, $0x10
-	JGT  wider326
+	JGT  wider410
 	CMPQ BX, $0x10
-	JNE  ragged327
+	JNE  ragged411
 
-row329:
+row413:
 	TESTQ   SI, SI
-	JEQ     done330
+	JEQ     done414
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row329
+	JMP     row413
 
-done330:
-	JMP end328
+done414:
+	JMP end412
 
-ragged327:
+ragged411:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row331:
+row415:
 	TESTQ     SI, SI
-	JEQ       done332
+	JEQ       done416
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row331
+	JMP       row415
 
-done332:
-end328:
-	JMP end318
+done416:
+end412:
+	JMP end402
 
-wider326:
+wider410:
 	CMPQ BX, $0x20
-	JNE  ragged333
+	JNE  ragged417
 
-row335:
+row419:
 	TESTQ   SI, SI
-	JEQ     done336
+	JEQ     done420
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -5990,21 +7842,21 @@ row335:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row335
+	JMP     row419
 
-done336:
-	JMP end334
+done420:
+	JMP end418
 
-ragged333:
+ragged417:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row337:
+row421:
 	TESTQ     SI, SI
-	JEQ       done338
+	JEQ       done422
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -6012,11 +7864,11 @@ row337:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row337
+	JMP       row421
 
-done338:
-end334:
-end318:
+done422:
+end418:
+end402:
 	VZEROUPPER
 	RET
 
@@ -6029,19 +7881,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop339:
+loop423:
 	CMPQ        DX, $0x10
-	JLT         tail340
+	JLT         tail424
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop339
+	JMP         loop423
 
-tail340:
+tail424:
 	TESTQ       DX, DX
-	JEQ         done341
+	JEQ         done425
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -6049,7 +7901,7 @@ tail340:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done341:
+done425:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6072,9 +7924,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop342:
+loop426:
 	CMPQ        BX, $0x10
-	JLT         tail343
+	JLT         tail427
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -6082,11 +7934,11 @@ loop342:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop342
+	JMP         loop426
 
-tail343:
+tail427:
 	TESTQ       BX, BX
-	JEQ         done344
+	JEQ         done428
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -6096,7 +7948,7 @@ tail343:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done344:
+done428:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6118,9 +7970,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop345:
+loop429:
 	CMPQ          CX, $0x10
-	JLT           tail346
+	JLT           tail430
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -6129,11 +7981,11 @@ loop345:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop345
+	JMP           loop429
 
-tail346:
+tail430:
 	TESTQ         CX, CX
-	JEQ           done347
+	JEQ           done431
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -6144,7 +7996,7 @@ tail346:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done347:
+done431:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -6176,9 +8028,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop348:
+loop432:
 	CMPQ         DX, $0x10
-	JLT          tail349
+	JLT          tail433
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -6203,11 +8055,11 @@ loop348:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop348
+	JMP          loop432
 
-tail349:
+tail433:
 	TESTQ        DX, DX
-	JEQ          done350
+	JEQ          done434
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -6234,7 +8086,7 @@ tail349:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done350:
+done434:
 	VZEROUPPER
 	RET
 
@@ -6284,9 +8136,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop351:
+loop435:
 	CMPQ    BX, $0x10
-	JLT     tail352
+	JLT     tail436
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -6294,11 +8146,11 @@ loop351:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop351
+	JMP     loop435
 
-tail352:
+tail436:
 	TESTQ     BX, BX
-	JEQ       done353
+	JEQ       done437
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -6308,7 +8160,7 @@ tail352:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done353:
+done437:
 	VZEROUPPER
 	RET
 
@@ -6322,13 +8174,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not354
+	JEQ          not438
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop356:
+loop440:
 	CMPQ         SI, $0x10
-	JLT          tail357
+	JLT          tail441
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -6340,11 +8192,11 @@ loop356:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop356
+	JMP          loop440
 
-tail357:
+tail441:
 	TESTQ        SI, SI
-	JEQ          done358
+	JEQ          done442
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -6358,16 +8210,16 @@ tail357:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done358:
-	JMP end355
+done442:
+	JMP end439
 
-not354:
+not438:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop359:
+loop443:
 	CMPQ         SI, $0x10
-	JLT          tail360
+	JLT          tail444
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -6377,11 +8229,11 @@ loop359:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop359
+	JMP          loop443
 
-tail360:
+tail444:
 	TESTQ        SI, SI
-	JEQ          done361
+	JEQ          done445
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -6393,8 +8245,8 @@ tail360:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done361:
-end355:
+done445:
+end439:
 	VZEROUPPER
 	RET
 
@@ -6408,9 +8260,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop362:
+loop446:
 	CMPQ        BX, $0x10
-	JLT         tail363
+	JLT         tail447
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -6419,11 +8271,11 @@ loop362:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop362
+	JMP         loop446
 
-tail363:
+tail447:
 	TESTQ       BX, BX
-	JEQ         done364
+	JEQ         done448
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -6434,7 +8286,7 @@ tail363:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done364:
+done448:
 	VZEROUPPER
 	RET
 
@@ -6450,27 +8302,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not365
+	JEQ          not449
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end366
+	JMP          end450
 
-not365:
-end366:
+not449:
+end450:
 	CMPB add+105(FP), $0x00
-	JEQ  not367
+	JEQ  not451
 
-head369:
+head453:
 	TESTQ SI, SI
-	JEQ   done370
+	JEQ   done454
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop371:
+loop455:
 	CMPQ        R10, $0x10
-	JLT         tail372
+	JLT         tail456
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -6488,11 +8340,11 @@ loop371:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop371
+	JMP         loop455
 
-tail372:
+tail456:
 	TESTQ       R10, R10
-	JEQ         done373
+	JEQ         done457
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -6512,27 +8364,27 @@ tail372:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done373:
+done457:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head369
+	JMP  head453
 
-done370:
-	JMP end368
+done454:
+	JMP end452
 
-not367:
-head374:
+not451:
+head458:
 	TESTQ SI, SI
-	JEQ   done375
+	JEQ   done459
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop376:
+loop460:
 	CMPQ        R10, $0x10
-	JLT         tail377
+	JLT         tail461
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -6546,11 +8398,11 @@ loop376:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop376
+	JMP         loop460
 
-tail377:
+tail461:
 	TESTQ       R10, R10
-	JEQ         done378
+	JEQ         done462
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -6566,14 +8418,14 @@ tail377:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done378:
+done462:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head374
+	JMP  head458
 
-done375:
-end368:
+done459:
+end452:
 	VZEROUPPER
 	RET
 
@@ -6602,9 +8454,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop379:
+loop463:
 	CMPQ         BX, $0x10
-	JLT          tail380
+	JLT          tail464
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -6634,11 +8486,11 @@ loop379:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop379
+	JMP          loop463
 
-tail380:
+tail464:
 	TESTQ        BX, BX
-	JEQ          done381
+	JEQ          done465
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -6670,7 +8522,7 @@ tail380:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done381:
+done465:
 	VZEROUPPER
 	RET
 
@@ -6696,15 +8548,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not382
+	JEQ          not466
 	CMPB         addU+121(FP), $0x00
-	JEQ          not384
+	JEQ          not468
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop386:
+loop470:
 	CMPQ         DI, $0x10
-	JLT          tail387
+	JLT          tail471
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6748,11 +8600,11 @@ loop386:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop386
+	JMP          loop470
 
-tail387:
+tail471:
 	TESTQ        DI, DI
-	JEQ          done388
+	JEQ          done472
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6798,16 +8650,16 @@ tail387:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done388:
-	JMP end385
+done472:
+	JMP end469
 
-not384:
+not468:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop389:
+loop473:
 	CMPQ         DI, $0x10
-	JLT          tail390
+	JLT          tail474
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6849,11 +8701,11 @@ loop389:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop389
+	JMP          loop473
 
-tail390:
+tail474:
 	TESTQ        DI, DI
-	JEQ          done391
+	JEQ          done475
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6897,19 +8749,19 @@ tail390:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done391:
-end385:
-	JMP end383
+done475:
+end469:
+	JMP end467
 
-not382:
+not466:
 	CMPB addU+121(FP), $0x00
-	JEQ  not392
+	JEQ  not476
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop394:
+loop478:
 	CMPQ         DI, $0x10
-	JLT          tail395
+	JLT          tail479
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6951,11 +8803,11 @@ loop394:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop394
+	JMP          loop478
 
-tail395:
+tail479:
 	TESTQ        DI, DI
-	JEQ          done396
+	JEQ          done480
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6999,16 +8851,16 @@ tail395:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done396:
-	JMP end393
+done480:
+	JMP end477
 
-not392:
+not476:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop397:
+loop481:
 	CMPQ         DI, $0x10
-	JLT          tail398
+	JLT          tail482
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -7048,11 +8900,11 @@ loop397:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop397
+	JMP          loop481
 
-tail398:
+tail482:
 	TESTQ        DI, DI
-	JEQ          done399
+	JEQ          done483
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -7094,9 +8946,9 @@ tail398:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done399:
-end393:
-end383:
+done483:
+end477:
+end467:
 	VZEROUPPER
 	RET
 
@@ -7125,9 +8977,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row400:
+row484:
 	TESTQ   BX, BX
-	JEQ     done401
+	JEQ     done485
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -7138,19 +8990,19 @@ row400:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop402:
+loop486:
 	CMPQ    R8, $0x10
-	JLT     tail403
+	JLT     tail487
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop402
+	JMP     loop486
 
-tail403:
+tail487:
 	TESTQ     R8, R8
-	JEQ       done404
+	JEQ       done488
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -7159,7 +9011,7 @@ tail403:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done404:
+done488:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -7180,9 +9032,9 @@ done404:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop405:
+loop489:
 	CMPQ         R8, $0x10
-	JLT          tail406
+	JLT          tail490
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -7210,11 +9062,11 @@ loop405:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop405
+	JMP          loop489
 
-tail406:
+tail490:
 	TESTQ        R8, R8
-	JEQ          done407
+	JEQ          done491
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -7245,7 +9097,7 @@ tail406:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done407:
+done491:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -7260,9 +9112,9 @@ done407:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row400
+	JMP           row484
 
-done401:
+done485:
 	VZEROUPPER
 	RET
 
@@ -7294,9 +9146,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row408:
+row492:
 	TESTQ        SI, SI
-	JEQ          done409
+	JEQ          done493
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -7308,9 +9160,9 @@ row408:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop410:
+loop494:
 	CMPQ         R9, $0x10
-	JLT          tail411
+	JLT          tail495
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -7342,11 +9194,11 @@ loop410:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop410
+	JMP          loop494
 
-tail411:
+tail495:
 	TESTQ        R9, R9
-	JEQ          done412
+	JEQ          done496
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -7380,16 +9232,16 @@ tail411:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done412:
+done496:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row408
+	JMP  row492
 
-done409:
+done493:
 	VZEROUPPER
 	RET
 
@@ -7416,13 +9268,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not413
+	JEQ          not497
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop415:
+loop499:
 	CMPQ     DX, $0x10
-	JLT      tail416
+	JLT      tail500
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -7452,11 +9304,11 @@ loop415:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop415
+	JMP      loop499
 
-tail416:
+tail500:
 	TESTQ     DX, DX
-	JEQ       done417
+	JEQ       done501
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -7488,16 +9340,16 @@ tail416:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done417:
-	JMP end414
+done501:
+	JMP end498
 
-not413:
+not497:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop418:
+loop502:
 	CMPQ     DX, $0x10
-	JLT      tail419
+	JLT      tail503
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -7525,11 +9377,11 @@ loop418:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop418
+	JMP      loop502
 
-tail419:
+tail503:
 	TESTQ     DX, DX
-	JEQ       done420
+	JEQ       done504
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -7559,8 +9411,8 @@ tail419:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done420:
-end414:
+done504:
+end498:
 	VZEROUPPER
 	RET
 

@@ -9,6 +9,7 @@ type buffers struct {
 
 	// Pieces of a stored matrix: widened, and as bf16; a block of C that is no whole tile.
 	wide, halves, tile []float32
+	scales             []float32 // of some of its rows
 
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
 	exps          []float32 // GELU

@@ -68,8 +68,11 @@ func (t *Team) multiply(job matmulJob) {
 	t.step = 0
 	j := &t.jobs.matmul
 	*j = job
-	// About 5 µs of work at 50 products a nanosecond.
-	const worth = 250_000
+	// About 5 µs of work at 50 products a nanosecond, of which a single row makes fewer.
+	worth := 250_000
+	if j.m == 1 {
+		worth = rowWorth
+	}
 	// Each part packs the whole of the other factor. B is packed always, A if it is
 	// transposed: then the shorter of the two should be what is packed again.
 	wide := j.n >= 2*code.cols*t.threads
@@ -122,9 +125,8 @@ func (w *worker) multiply(c []float32, cr int, a, b operand, m, n, k int, add bo
 		return
 	}
 	if full, even := n&^15, k&^7; m == 1 && a.col == 1 && b.row == 1 && full > 0 && even > 0 {
-		// In steps that keep a call short.
-		for step, j := max(1, 1<<18/k/16)*16, 0; j < full; j += step {
-			code.gemv(c[j:], a.data, b.data[j*b.col:], b.col, min(step, full-j), even, add)
+		for step, j := rowStep(k), 0; j < full; j += step {
+			code.gemv(c[j:], a.data, b.data[j*b.col:(full-1)*b.col+k], b.col, min(step, full-j), even, add, nil)
 		}
 		if even < k {
 			w.blocks(c, cr, a.at(0, even), b.at(even, 0), m, full, k-even, true)

@@ -48,7 +48,7 @@ func gemmGo(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m
 	}
 }
 
-func gemvGo(c, x, b []float32, br, n, k int, add bool) {
+func gemvGo(c, x, b []float32, br, n, k int, add bool, _ []byte) {
 	for j := 0; j < n; j += 4 {
 		var c0, c1, c2, c3 float32
 		if add {

@@ -92,6 +92,9 @@ func product(t *Team, j storedJob, a Matrix, transposeA bool) {
 	if j.how == BF16 {
 		j.k = even(j.k)
 	}
+	if t.multiplyRow(j) {
+		return
+	}
 	at := &t.jobs.stored
 	*at = j
 	const worth = 250_000 // as in matmul
@@ -128,12 +131,17 @@ func (j *storedJob) multiply(w *worker, c []float32, a operand, m, first, n int)
 		w.multiply(c, j.c.Stride, a, operand{nil, 0, 1}, m, n, 0, j.add)
 		return
 	}
+	j.columns(w, c, a, m, first, n, 0, j.add)
+}
+
+// columns does multiply's work from element from of the rows of A on.
+func (j *storedJob) columns(w *worker, c []float32, a operand, m, first, n, from int, add bool) {
 	depth := depthOf(j.k)
 	for n0 := 0; n0 < n; n0 += wideCols {
 		nb := min(wideCols, n-n0)
-		for k0 := 0; k0 < j.k; k0 += depth {
+		for k0 := from; k0 < j.k; k0 += depth {
 			kb := min(depth, j.k-k0)
-			w.multiply(c[n0:], j.c.Stride, a.at(0, k0), j.widen(w, first+n0, nb, k0, kb), m, nb, kb, j.add || k0 > 0)
+			w.multiply(c[n0:], j.c.Stride, a.at(0, k0), j.widen(w, first+n0, nb, k0, kb), m, nb, kb, add || k0 > from)
 		}
 	}
 }

@@ -16,8 +16,12 @@ type table struct {
 	// elements may be read.
 	gemm func(c []float32, cr int, a []float32, ar, ac int, b []float32, br int, m, n, k int, add bool)
 	// gemv computes c[n] = x[k]·Bᵀ, from 0 or, with add, from the old c; row j of B is
-	// b[j·br:]. n is a multiple of 16, k one of 8.
-	gemv func(c, x, b []float32, br, n, k int, add bool)
+	// b[j·br:]. n is a multiple of 16, k one of 8. What is behind the rows in b will be
+	// used next, then what is in next.
+	gemv func(c, x, b []float32, br, n, k int, add bool, next []byte)
+	// stored does the same with rows that are stored in another way; nil: they are
+	// widened beforehand.
+	stored *storedRows
 	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·width(n):], the rest of a row 0.
 	packB func(dst, b []float32, br, n, k int)
 	// transpose writes dst[j·dr + i] = src[i·sr + j] for rows × cols elements of src.

@@ -21,7 +21,7 @@ const flush = 1 << 24
 var neon = table{
 	mode: flush,
 	rows: 6, cols: 16,
-	gemm: gemmNEON, gemv: gemvNEON, packB: packBNEON, transpose: transposeNEON, prefetch: prefetchNEON,
+	gemm: gemmNEON, gemv: gemvNextNEON, packB: packBNEON, transpose: transposeNEON, prefetch: prefetchNEON,
 	add: addNEON, scale: scaleNEON, dot: dotNEON, dot3: dot3NEON, sumSquares: sumSquaresNEON, exp: expNEON,
 	normalize: normalizeNEON, normBack: normBackNEON, normBackW: normBackWNEON, rotate: rotateNEON,
 	swiglu: swigluNEON, swigluBack: swigluBackNEON,
@@ -71,6 +71,10 @@ func fullNEON(width int, c []float32, cr int, a []float32, ar, ac int, b []float
 	} else {
 		gemm16(pc, cr, pa, ar, ac, pb, br, m, k, add)
 	}
+}
+
+func gemvNextNEON(c, x, b []float32, br, n, k int, add bool, _ []byte) {
+	gemvNEON(c, x, b, br, n, k, add)
 }
 
 // packBNEON leaves rows that do not fill registers to plain Go.

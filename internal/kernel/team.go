@@ -26,7 +26,8 @@ type Team struct {
 	parts   int
 	step    int // the largest number of items of one run of the job; 0 is no limit
 	pooled  bool
-	clock   *clock // nil while nobody measures
+	clock   *clock   // nil while nobody measures
+	next    *Weights // see Announce
 
 	// state is the current call's number of parts and the next one to take:
 	// generation<<40 | parts<<20 | next. Taking a part is a compare-and-swap, so a
@@ -53,6 +54,7 @@ type splitJob interface {
 // A worker is one thread of a team with its buffers, which grow and are kept.
 type worker struct {
 	team   *Team
+	index  int
 	asleep atomic.Bool
 	wake   chan struct{}
 	buffers
@@ -70,7 +72,7 @@ const (
 func NewTeam(n int) *Team {
 	t := &Team{threads: max(n, 1)}
 	for i := range t.threads {
-		w := &worker{team: t, wake: make(chan struct{}, 1)}
+		w := &worker{team: t, index: i, wake: make(chan struct{}, 1)}
 		t.workers = append(t.workers, w)
 		if i > 0 {
 			t.wait.Add(1)
@@ -159,9 +161,14 @@ func (w *worker) work() {
 // part runs part i of the current call: a multiple of grain items, except at the end.
 func (w *worker) part(i int) {
 	t := w.team
-	units := (t.items + t.grain - 1) / t.grain
-	lo, hi := units*i/t.parts*t.grain, min(units*(i+1)/t.parts*t.grain, t.items)
+	lo, hi := partOf(i, t.parts, t.items, t.grain)
 	w.steps(t.job, lo, hi)
+}
+
+// partOf returns the items of part i.
+func partOf(i, parts, items, grain int) (lo, hi int) {
+	units := (items + grain - 1) / grain
+	return units * i / parts * grain, min(units*(i+1)/parts*grain, items)
 }
 
 // steps runs the job over items lo … hi-1, in steps if there is a limit.
@@ -296,6 +303,7 @@ var pool struct {
 type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
+	row            rowJob
 	rounding       roundingJob
 	pairs          pairJob
 	pairPack       pairPackJob

@@ -27,6 +27,9 @@ func main() {
 		log.Fatalf("there is no level %q", *name)
 	}
 	gemm()
+	for _, s := range storages {
+		s.gemv()
+	}
 	packB()
 	dot()
 	dot3()
@@ -44,7 +47,6 @@ func main() {
 	peak()
 	// What AVX-512 would not make faster, or does not change, exists once.
 	if level == avx2 {
-		gemv()
 		transpose()
 		prefetch()
 		add()

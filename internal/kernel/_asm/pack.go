@@ -81,29 +81,40 @@ func (e eightRows) row(i int) Mem {
 	return m
 }
 
-// transposed calls f with each column of the 8×8 elements at the rows. Registers that
-// hold a part of row i and of row i + 4 need no exchange between their halves.
+// transposed calls f with each column of the 8×8 elements at the rows.
 func (e eightRows) transposed(f func(column int, y VecVirtual)) {
 	for half := range 2 {
-		var r, t [4]VecVirtual
-		for i := range r {
-			r[i] = YMM()
-			low, high := e.row(i), e.row(i+4)
-			low.Disp, high.Disp = 16*half, 16*half
-			VBROADCASTF128(low, r[i])
-			VINSERTF128(U8(1), high, r[i], r[i])
-		}
-		for i := range 2 {
-			t[2*i], t[2*i+1] = YMM(), YMM()
-			VUNPCKLPS(r[2*i+1], r[2*i], t[2*i])
-			VUNPCKHPS(r[2*i+1], r[2*i], t[2*i+1])
-		}
-		for i := range 2 {
-			for j, choice := range []U8{0x44, 0xee} {
-				y := YMM()
-				VSHUFPS(choice, t[2+i], t[i], y)
-				f(4*half+2*i+j, y)
+		four := func(i int) Mem { return e.row(i).Offset(16 * half) }
+		fourColumns(8, four, func(j int, y VecVirtual) { f(4*half+j, y) })
+	}
+}
+
+// fourColumns calls f with each column of the four elements at so many rows. Registers
+// that hold a part of every fourth row need no exchange between their parts.
+func fourColumns(rows int, row func(i int) Mem, f func(column int, y VecVirtual)) {
+	var r, t [4]VecVirtual
+	for i := range r {
+		r[i] = vectorOf(rows)
+		if rows == 16 {
+			VBROADCASTF32X4(row(i), r[i])
+			for part := 1; part < 4; part++ {
+				VINSERTF32X4(U8(part), row(i+4*part), r[i], r[i])
 			}
+		} else {
+			VBROADCASTF128(row(i), r[i])
+			VINSERTF128(U8(1), row(i+4), r[i], r[i])
+		}
+	}
+	for i := range 2 {
+		t[2*i], t[2*i+1] = vectorOf(rows), vectorOf(rows)
+		VUNPCKLPS(r[2*i+1], r[2*i], t[2*i])
+		VUNPCKHPS(r[2*i+1], r[2*i], t[2*i+1])
+	}
+	for i := range 2 {
+		for j, choice := range []U8{0x44, 0xee} {
+			y := vectorOf(rows)
+			VSHUFPS(choice, t[2+i], t[i], y)
+			f(2*i+j, y)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -80,6 +79,14 @@ func newMadeUp(c BenchConfig) *madeUp {
 	return &madeUp{b}
 }
 
+// model makes the model that is trained or the one that an adapter is for.
+func (c BenchConfig) model() (*model.Model, error) {
+	if c.Full {
+		return model.New(c.Config, 1)
+	}
+	return model.NewFrozen(c.Config, 1, c.Base)
+}
+
 // Bench measures optimizer steps by the trainer's own code.
 func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	var r BenchResult
@@ -87,7 +94,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		return r, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
 	}
 	inputs := resident()
-	m, err := model.New(c.Config, 1)
+	m, err := c.model()
 	if err != nil {
 		return r, err
 	}
@@ -104,8 +111,6 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		if c.LoRA.Targets == nil {
 			c.LoRA.Targets = lora.TargetsFor(c.Config.ModelType)
 		}
-		m.Freeze(c.Base)
-		debug.FreeOSMemory() // the random float32 weights are no part of a run's memory
 		ad, err := lora.New(c.LoRA, m, 1)
 		if err != nil {
 			return r, err

@@ -204,6 +204,25 @@ func (f *File) Read(e Entry) (Tensor, error) {
 	return t, err
 }
 
+// ReadPieces calls use with the values of one tensor, widened to float32, a piece after
+// the other, each of a power of two of values but the last. Of a tensor that is
+// used up so, no more is in memory at a time, that of a mapped file included.
+func (f *File) ReadPieces(e Entry, use func(values []float32)) error {
+	width, err := e.DType.Bytes()
+	if err != nil {
+		return fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
+	}
+	var values []float32
+	return f.pieces(e, func(_ int, buf []byte) {
+		if values == nil {
+			values = make([]float32, len(buf)/width)
+		}
+		values = values[:len(buf)/width]
+		widen(values, buf, e.DType)
+		use(values)
+	})
+}
+
 // ReadBF16 returns the values of a tensor of the type BF16 as they are stored. Those of
 // a mapped file may be its own memory, which inFile says.
 func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {

@@ -15,6 +15,7 @@ type Finding struct {
 	Name  string `json:"name"` // short and stable; it can be allowed by this name
 	Text  string `json:"text"`
 	Stops bool   `json:"stops"` // nothing sensible would be learned: training stops unless it is allowed
+	Warns bool   `json:"warns"` // what the run ends with, or its scores, mean little
 }
 
 // The names of findings.
@@ -131,7 +132,7 @@ func (c *census) count(r *rows.Row, e *Encoder, examples []Example) {
 func (c *census) findings(r *Report, maxLength int, heldOut bool) []Finding {
 	var all []Finding
 	add := func(name string, stops bool, format string, args ...any) {
-		all = append(all, Finding{name, fmt.Sprintf(format, args...), stops})
+		all = append(all, Finding{Name: name, Text: fmt.Sprintf(format, args...), Stops: stops, Warns: stops})
 	}
 	learning := !heldOut
 	switch {

@@ -65,7 +65,8 @@ func (d *Dataset) duplicates(r *Report) {
 
 // Overlaps returns what is found about rows of held-out data that are training
 // data too: the same tokens, and the same prompts with whatever answer. Neither
-// stops: a model learns all the same, but the scores tell what it remembers.
+// stops: a model learns all the same, but the scores tell what it remembers. Where
+// that is so of more than half of the rows, the finding warns.
 func Overlaps(heldOut *Dataset, training ...*Dataset) []Finding {
 	wholes, prompts := make(map[uint64]bool), make(map[uint64]bool)
 	for _, d := range training {
@@ -95,8 +96,12 @@ func Overlaps(heldOut *Dataset, training ...*Dataset) []Finding {
 	})
 	var found []Finding
 	if rowsSeen > 0 {
-		found = append(found, Finding{Name: Overlap, Text: fmt.Sprintf("%d of %d held-out rows (%.1f %%) are rows of the training data too: %s",
-			rowsSeen, all, percent(rowsSeen, all), places(firstRows, rowsSeen))})
+		meaning, most := "", 2*rowsSeen > all
+		if most {
+			meaning = ", so that their scores show what is remembered and not what is learned"
+		}
+		found = append(found, Finding{Name: Overlap, Warns: most, Text: fmt.Sprintf("%d of %d held-out rows (%.1f %%) are rows of the training data too%s: %s",
+			rowsSeen, all, percent(rowsSeen, all), meaning, places(firstRows, rowsSeen))})
 	}
 	// Rows that are the same have the same prompt; only more than these is news.
 	if promptsSeen > rowsSeen {

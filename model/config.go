@@ -3,12 +3,15 @@ package model
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"gotune/internal/hf"
 )
 
 // Config is a model's config.json. The names are those of transformers' Llama;
@@ -192,6 +195,9 @@ func (c Config) validate() error {
 // LoadConfig reads config.json of a model folder. The name is for messages.
 func LoadConfig(src fs.FS, name string) (Config, error) {
 	raw, err := fs.ReadFile(src, "config.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("model %s: the folder has no config.json; a model folder holds %s: %w", name, hf.ModelFiles, err)
+	}
 	if err != nil {
 		return Config{}, fmt.Errorf("model %s: reading config.json: %w", name, err)
 	}

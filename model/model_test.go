@@ -63,7 +63,7 @@ func TestLoadErrors(t *testing.T) {
 		"truncated": {files: func(f fstest.MapFS) { d := f["model.safetensors"].Data; f["model.safetensors"].Data = d[:len(d)/2] },
 			parts: []string{"model.safetensors", "truncated"}},
 		"empty":        {files: func(f fstest.MapFS) { f["model.safetensors"].Data = nil }, parts: []string{"model.safetensors"}},
-		"no weights":   {files: func(f fstest.MapFS) { delete(f, "model.safetensors") }, parts: []string{"no model.safetensors"}},
+		"no weights":   {files: func(f fstest.MapFS) { delete(f, "model.safetensors") }, parts: []string{"neither model.safetensors"}},
 		"several":      {files: shard, parts: []string{"model.safetensors.index.json has no weight_map"}},
 		"no config":    {files: func(f fstest.MapFS) { delete(f, "config.json") }, parts: []string{"config.json"}},
 		"wrong config": {files: func(f fstest.MapFS) { f["config.json"].Data = changed(t, map[string]any{"hidden_act": "relu"}) }, parts: []string{"config.json", "relu"}},

@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"gotune/data"
@@ -48,7 +47,7 @@ type BenchResult struct {
 	Trainable       int     `json:"trainable"`
 	Loss            float64 `json:"loss"` // of the last step
 
-	Profile []exec.Usage `json:"-"`
+	Profile *BenchProfile `json:"profile,omitempty"`
 }
 
 // madeUp are the batches of a benchmark: one micro-batch of random ids.
@@ -79,85 +78,144 @@ func newMadeUp(c BenchConfig) *madeUp {
 	return &madeUp{b}
 }
 
-// model makes the model that is trained or the one that an adapter is for.
-func (c BenchConfig) model() (*model.Model, error) {
+// newModel makes the model that is trained or the one that an adapter is for.
+func (c BenchConfig) newModel() (*model.Model, error) {
 	if c.Full {
 		return model.New(c.Config, 1)
 	}
 	return model.NewFrozen(c.Config, 1, c.Base)
 }
 
-// Bench measures optimizer steps by the trainer's own code.
-func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
-	var r BenchResult
+// bench is a trainer ready to be measured.
+type bench struct {
+	BenchConfig
+	inputs    int64 // bytes resident before the model was there
+	model     *model.Model
+	config    StepperConfig
+	team      *kernel.Team
+	stepper   *Stepper
+	program   *exec.Program
+	batches   *madeUp
+	optimizer *timedOptimizer
+	trainable int
+	steps     int // taken
+	loss      float64
+}
+
+// timedOptimizer notes what the steps of an optimizer took.
+type timedOptimizer struct {
+	optim.Optimizer
+	took time.Duration
+}
+
+func (o *timedOptimizer) Step(rate float64) (float64, error) {
+	start := time.Now()
+	defer func() { o.took += time.Since(start) }()
+	return o.Optimizer.Step(rate)
+}
+
+func newBench(c BenchConfig) (*bench, error) {
 	if c.Rows < 1 || c.Length < 2 || c.Steps < 2 || !(c.Masked >= 0 && c.Masked < 1) {
-		return r, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
+		return nil, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
 	}
 	inputs := resident()
-	m, err := c.model()
+	m, err := c.newModel()
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	m.Arithmetic = c.Arithmetic
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
-	defer team.Close()
+	b := &bench{BenchConfig: c, inputs: inputs, model: m, team: team, batches: newMadeUp(c)}
+	if err := b.prepare(); err != nil {
+		team.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bench) prepare() error {
 	s := StepperConfig{
-		Model: m, Recompute: c.Recompute, Team: team, Arena: exec.NewArena(team),
+		Model: b.model, Recompute: b.Recompute, Team: b.team, Arena: exec.NewArena(b.team),
 		Optimizer: optim.Config{Name: "adamw", Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1},
 	}
-	if c.Full {
-		s.Parameters = m.Parameters()
+	if b.Full {
+		s.Parameters = b.model.Parameters()
 	} else {
-		if c.LoRA.Targets == nil {
-			c.LoRA.Targets = lora.TargetsFor(c.Config.ModelType)
+		if b.LoRA.Targets == nil {
+			b.LoRA.Targets = lora.TargetsFor(b.Config.ModelType)
 		}
-		ad, err := lora.New(c.LoRA, m, 1)
+		ad, err := lora.New(b.LoRA, b.model, 1)
 		if err != nil {
-			return r, err
+			return err
 		}
 		s.Parameters, s.Project = ad.Parameters(), ad.Project
 	}
-	stepper, err := NewStepper(s)
+	for _, q := range s.Parameters {
+		b.trainable += len(q.Value)
+	}
+	b.config = s
+	var err error
+	if b.stepper, err = NewStepper(s); err != nil {
+		return err
+	}
+	b.optimizer = &timedOptimizer{Optimizer: b.stepper.optimizer}
+	b.stepper.optimizer = b.optimizer
+	p, err := b.stepper.load(&b.batches.batch)
+	if err == nil {
+		b.program = p.Exec()
+	}
+	return err
+}
+
+// step takes a step and returns its seconds.
+func (b *bench) step(ctx context.Context) (float64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	s, err := b.stepper.Step(b.batches, b.steps, 1e-4)
+	b.steps++
+	b.loss = s.Loss
+	return time.Since(start).Seconds(), err
+}
+
+// Bench measures optimizer steps by the trainer's own code.
+func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
+	var r BenchResult
+	b, err := newBench(c)
 	if err != nil {
 		return r, err
 	}
-	batches := newMadeUp(c)
-	p, err := stepper.load(&batches.batch)
-	if err != nil {
+	defer b.team.Close()
+	if _, err := b.step(ctx); err != nil {
 		return r, err
 	}
-	p.Exec().SetProfiling(c.Profile)
 	var seconds []float64
-	for n := range c.Steps {
-		if err := ctx.Err(); err != nil {
-			return r, err
-		}
-		start := time.Now()
-		step, err := stepper.Step(batches, n, 1e-4)
+	for range c.Steps - 1 {
+		b.program.SetProfiling(c.Profile)
+		b.optimizer.took = 0
+		took, err := b.step(ctx)
 		if err != nil {
 			return r, err
 		}
-		seconds = append(seconds, time.Since(start).Seconds())
-		r.Loss = step.Loss
+		if c.Profile && (r.Profile == nil || took < r.Profile.StepSeconds) {
+			r.Profile = b.profile(took)
+		}
+		seconds = append(seconds, took)
 	}
-	counted := seconds[1:]
-	slices.Sort(counted)
-	r.StepSeconds = counted[len(counted)/2]
-	for _, q := range s.Parameters {
-		r.Trainable += len(q.Value)
-	}
+	b.program.SetProfiling(false)
+	r.StepSeconds, r.Loss, r.Trainable = median(seconds), b.loss, b.trainable
 	r.TokensPerSecond = float64(c.Rows*c.Length) / r.StepSeconds
-	r.GFLOPS = c.work(m, batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
-	r.PeakGFLOPS = kernel.PeakGFLOPS(team)
+	r.GFLOPS = b.work(b.model, b.batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
+	r.PeakGFLOPS = kernel.PeakGFLOPS(b.team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
-	plan := footprint{inputs: inputs, model: m, parameters: s.Parameters, project: s.Project, optimizer: s.Optimizer, threads: team.Threads()}
+	plan := footprint{inputs: b.inputs, model: b.model, parameters: b.config.Parameters, project: b.config.Project, optimizer: b.config.Optimizer, threads: b.team.Threads()}
 	if r.Planned, err = plan.memory(1, c.Length); err != nil {
 		return r, err
 	}
-	r.Planned.Activations = p.PlannedBytes()
+	r.Planned.Activations = b.program.PlannedBytes()
 	r.PlannedMiB = float64(r.Planned.Total()) / (1 << 20)
-	r.CPULevel, r.Threads = kernel.Active().String(), team.Threads()
-	r.Profile = p.Exec().Profile()
+	r.CPULevel, r.Threads = kernel.Active().String(), b.team.Threads()
 	r.PeakRSSMiB, err = peakRSS()
 	return r, err
 }

@@ -1,6 +1,10 @@
 package train
 
-import "gotune/data"
+import (
+	"reflect"
+
+	"gotune/data"
+)
 
 // check compares what is held out with what is trained on. What was found about
 // each of them stopped the run when they were read, unless the recipe allows it by
@@ -20,16 +24,24 @@ func (in *inputs) check(r Recipe) error {
 }
 
 // notes says what was found about the data of a stage, and before the first stage
-// what was found about the held-out data.
-func (in *inputs) notes(s *stage) []string {
-	var notes []string
+// what was found about the held-out data. Those that put the outcome in doubt, so
+// many as serious says, come first.
+func (in *inputs) notes(s *stage) (all []string, serious int) {
+	var warnings, notes []string
 	add := func(before string, findings []data.Finding) {
 		for _, f := range findings {
-			notes = append(notes, before+f.Text)
+			if f.Warns {
+				warnings = append(warnings, before+f.Text)
+			} else {
+				notes = append(notes, before+f.Text)
+			}
 		}
 	}
 	if s.recipe.LearningRate == 0 {
-		notes = append(notes, "learning_rate is 0: nothing that is trained will change")
+		warnings = append(warnings, "learning_rate is 0: nothing that is trained will change")
+	}
+	if s.index == 0 && in.idleLoRA() {
+		notes = append(notes, "lora_* keys are given, but have no meaning here: full trains all weights and has no adapter")
 	}
 	add("", s.feed.report().Findings)
 	if s.index == 0 {
@@ -41,5 +53,22 @@ func (in *inputs) notes(s *stage) []string {
 		}
 		add("", in.overlaps)
 	}
-	return notes
+	return append(warnings, notes...), len(warnings)
+}
+
+// idleLoRA reports whether no stage has an adapter but one has other lora_* keys
+// than the defaults.
+func (in *inputs) idleLoRA() bool {
+	idle := false
+	for _, s := range in.stages {
+		if !s.recipe.WithoutAdapter() || s.recipe.Pretraining() {
+			return false
+		}
+		plain := DefaultRecipe()
+		plain.LoRATargets = plain.targets(in.config.ModelType)
+		is := s.recipe.lora()
+		is.Targets = s.recipe.targets(in.config.ModelType)
+		idle = idle || !reflect.DeepEqual(is, plain.lora()) || s.recipe.LoRAPlusLRRatio != plain.LoRAPlusLRRatio
+	}
+	return idle
 }

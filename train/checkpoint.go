@@ -193,9 +193,32 @@ func (j *job) restore(ctx context.Context) error {
 	}
 	dir := j.folder.checkpoint(steps[len(steps)-1])
 	if err := j.restoreFrom(ctx, dir); err != nil {
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w%s", err, j.wayOut(steps))
+		}
 		return fmt.Errorf("resuming from %s: %w", dir, err)
 	}
 	return nil
+}
+
+// wayOut says how a run goes on whose newest checkpoint is damaged: from the one
+// before, unless that is of a stage whose best state is gone.
+func (j *job) wayOut(steps []int) string {
+	newest := j.folder.checkpoint(steps[len(steps)-1])
+	if len(steps) == 1 {
+		return fmt.Sprintf("; if this checkpoint is damaged, remove %s to begin the run anew", newest)
+	}
+	before := steps[len(steps)-2]
+	s, err := readState(j.folder.checkpoint(before))
+	if err != nil || s.Stage < 0 || s.Stage >= len(j.stages) {
+		return ""
+	}
+	if r := j.recipe; r.LoadBestModelAtEnd && s.Best.Step > 0 {
+		if _, err := os.Stat(j.folder.best(r, s.Stage)); err != nil {
+			return ""
+		}
+	}
+	return fmt.Sprintf("; if this checkpoint is damaged, remove %s to go on from the one before, after step %d", newest, before)
 }
 
 // readState reads the state of a checkpoint.

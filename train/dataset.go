@@ -100,6 +100,9 @@ func (d Datasets) Corpora(columns, format string, o Objective) ([]data.Corpus, e
 				c.Format = format
 			}
 		}
+		if err := rows.CheckFormat(c.Format); err != nil {
+			return nil, fmt.Errorf("format of %s: %w", one.Path, err)
+		}
 		var err error
 		if c.Columns, err = rows.ParseColumns(text); err != nil {
 			return nil, fmt.Errorf("columns of %s: %w", one.Path, err)

@@ -54,6 +54,7 @@ type Header struct {
 	Steps        int            `json:"steps"`      // of the run
 	FirstStep    int            `json:"first_step"` // above 0 where a run goes on
 	Warnings     []string       `json:"warnings,omitempty"`
+	Serious      int            `json:"serious_warnings,omitempty"` // so many of the first: the outcome, or its scores, mean little
 	CPULevel     string         `json:"cpu_level"`
 	Precision    string         `json:"precision"`         // arithmetic of the products
 	Pairs        string         `json:"bf16_by,omitempty"` // what the CPU has for products in bf16

@@ -65,12 +65,24 @@ func TestFindingsStopARun(t *testing.T) {
 func TestFindingsAreSaid(t *testing.T) {
 	r := tinyRecipe(t)
 	r.MaxSteps, r.EvalData, r.Eval = 1, r.Data, false
-	var h header
-	if _, err := Run(context.Background(), r, &h); err != nil {
-		t.Fatal(err)
-	}
-	if len(h.Warnings) != 1 || !strings.HasPrefix(h.Warnings[0], "30 of 30 held-out rows (100.0 %) are rows of the training data too") {
-		t.Errorf("notes: %q", h.Warnings)
+	more := r // of which half of the held-out rows are trained on, and the other half is not
+	more.EvalData = Paths(tinyRows(t, 60))
+	for name, tt := range map[string]struct {
+		recipe  Recipe
+		serious int
+		want    string
+	}{
+		"all":  {r, 1, "30 of 30 held-out rows (100.0 %) are rows of the training data too, so that their scores show what is remembered"},
+		"half": {more, 0, "30 of 60 held-out rows (50.0 %) are rows of the training data too: "},
+	} {
+		var h header
+		tt.recipe.Output = filepath.Join(t.TempDir(), "run")
+		if _, err := Run(context.Background(), tt.recipe, &h); err != nil {
+			t.Fatal(err)
+		}
+		if len(h.Warnings) != 1 || h.Serious != tt.serious || !strings.HasPrefix(h.Warnings[0], tt.want) {
+			t.Errorf("%s: %d warnings in %q", name, h.Serious, h.Warnings)
+		}
 	}
 }
 
@@ -85,7 +97,7 @@ func TestTheToyWorldIsClean(t *testing.T) {
 	if err := in.check(r); err != nil {
 		t.Fatal(err)
 	}
-	if notes := in.notes(in.stages[0]); !slices.Equal(notes, nil) {
+	if notes, _ := in.notes(in.stages[0]); !slices.Equal(notes, nil) {
 		t.Errorf("notes: %q", notes)
 	}
 }

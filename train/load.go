@@ -32,7 +32,7 @@ func (j *job) open() error {
 	j.arena = exec.NewArena(j.team)
 	hash, err := j.modelHash(j.recipe)
 	if err != nil {
-		return fmt.Errorf("model: %w", err)
+		return fmt.Errorf("model %s: %w", j.recipe.Model, err)
 	}
 	data, err := j.dataHash()
 	if err != nil {

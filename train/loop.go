@@ -169,9 +169,10 @@ func (j *job) announce() error {
 		Data: r.Data.String(), Streaming: r.Streaming, Corpora: s.exposures(), Rows: report.Kept, Skipped: report.Empty, Dropped: report.Dropped, Refused: report.Refused,
 		TargetShare: report.TargetShare(), Template: j.template.Name(),
 		Stage: r.Name, StageIndex: s.index, Stages: len(j.stages), StageSteps: s.steps,
-		Steps: j.steps, FirstStep: j.begun + j.first, Warnings: j.notes(s), CPULevel: kernel.Active().String(), Threads: r.threads(),
+		Steps: j.steps, FirstStep: j.begun + j.first, CPULevel: kernel.Active().String(), Threads: r.threads(),
 		Weights: j.model.Stored(), Precision: r.Precision, Pairs: kernel.Pairs(),
 	}
+	h.Warnings, h.Serious = j.notes(s)
 	for _, f := range report.Files {
 		if f.Format != "world" {
 			h.Files = append(h.Files, f.String())

@@ -8,8 +8,6 @@
 package train
 
 import (
-	"fmt"
-	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -19,8 +17,6 @@ import (
 	"gotune/internal/kernel"
 	"gotune/lora"
 	"gotune/model"
-	"gotune/optim"
-	"gotune/schedule"
 )
 
 // A Recipe says everything about a run. Each field is a key of the YAML file and
@@ -64,7 +60,7 @@ type Recipe struct {
 	EarlyStoppingThreshold float64 `yaml:"early_stopping_threshold" of:"train,pretrain" help:"how much better an evaluation has to be to count" default:"0" range:"0,1e9"`
 	SaveSteps              int     `yaml:"save_steps" of:"train,pretrain" help:"steps between checkpoints, besides the last step; 0 for that one alone" default:"100" range:"0,2147483647"`
 	SaveTotalLimit         int     `yaml:"save_total_limit" of:"train,pretrain" help:"checkpoints that are kept" default:"2" range:"1,1048576"`
-	ReportTo               string  `yaml:"report_to" of:"train,pretrain,lr" help:"tensorboard writes event files for TensorBoard beside the metrics, none does not" default:"tensorboard"`
+	ReportTo               string  `yaml:"report_to" of:"train,pretrain" help:"tensorboard writes event files for TensorBoard beside the metrics, none does not" default:"tensorboard"`
 
 	Stages []Stage `yaml:"stages,omitempty"`
 }
@@ -127,6 +123,12 @@ func (r *Recipe) Override(from *Recipe, changed func(key string) bool) {
 // Pretraining reports whether the recipe makes a new model.
 func (r Recipe) Pretraining() bool { return r.Shape != "" }
 
+// WithoutAdapter reports whether every stage trains weights of the model itself, so
+// that the keys of adapters mean nothing.
+func (r Recipe) WithoutAdapter() bool {
+	return !slices.ContainsFunc(r.plan(), func(one Recipe) bool { return !one.Full && !one.Pretraining() })
+}
+
 // plan returns a recipe of one stage for each stage.
 func (r Recipe) plan() []Recipe {
 	if len(r.Stages) == 0 {
@@ -180,165 +182,4 @@ func (r Recipe) threads() int {
 		return r.Threads
 	}
 	return runtime.GOMAXPROCS(0)
-}
-
-// Validate names the first key whose value cannot be used.
-func (r Recipe) Validate() error {
-	names := make(map[string]bool)
-	for i, one := range r.plan() {
-		if err := one.validate(); err != nil {
-			if len(r.Stages) > 0 {
-				err = fmt.Errorf("stages[%d] (%s): %w", i, one.Name, err)
-			}
-			return err
-		}
-		if len(r.Stages) > 0 && one.Name == "" {
-			return fmt.Errorf("stages[%d] has no name", i)
-		}
-		if strings.Trim(one.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
-			return fmt.Errorf("stages[%d] is called %q; a name is made of letters, digits, - and _", i, one.Name)
-		}
-		if names[one.Name] {
-			return fmt.Errorf("two stages are called %q", one.Name)
-		}
-		names[one.Name] = true
-	}
-	if len(r.Stages) > 0 && r.Pretraining() {
-		return fmt.Errorf("a recipe with a shape makes a new model in one stage; put the stages after it into a recipe of their own")
-	}
-	return r.validateChain()
-}
-
-// validateChain checks what a stage takes over from the one before.
-func (r Recipe) validateChain() error {
-	plan := r.plan()
-	for i := 1; i < len(plan); i++ {
-		before, s := plan[i-1], plan[i]
-		if before.Adapter != "" {
-			return nil // whose values stand for those of the stages that keep it
-		}
-		if s.Full || before.Full || s.PreviousAdapter != "keep" {
-			continue
-		}
-		if a, b := before.lora(), s.lora(); !reflect.DeepEqual(a, b) {
-			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s but has other lora_* keys, or use_rslora: give it the same ones, or set previous_adapter to merge or fresh", i, s.Name, before.Name)
-		}
-		if a, b := before.LastLayers, s.LastLayers; a > 0 && (b == 0 || b > a) {
-			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s, which has only the last %d layers: give it last_layers %[4]d or less, or set previous_adapter to merge or fresh", i, s.Name, before.Name, a)
-		}
-	}
-	return nil
-}
-
-// validate checks a recipe of one stage.
-func (r Recipe) validate() error {
-	if _, err := parseCheckpointing(r.GradientCheckpointing); err != nil {
-		return err
-	}
-	if _, err := parseSize(r.MaxMemory); err != nil {
-		return err
-	}
-	v := reflect.ValueOf(r)
-	for _, f := range Keys() {
-		if err := checkValue(f, v.FieldByIndex(f.Index)); err != nil {
-			return err
-		}
-	}
-	if err := r.validateUse(); err != nil {
-		return err
-	}
-	if err := r.validateData(); err != nil {
-		return err
-	}
-	switch {
-	case r.Adapter != "" && r.Full:
-		return fmt.Errorf("adapter and full are both given: full tuning has no adapter (merge it first)")
-	case r.MaxLength != 0 && r.MaxLength < 3:
-		return fmt.Errorf("max_length is %d; a row needs at least 3 tokens", r.MaxLength)
-	case r.Epochs == 0 && r.MaxSteps == 0:
-		return fmt.Errorf("epochs and max_steps are both 0: there is nothing to do")
-	case r.LoadBestModelAtEnd && (len(r.EvalData) == 0 || !r.Eval):
-		return fmt.Errorf("load_best_model_at_end needs eval_data, and eval")
-	case r.EarlyStoppingPatience > 0 && (len(r.EvalData) == 0 || !r.Eval):
-		return fmt.Errorf("early_stopping_patience needs eval_data, and eval")
-	case r.MetricForBestModel == "generated_match" && r.EvalGenerate == 0:
-		return fmt.Errorf("metric_for_best_model generated_match needs eval_generate, the number of questions")
-	}
-	if r.Full && r.BasePrecision != "auto" && r.BasePrecision != "fp32" {
-		return fmt.Errorf("base_precision is %s, but full trains all weights, which are float32: leave base_precision out", r.BasePrecision)
-	}
-	if r.Full || r.Pretraining() || r.Adapter != "" {
-		return nil
-	}
-	return r.lora().Validate()
-}
-
-// checkValue compares a name with the choices there are, and a number with the tag
-// range.
-func checkValue(f reflect.StructField, v reflect.Value) error {
-	if names, ok := choices()[Key(f)]; ok && !slices.Contains(names, v.String()) {
-		return fmt.Errorf("%s is %q, which is not supported (supported: %s)", Key(f), v.String(), strings.Join(names, ", "))
-	}
-	text, ok := f.Tag.Lookup("range")
-	if !ok {
-		return nil
-	}
-	low, high, _ := strings.Cut(text, ",")
-	least, _ := strconv.ParseFloat(low, 64)
-	most, _ := strconv.ParseFloat(high, 64)
-	var x float64
-	if v.CanFloat() {
-		x = v.Float()
-	} else {
-		x = float64(v.Int())
-	}
-	if !(x >= least && x <= most) {
-		return fmt.Errorf("%s is %s; it must be at least %s and at most %s", Key(f), number(x), number(least), number(most))
-	}
-	return nil
-}
-
-// number writes a number for people: a whole one without an exponent.
-func number(x float64) string {
-	if x == math.Trunc(x) && math.Abs(x) < 1e15 {
-		return strconv.FormatFloat(x, 'f', -1, 64)
-	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
-}
-
-// validateUse refuses keys that mean nothing to what the recipe makes, a new model
-// or a tuned one, unless they have their defaults. The objective of a new model is
-// set by the program.
-func (r Recipe) validateUse() error {
-	command, other := "train", "it belongs to a recipe with a shape, which makes a new model"
-	if r.Pretraining() {
-		command, other = "pretrain", "a recipe with a shape makes a new model and trains all its weights"
-	}
-	v, plain := reflect.ValueOf(r), reflect.ValueOf(DefaultRecipe())
-	for _, f := range Keys() {
-		if f.Name == "Name" || f.Name == "Objective" || slices.Contains(strings.Split(f.Tag.Get("of"), ","), command) {
-			continue
-		}
-		if is := v.FieldByIndex(f.Index); !reflect.DeepEqual(is.Interface(), plain.FieldByIndex(f.Index).Interface()) {
-			return fmt.Errorf("%s is %v, but has no meaning here: %s", Key(f), is, other)
-		}
-	}
-	return nil
-}
-
-// choices lists the values of keys that are names.
-func choices() map[string][]string {
-	return map[string][]string{
-		"objective":             ObjectiveNames(),
-		"schedule":              schedule.Names(),
-		"decay_type":            schedule.DecayTypes(),
-		"optimizer":             optim.Names(),
-		"base_precision":        model.Bases(),
-		"precision":             kernel.Arithmetics(),
-		"schedule_span":         {"stage", "run"},
-		"previous_adapter":      {"keep", "merge", "fresh"},
-		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
-		"save_dtype":            {"float32", "bfloat16"},
-		"report_to":             {"tensorboard", "none"},
-	}
 }

@@ -157,6 +157,41 @@ func TestInterruptedRunGoesOn(t *testing.T) {
 	}
 }
 
+// A damaged checkpoint stops a run from going on. The error names the folder to
+// remove, and after that the run goes on from the checkpoint before, or anew, to the
+// same bytes.
+func TestDamagedCheckpoint(t *testing.T) {
+	r := tinyRecipe(t)
+	want, _ := runRecipe(t, r)
+	for _, file := range []string{"adapter_model.safetensors", optimizerName, stateName} {
+		path := stopAt(t, r, 6)
+		for _, c := range []struct {
+			checkpoint, way string
+		}{{"checkpoint-6", "to go on from the one before, after step 4"}, {"checkpoint-4", "to begin the run anew"}} {
+			dir := filepath.Join(path, checkpointsName, c.checkpoint)
+			if err := os.Truncate(filepath.Join(dir, file), 9); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Resume(t.Context(), path, 0, &silent{})
+			if err == nil {
+				t.Fatalf("%s: %s is cut and nobody minds", c.checkpoint, file)
+			}
+			for _, part := range []string{file, "remove " + dir + " " + c.way} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q lacks %q", err, part)
+				}
+			}
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Resume(t.Context(), path, 0, &silent{}); err != nil {
+			t.Fatal(err)
+		}
+		sameTensors(t, file, filepath.Join(want, adapterName), filepath.Join(path, adapterName))
+	}
+}
+
 func TestResumeRefusesWhatChanged(t *testing.T) {
 	edit := func(path, old, new string) {
 		raw, err := os.ReadFile(path)

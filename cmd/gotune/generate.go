@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,13 +48,22 @@ func newGenerate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "generate [RUN]",
 		Short: "Continue a text",
-		Long:  `generate continues a raw prompt, without a chat template, and streams what comes.`,
+		Long: `generate continues a raw prompt, without a chat template, and streams what comes.
+Without --prompt the prompt is what standard input holds, but for a line break at its
+end; where that is a terminal or empty, the text begins from nothing.`,
 		Example: `  gotune generate --prompt "Once upon a time" --max-new-tokens 50
+  gotune generate RUN < prompt.txt
   gotune generate --model DIR --adapter ADAPTER --prompt "2 + 2 =" --greedy --json`,
 		Args: between(0, 1, "at most a run folder"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkSampling(o); err != nil {
 				return err
+			}
+			if !c.Flags().Changed("prompt") {
+				var err error
+				if prompt, err = readPrompt(c.Context(), c.InOrStdin()); err != nil {
+					return err
+				}
 			}
 			if err := s.loadRun(c, args); err != nil {
 				return err
@@ -62,10 +73,36 @@ func newGenerate() *cobra.Command {
 	}
 	s.flags(c)
 	sampling(c, &o, 128, 1)
-	c.Flags().StringVar(&prompt, "prompt", "", "text to continue")
+	c.Flags().StringVar(&prompt, "prompt", "", "text to continue; without it standard input, where that is no terminal")
 	c.Flags().BoolVar(&o.IgnoreEOS, "ignore-eos", false, "go on after the end token")
 	c.Flags().BoolVar(&asJSON, "json", false, "print ids and text of the new tokens as JSON")
 	return c
+}
+
+// readPrompt reads what is piped in, but for a line break at the end. A read cannot be
+// broken off, so that an interrupt leaves it behind.
+func readPrompt(ctx context.Context, in io.Reader) (string, error) {
+	if isTerminal(in) {
+		return "", nil
+	}
+	type text struct {
+		raw []byte
+		err error
+	}
+	read := make(chan text, 1)
+	go func() {
+		raw, err := io.ReadAll(in)
+		read <- text{raw, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case t := <-read:
+		if t.err != nil {
+			return "", fmt.Errorf("reading the prompt: %w", t.err)
+		}
+		return strings.TrimSuffix(strings.TrimSuffix(string(t.raw), "\n"), "\r"), nil
+	}
 }
 
 func generate(c *cobra.Command, s *source, o model.Sampling, prompt string, asJSON bool) error {
@@ -74,11 +111,14 @@ func generate(c *cobra.Command, s *source, o model.Sampling, prompt string, asJS
 	ids := data.EncodePrompt(s.tokenizer, prompt)
 	if len(ids) == 0 {
 		// A text that begins from nothing begins after the end of another.
-		if eos, ok := s.tokenizer.EOS(); ok {
-			ids = []int32{eos}
-		} else {
-			return usagef("--prompt is empty")
+		eos, ok := s.tokenizer.EOS()
+		if !ok {
+			return usagef("there is no prompt, and the tokenizer names no token to begin from: give one by --prompt")
 		}
+		ids = []int32{eos}
+	}
+	if prompt == "" {
+		c.PrintErrln("no prompt is given (--prompt): the text begins from nothing")
 	}
 	o.Stop = stops(s)
 	stream := s.tokenizer.Stream()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +24,8 @@ func newInit() *cobra.Command {
 		Use:   "init OUT",
 		Short: "Make a model folder with random weights",
 		Long: `init makes a model of a shape with random weights, in Hugging Face's layout, with
-the tokenizer given. Shapes: ` + fmt.Sprint(model.ShapeNames()) + `, or the path of a
-config.json.`,
+the tokenizer given. The shape is the path of a config.json, or one of
+` + strings.Join(model.ShapeNames(), ", ") + `.`,
 		Example: `  gotune init --shape smollm2-135m --tokenizer DIR OUT`,
 		Args:    exactly(1, "the folder to make"),
 		RunE: func(c *cobra.Command, args []string) error {

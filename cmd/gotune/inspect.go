@@ -17,8 +17,13 @@ import (
 )
 
 // known is what gotune inspect describes.
-const known = "a run folder, a checkpoint, an adapter folder, a model folder, a folder of a tokenizer, a .safetensors file, " +
-	"or data: JSON lines, JSON, CSV, plain text, Parquet, gzip of these, a folder of them, or a corpus such as world:chat"
+const known = `a run folder, a
+checkpoint, an adapter folder, a model folder, a folder of a tokenizer, a .safetensors
+file, or data: JSON lines, JSON, CSV, plain text, Parquet, gzip of these, a folder of
+them, or a corpus such as world:chat`
+
+// hint is for errors about what is not known.
+const hint = "gotune inspect --help lists what it knows"
 
 func newInspect() *cobra.Command {
 	var columns string
@@ -67,7 +72,7 @@ func describe(c *cobra.Command, path, columns string) (description, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("inspect: %w; name %s", err, known)
+		return nil, fmt.Errorf("inspect: %w; %s", err, hint)
 	}
 	has := func(name string) bool {
 		_, err := os.Stat(filepath.Join(path, name))
@@ -118,7 +123,22 @@ func unknown(path string, err error) error {
 	if errors.As(err, &place) && !errors.Is(err, fs.ErrNotExist) {
 		return err // it cannot be read
 	}
-	return fmt.Errorf("%s could only be data, and as data: %w. inspect knows %s", path, err, known)
+	if run, ok := runAbove(path); ok {
+		return fmt.Errorf("%s is a part of the run folder %s: inspect that", path, run)
+	}
+	return fmt.Errorf("%s could only be data, and as data: %w\n%s", path, err, hint)
+}
+
+// runAbove finds the run folder that a path is in: the deepest parts of one are the
+// files of a checkpoint or of a stage.
+func runAbove(path string) (string, bool) {
+	for range 4 {
+		path = filepath.Dir(path)
+		if train.IsRun(path) {
+			return path, true
+		}
+	}
+	return "", false
 }
 
 // A page writes facts, a line each, and keeps the first error.

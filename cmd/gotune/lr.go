@@ -51,7 +51,8 @@ of the untrained model. What is best for a short run may be too high for a long 
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.config, "config", "", "recipe in YAML; flags override its keys")
-	flags.Float64SliceVar(&probe.Rates, "learning-rates", nil, "rates to try; without them five around the recipe's, each √10 times the one before")
+	flags.Float64SliceVar(&probe.Rates, "learning-rates", nil, "`rates` to try, such as 1e-4,1e-3; without them five around the recipe's, each √10 times the one before")
+	flags.Lookup("learning-rates").DefValue = "" // an empty list is not shown
 	flags.IntVar(&probe.Steps, "steps", 40, "optimizer steps of each run")
 	flags.IntVar(&probe.Seeds, "seeds", 3, "runs of each rate, from the recipe's seed on")
 	flags.IntVar(&probe.HeldOut, "held-out", 100, "rows of the training data to judge by, where there is no eval_data")

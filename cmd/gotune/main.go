@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,18 +33,21 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	root, out := newRoot(), &output{Writer: os.Stdout}
+	trains := stepwise(root, args)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
-		fmt.Fprintln(os.Stderr, "\nstopping after this step; once more stops at once")
+		if trains {
+			fmt.Fprintln(os.Stderr, "\nstopping after this step; once more stops at once")
+		}
 		cancel()
 		<-signals
 		os.Exit(statusInterrupted)
 	}()
 
-	root, out := newRoot(), &output{Writer: os.Stdout}
 	root.SetArgs(args)
 	root.SetOut(out)
 	err := root.ExecuteContext(ctx)
@@ -63,6 +67,12 @@ func run(args []string) int {
 		return statusUsage
 	}
 	return statusFailed
+}
+
+// stepwise reports whether a command line trains, and so stops after a step.
+func stepwise(root *cobra.Command, args []string) bool {
+	c, _, err := root.Find(args)
+	return err == nil && slices.Contains([]string{"train", "pretrain"}, c.Name())
 }
 
 // An output remembers the first error of writing, so that output which is lost

@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,7 +20,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gotune": main})
+	testscript.Main(m, map[string]func(){"gotune": main, "peer": peer})
+}
+
+// peer stands for a program that gotune bench --peer measures beside itself: it
+// claims one token a second.
+func peer() {
+	f := flag.NewFlagSet("peer", flag.ExitOnError)
+	for _, name := range []string{"shape", "mode", "rows", "length", "masked", "steps", "threads", "dtype"} {
+		f.String(name, "", "")
+	}
+	f.Bool("checkpointing", false, "")
+	if _ = f.Parse(os.Args[1:]); f.NArg() > 0 || f.Lookup("dtype").Value.String() != "fp32" {
+		os.Exit(1)
+	}
+	fmt.Println("loading")
+	fmt.Println(`{"tokens_per_second":1,"peak_rss_mib":1000}`)
 }
 
 // Each file of testdata/script is a session at the command line.
@@ -112,6 +130,9 @@ func interruptedBy(t *testing.T, c *exec.Cmd, talk *bytes.Buffer) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != statusInterrupted {
 		t.Fatalf("after Ctrl-C: %v: %s", err, talk.String())
+	}
+	if said := strings.Contains(talk.String(), "stopping after this step"); said != slices.Contains(c.Args, "pretrain") {
+		t.Errorf("%q says: %s", c.Args, talk.String())
 	}
 }
 

@@ -113,8 +113,12 @@ func (o *textObserver) Start(h train.Header) {
 	}
 	line("weights", "%s", strings.Join(stored, ", "))
 	line("memory", "%.0f MiB planned", float64(h.PlannedBytes)/(1<<20))
-	for _, w := range h.Warnings {
-		line("note", "%s", w)
+	for i, w := range h.Warnings {
+		name := "note"
+		if i < h.Serious {
+			name = "warning"
+		}
+		line(name, "%s", w)
 	}
 }
 

@@ -75,7 +75,23 @@ func (f *runFlags) resolve(flags *pflag.FlagSet, preset string) (train.Recipe, e
 			return r, err
 		}
 	}
-	return r, nil
+	return r, checkAdapterFlags(flags, &r)
+}
+
+// checkAdapterFlags refuses flags that an adapter has values of its own for, or that
+// there is no adapter for. The same keys in a file may stand: a recipe of one kind of
+// tuning is then done as the other by a flag alone.
+func checkAdapterFlags(flags *pflag.FlagSet, r *train.Recipe) error {
+	for _, name := range []string{"lora-rank", "lora-alpha", "lora-targets", "lora-dropout", "use-rslora", "loraplus-lr-ratio"} {
+		switch {
+		case !flags.Changed(name):
+		case r.WithoutAdapter():
+			return usagef("--%s cannot be given with full, which trains all weights and has no adapter: leave one of them out", name)
+		case r.Adapter != "" && name != "loraplus-lr-ratio":
+			return usagef("--%s cannot be given with --adapter: the adapter in %s has its own; leave the flag out", name, r.Adapter)
+		}
+	}
+	return nil
 }
 
 // setStage sets a key of one stage.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"gotune/train"
 )
@@ -36,23 +35,10 @@ in PEFT's files, or with --full a model folder.`,
 				if r.Pretraining() {
 					return usagef("the recipe has a shape, so it makes a new model: use gotune pretrain")
 				}
-				return checkAdapterFlags(c.Flags(), r)
+				return nil
 			})
 		},
 	}
 	f = newRunFlags(c, "train")
 	return c
-}
-
-// checkAdapterFlags refuses flags that an adapter has values of its own for.
-func checkAdapterFlags(flags *pflag.FlagSet, r *train.Recipe) error {
-	if r.Adapter == "" {
-		return nil
-	}
-	for _, name := range []string{"lora-rank", "lora-alpha", "lora-targets", "lora-dropout", "use-rslora"} {
-		if flags.Changed(name) {
-			return usagef("--%s cannot be given with --adapter: the adapter in %s has its own; leave the flag out", name, r.Adapter)
-		}
-	}
-	return nil
 }

@@ -159,8 +159,11 @@ func (t Terminal) Summary(w io.Writer, p *Page) error {
 	}
 	for _, f := range p.Findings {
 		stops := ""
-		if f.Stops {
+		switch {
+		case f.Stops:
 			stops = ", stops training"
+		case f.Warns:
+			stops = ", a warning"
 		}
 		fmt.Fprintf(out, "finding    %s%s: %s\n", f.Name, stops, Visible(f.Text))
 	}

@@ -28,7 +28,8 @@ func Formats() []string {
 	return names
 }
 
-func checkFormat(name string) error {
+// CheckFormat returns an error about a name that Config.Format cannot have.
+func CheckFormat(name string) error {
 	if name != "" && !slices.Contains(Formats(), name) {
 		return fmt.Errorf("unknown format %q: it can be %s", name, strings.Join(Formats(), ", "))
 	}

@@ -191,7 +191,7 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 		return nil, err
 	}
 	c.Limits = c.Limits.orDefault()
-	if err := checkFormat(c.Format); err != nil {
+	if err := CheckFormat(c.Format); err != nil {
 		return nil, err
 	}
 	s := &Source{config: c, once: map[string]*stream{}}

@@ -1,6 +1,7 @@
 package exec_test
 
 import (
+	"fmt"
 	"testing"
 
 	"gotune/internal/exec"
@@ -45,5 +46,25 @@ func BenchmarkCompile(b *testing.B) {
 	for b.Loop() {
 		m := build(s, false)
 		must(exec.NewArena(nil).Compile(m.g, m.config()))
+	}
+}
+
+// BenchmarkOverhead is the price of an operator that has next to nothing to do: the
+// model of the tests has some 80 of them.
+func BenchmarkOverhead(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads%d", threads), func(b *testing.B) {
+			team := kernel.NewTeam(threads)
+			defer team.Close()
+			m := build(shape{layers: 2, c: 8, heads: 2, kv: 1, d: 4, f: 8, v: 16, rows: 1, length: 2, rank: 1, tied: true}, false)
+			p := must(exec.NewArena(team).Compile(m.g, m.config()))
+			for b.Loop() {
+				if err := p.Run(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(p.Steps()), "ns/operator")
+			b.ReportMetric(float64(p.Steps()), "operators")
+		})
 	}
 }

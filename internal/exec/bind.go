@@ -86,7 +86,6 @@ func (p *Program) bind() {
 			c.before, c.after = slicesOf(memory, l.born[at]), slicesOf(memory, l.dead[at])
 		}
 	}
-	p.bindProfile()
 }
 
 func slicesOf(memory []float32, places []place) [][]float32 {

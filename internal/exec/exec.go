@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"time"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -112,9 +111,7 @@ type Program struct {
 	floats     [][]float32 // by value
 	generation int
 	poison     bool
-	profile    []Usage
-	usage      []int // by step: index into profile
-	profiling  bool
+	profile    *profile // nil while nobody measures
 }
 
 // call is a step ready to run.
@@ -198,17 +195,14 @@ func (p *Program) Run() error {
 		if p.poison {
 			poison(c.before...)
 		}
-		var start time.Time
-		if p.profiling {
-			start = time.Now()
+		var err error
+		if p.profile != nil {
+			err = p.profile.run(i, c)
+		} else {
+			err = c.kernel.Run(&c.Call)
 		}
-		if err := c.kernel.Run(&c.Call); err != nil {
+		if err != nil {
 			return fmt.Errorf("%s: %w", c.kernel.Name(), err)
-		}
-		if p.profiling {
-			u := &p.profile[p.usage[i]]
-			u.Calls++
-			u.Time += time.Since(start)
 		}
 		if p.poison {
 			poison(c.after...)

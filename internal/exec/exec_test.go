@@ -252,6 +252,53 @@ func TestRunAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestProfile compares operations and bytes with formulas of the shapes, and a second
+// run with twice the first.
+func TestProfile(t *testing.T) {
+	team := kernel.NewTeam(2)
+	defer team.Close()
+	m := build(tiny, false)
+	p := must(exec.NewArena(team).Compile(m.g, m.config()))
+	if p.Profile() != nil {
+		t.Error("a profile before anybody asked for it")
+	}
+	p.SetProfiling(true)
+	n, width := float64(tiny.rows*tiny.length), float64(tiny.heads*tiny.d)
+	pairs := float64(tiny.rows * (6*7/2 + 4*5/2)) // each row has segments of 6 and 4 tokens
+	layers, c, f := float64(tiny.layers), float64(tiny.c), float64(tiny.f)
+	for run := 1.0; run <= 2; run++ {
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		for _, u := range p.Profile() {
+			inside := u.Spent.Products + u.Spent.Attention
+			if u.Time < inside || inside > 0 != (u.Flops > 0) {
+				t.Errorf("%s took %v, of it %v for %g operations", u.Name, u.Time, inside, u.Flops)
+			}
+			var flops, bytes float64
+			switch {
+			case u.Name == "linear": // of the output of attention, and the gate
+				flops = layers * 2 * n * (width*c + c*f)
+				bytes = layers * 4 * (n*(width+c) + width*c + n*(c+f) + c*f)
+			case u.Name == "attention":
+				flops, bytes = layers*4*pairs*width, u.Bytes/run
+			case u.Name == "swiglu" && !u.Backward:
+				bytes = layers * 4 * 3 * n * f
+			default:
+				continue
+			}
+			seen++
+			if u.Flops != run*flops || u.Bytes != run*bytes {
+				t.Errorf("%s: %g operations and %g bytes, want %g and %g", u.Name, u.Flops, u.Bytes, run*flops, run*bytes)
+			}
+		}
+		if seen != 3 {
+			t.Errorf("%d of 3 operators are in the profile", seen)
+		}
+	}
+}
+
 // TestDeadOutputs: frozen weights get no gradient, and below the first adapter
 // nothing flows back.
 func TestDeadOutputs(t *testing.T) {

@@ -18,6 +18,9 @@ const (
 	IndexFile   = WeightsFile + ".index.json"
 )
 
+// ModelFiles says in words what a model folder holds.
+const ModelFiles = "config.json, model.safetensors and tokenizer.json"
+
 // maxIndex is the longest index that is read.
 const maxIndex = 64 << 20
 
@@ -31,12 +34,23 @@ func WeightFiles(src fs.FS) ([]string, error) {
 	}
 	index, err := readIndex(src)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the folder has no %s: %w", WeightsFile, missing)
+		return nil, noWeights(src, missing)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return append([]string{IndexFile}, shards(index)...), nil
+}
+
+// noWeights is the error of a folder without weights, which may have them in another
+// format.
+func noWeights(src fs.FS, missing error) error {
+	for _, pattern := range []string{"*.bin", "*.gguf", "*.pt", "*.pth", "*.ckpt"} {
+		if other, err := fs.Glob(src, pattern); err == nil && len(other) > 0 {
+			return fmt.Errorf("the folder has its weights in %s, and weights are read from %s alone: convert them to safetensors: %w", other[0], WeightsFile, missing)
+		}
+	}
+	return fmt.Errorf("the folder has neither %s nor %s; a model folder holds %s: %w", WeightsFile, IndexFile, ModelFiles, missing)
 }
 
 // readIndex returns the file of each tensor.

@@ -45,7 +45,8 @@ func attentionCases() []attentionCase {
 	if !testing.Short() {
 		cases = append(cases,
 			attentionCase{shape(1, 300, 3, 1, 16), []int{300}},
-			attentionCase{shape(1, 560, 2, 2, 32), []int{20, 401, 130}})
+			attentionCase{shape(1, 560, 2, 2, 32), []int{20, 401, 130}},
+			attentionCase{shape(1, 800, 4, 1, 8), []int{10, 700}})
 	}
 	return cases
 }

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmAVX2(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-129
 	MOVQ c_base+0(FP), AX
 	MOVQ a_base+32(FP), CX
@@ -1156,34 +1156,33 @@ end4:
 
 wider2:
 next82:
-	CMPQ R9, $0x0c
-	JGE  rows84
-	MOVQ R9, R10
-	CMPQ R10, $0x06
-	JLE  last90
-	INCQ R10
-	SHRQ $0x01, R10
-
-last90:
-	CMPQ R10, $0x06
-	JEQ  rows84
-	CMPQ R10, $0x05
-	JEQ  rows85
-	CMPQ R10, $0x04
-	JEQ  rows86
-	CMPQ R10, $0x03
-	JEQ  rows87
-	CMPQ R10, $0x02
-	JEQ  rows88
-	CMPQ R10, $0x01
-	JEQ  rows89
-	JMP  end83
+	MOVQ    $0x00000006, R11
+	MOVQ    R9, R10
+	INCQ    R10
+	SHRQ    $0x01, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	CMPQ    R9, R11
+	CMOVQLE R9, R10
+	CMPQ    R10, $0x06
+	JEQ     rows84
+	CMPQ    R10, $0x05
+	JEQ     rows85
+	CMPQ    R10, $0x04
+	JEQ     rows86
+	CMPQ    R10, $0x03
+	JEQ     rows87
+	CMPQ    R10, $0x02
+	JEQ     rows88
+	CMPQ    R10, $0x01
+	JEQ     rows89
+	JMP     end83
 
 rows84:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear91
+	JEQ     clear90
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged93
+	JNE     ragged92
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -1199,9 +1198,9 @@ rows84:
 	VMOVUPS 32(AX)(BX*4), Y9
 	VMOVUPS (R11), Y10
 	VMOVUPS 32(R11), Y11
-	JMP     done94
+	JMP     done93
 
-ragged93:
+ragged92:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1224,10 +1223,10 @@ ragged93:
 	VMASKMOVPS (R11), Y10, Y10
 	VMASKMOVPS 32(R11), Y11, Y11
 
-done94:
-	JMP products92
+done93:
+	JMP products91
 
-clear91:
+clear90:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1241,7 +1240,7 @@ clear91:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-products92:
+products91:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -1249,11 +1248,11 @@ products92:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest97
+	JNE  rest96
 
-four96:
+four95:
 	CMPQ         R12, $0x04
-	JLT          rest97
+	JLT          rest96
 	VMOVUPS      (R11), Y12
 	VMOVUPS      32(R11), Y13
 	VBROADCASTSS (R10), Y14
@@ -1341,13 +1340,13 @@ four96:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four96
+	JMP          four95
 
-rest97:
+rest96:
 	TESTQ R12, R12
-	JEQ   done98
+	JEQ   done97
 
-single95:
+single94:
 	VMOVUPS      (R11), Y12
 	VMOVUPS      32(R11), Y13
 	VBROADCASTSS (R10), Y14
@@ -1372,11 +1371,11 @@ single95:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single95
+	JNE          single94
 
-done98:
+done97:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged99
+	JNE     ragged98
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -1392,9 +1391,9 @@ done98:
 	VMOVUPS Y9, 32(AX)(BX*4)
 	VMOVUPS Y10, (R11)
 	VMOVUPS Y11, 32(R11)
-	JMP     done100
+	JMP     done99
 
-ragged99:
+ragged98:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1417,7 +1416,7 @@ ragged99:
 	VMASKMOVPS Y10, Y12, (R11)
 	VMASKMOVPS Y11, Y13, 32(R11)
 
-done100:
+done99:
 	IMUL3Q $0x06, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x06, SI, R10
@@ -1427,9 +1426,9 @@ done100:
 
 rows85:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear101
+	JEQ     clear100
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged103
+	JNE     ragged102
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -1441,9 +1440,9 @@ rows85:
 	VMOVUPS 32(AX)(R10*1), Y7
 	VMOVUPS (AX)(BX*4), Y8
 	VMOVUPS 32(AX)(BX*4), Y9
-	JMP     done104
+	JMP     done103
 
-ragged103:
+ragged102:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1462,10 +1461,10 @@ ragged103:
 	VMASKMOVPS (AX)(BX*4), Y8, Y8
 	VMASKMOVPS 32(AX)(BX*4), Y9, Y9
 
-done104:
-	JMP products102
+done103:
+	JMP products101
 
-clear101:
+clear100:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1477,17 +1476,17 @@ clear101:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-products102:
+products101:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest107
+	JNE  rest106
 
-four106:
+four105:
 	CMPQ         R12, $0x04
-	JLT          rest107
+	JLT          rest106
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS (R10), Y12
@@ -1562,13 +1561,13 @@ four106:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four106
+	JMP          four105
 
-rest107:
+rest106:
 	TESTQ R12, R12
-	JEQ   done108
+	JEQ   done107
 
-single105:
+single104:
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS (R10), Y12
@@ -1589,11 +1588,11 @@ single105:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single105
+	JNE          single104
 
-done108:
+done107:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged109
+	JNE     ragged108
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -1605,9 +1604,9 @@ done108:
 	VMOVUPS Y7, 32(AX)(R10*1)
 	VMOVUPS Y8, (AX)(BX*4)
 	VMOVUPS Y9, 32(AX)(BX*4)
-	JMP     done110
+	JMP     done109
 
-ragged109:
+ragged108:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1626,7 +1625,7 @@ ragged109:
 	VMASKMOVPS Y8, Y10, (AX)(BX*4)
 	VMASKMOVPS Y9, Y11, 32(AX)(BX*4)
 
-done110:
+done109:
 	IMUL3Q $0x05, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x05, SI, R10
@@ -1636,9 +1635,9 @@ done110:
 
 rows86:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear111
+	JEQ     clear110
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged113
+	JNE     ragged112
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -1648,9 +1647,9 @@ rows86:
 	VMOVUPS 32(AX)(BX*2), Y5
 	VMOVUPS (AX)(R10*1), Y6
 	VMOVUPS 32(AX)(R10*1), Y7
-	JMP     done114
+	JMP     done113
 
-ragged113:
+ragged112:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1667,10 +1666,10 @@ ragged113:
 	VMASKMOVPS (AX)(R10*1), Y6, Y6
 	VMASKMOVPS 32(AX)(R10*1), Y7, Y7
 
-done114:
-	JMP products112
+done113:
+	JMP products111
 
-clear111:
+clear110:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1680,17 +1679,17 @@ clear111:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-products112:
+products111:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest117
+	JNE  rest116
 
-four116:
+four115:
 	CMPQ         R12, $0x04
-	JLT          rest117
+	JLT          rest116
 	VMOVUPS      (R11), Y8
 	VMOVUPS      32(R11), Y9
 	VBROADCASTSS (R10), Y10
@@ -1753,13 +1752,13 @@ four116:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four116
+	JMP          four115
 
-rest117:
+rest116:
 	TESTQ R12, R12
-	JEQ   done118
+	JEQ   done117
 
-single115:
+single114:
 	VMOVUPS      (R11), Y8
 	VMOVUPS      32(R11), Y9
 	VBROADCASTSS (R10), Y10
@@ -1777,11 +1776,11 @@ single115:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single115
+	JNE          single114
 
-done118:
+done117:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged119
+	JNE     ragged118
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -1791,9 +1790,9 @@ done118:
 	VMOVUPS Y5, 32(AX)(BX*2)
 	VMOVUPS Y6, (AX)(R10*1)
 	VMOVUPS Y7, 32(AX)(R10*1)
-	JMP     done120
+	JMP     done119
 
-ragged119:
+ragged118:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1810,7 +1809,7 @@ ragged119:
 	VMASKMOVPS Y6, Y8, (AX)(R10*1)
 	VMASKMOVPS Y7, Y9, 32(AX)(R10*1)
 
-done120:
+done119:
 	IMUL3Q $0x04, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x04, SI, R10
@@ -1820,18 +1819,18 @@ done120:
 
 rows87:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear121
+	JEQ     clear120
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged123
+	JNE     ragged122
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
 	VMOVUPS 32(AX)(BX*1), Y3
 	VMOVUPS (AX)(BX*2), Y4
 	VMOVUPS 32(AX)(BX*2), Y5
-	JMP     done124
+	JMP     done123
 
-ragged123:
+ragged122:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1845,10 +1844,10 @@ ragged123:
 	VMASKMOVPS (AX)(BX*2), Y4, Y4
 	VMASKMOVPS 32(AX)(BX*2), Y5, Y5
 
-done124:
-	JMP products122
+done123:
+	JMP products121
 
-clear121:
+clear120:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1856,16 +1855,16 @@ clear121:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-products122:
+products121:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest127
+	JNE  rest126
 
-four126:
+four125:
 	CMPQ         R12, $0x04
-	JLT          rest127
+	JLT          rest126
 	VMOVUPS      (R11), Y6
 	VMOVUPS      32(R11), Y7
 	VBROADCASTSS (R10), Y8
@@ -1916,13 +1915,13 @@ four126:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four126
+	JMP          four125
 
-rest127:
+rest126:
 	TESTQ R12, R12
-	JEQ   done128
+	JEQ   done127
 
-single125:
+single124:
 	VMOVUPS      (R11), Y6
 	VMOVUPS      32(R11), Y7
 	VBROADCASTSS (R10), Y8
@@ -1937,20 +1936,20 @@ single125:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single125
+	JNE          single124
 
-done128:
+done127:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged129
+	JNE     ragged128
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
 	VMOVUPS Y3, 32(AX)(BX*1)
 	VMOVUPS Y4, (AX)(BX*2)
 	VMOVUPS Y5, 32(AX)(BX*2)
-	JMP     done130
+	JMP     done129
 
-ragged129:
+ragged128:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1964,7 +1963,7 @@ ragged129:
 	VMASKMOVPS Y4, Y6, (AX)(BX*2)
 	VMASKMOVPS Y5, Y7, 32(AX)(BX*2)
 
-done130:
+done129:
 	IMUL3Q $0x03, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x03, SI, R10
@@ -1974,16 +1973,16 @@ done130:
 
 rows88:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear131
+	JEQ     clear130
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged133
+	JNE     ragged132
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS (AX)(BX*1), Y2
 	VMOVUPS 32(AX)(BX*1), Y3
-	JMP     done134
+	JMP     done133
 
-ragged133:
+ragged132:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -1995,25 +1994,25 @@ ragged133:
 	VMASKMOVPS (AX)(BX*1), Y2, Y2
 	VMASKMOVPS 32(AX)(BX*1), Y3, Y3
 
-done134:
-	JMP products132
+done133:
+	JMP products131
 
-clear131:
+clear130:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-products132:
+products131:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest137
+	JNE  rest136
 
-four136:
+four135:
 	CMPQ         R12, $0x04
-	JLT          rest137
+	JLT          rest136
 	VMOVUPS      (R11), Y4
 	VMOVUPS      32(R11), Y5
 	VBROADCASTSS (R10), Y6
@@ -2052,13 +2051,13 @@ four136:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four136
+	JMP          four135
 
-rest137:
+rest136:
 	TESTQ R12, R12
-	JEQ   done138
+	JEQ   done137
 
-single135:
+single134:
 	VMOVUPS      (R11), Y4
 	VMOVUPS      32(R11), Y5
 	VBROADCASTSS (R10), Y6
@@ -2070,18 +2069,18 @@ single135:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single135
+	JNE          single134
 
-done138:
+done137:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged139
+	JNE     ragged138
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(BX*1)
 	VMOVUPS Y3, 32(AX)(BX*1)
-	JMP     done140
+	JMP     done139
 
-ragged139:
+ragged138:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -2093,7 +2092,7 @@ ragged139:
 	VMASKMOVPS Y2, Y4, (AX)(BX*1)
 	VMASKMOVPS Y3, Y5, 32(AX)(BX*1)
 
-done140:
+done139:
 	IMUL3Q $0x02, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x02, SI, R10
@@ -2103,14 +2102,14 @@ done140:
 
 rows89:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear141
+	JEQ     clear140
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged143
+	JNE     ragged142
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     done144
+	JMP     done143
 
-ragged143:
+ragged142:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -2120,23 +2119,23 @@ ragged143:
 	VMASKMOVPS (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y1, Y1
 
-done144:
-	JMP products142
+done143:
+	JMP products141
 
-clear141:
+clear140:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-products142:
+products141:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest147
+	JNE  rest146
 
-four146:
+four145:
 	CMPQ         R12, $0x04
-	JLT          rest147
+	JLT          rest146
 	VMOVUPS      (R11), Y2
 	VMOVUPS      32(R11), Y3
 	VBROADCASTSS (R10), Y4
@@ -2163,13 +2162,13 @@ four146:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four146
+	JMP          four145
 
-rest147:
+rest146:
 	TESTQ R12, R12
-	JEQ   done148
+	JEQ   done147
 
-single145:
+single144:
 	VMOVUPS      (R11), Y2
 	VMOVUPS      32(R11), Y3
 	VBROADCASTSS (R10), Y4
@@ -2178,16 +2177,16 @@ single145:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single145
+	JNE          single144
 
-done148:
+done147:
 	CMPQ    n+112(FP), $0x10
-	JNE     ragged149
+	JNE     ragged148
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	JMP     done150
+	JMP     done149
 
-ragged149:
+ragged148:
 	MOVQ       n+112(FP), R10
 	LEAQ       masks<>+64(SB), R11
 	SHLQ       $0x02, R10
@@ -2197,7 +2196,7 @@ ragged149:
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
 
-done150:
+done149:
 	IMUL3Q $0x01, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x01, SI, R10
@@ -2254,50 +2253,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider152
+	JGT  wider151
 	CMPQ BX, $0x08
-	JNE  ragged153
+	JNE  ragged152
 
-row155:
+row154:
 	TESTQ   SI, SI
-	JEQ     done156
+	JEQ     done155
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row155
+	JMP     row154
 
-done156:
-	JMP end154
+done155:
+	JMP end153
 
-ragged153:
+ragged152:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row157:
+row156:
 	TESTQ      SI, SI
-	JEQ        done158
+	JEQ        done157
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row157
+	JMP        row156
 
-done158:
-end154:
-	JMP end151
+done157:
+end153:
+	JMP end150
 
-wider152:
+wider151:
 	CMPQ BX, $0x10
-	JNE  ragged159
+	JNE  ragged158
 
-row161:
+row160:
 	TESTQ   SI, SI
-	JEQ     done162
+	JEQ     done161
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -2305,21 +2304,21 @@ row161:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row161
+	JMP     row160
 
-done162:
-	JMP end160
+done161:
+	JMP end159
 
-ragged159:
+ragged158:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row163:
+row162:
 	TESTQ      SI, SI
-	JEQ        done164
+	JEQ        done163
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -2327,11 +2326,11 @@ row163:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row163
+	JMP        row162
 
-done164:
-end160:
-end151:
+done163:
+end159:
+end150:
 	VZEROUPPER
 	RET
 
@@ -2345,9 +2344,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop165:
+loop164:
 	CMPQ        DX, $0x10
-	JLT         tail166
+	JLT         tail165
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -2356,11 +2355,11 @@ loop165:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop165
+	JMP         loop164
 
-tail166:
+tail165:
 	TESTQ       DX, DX
-	JEQ         done167
+	JEQ         done166
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -2373,7 +2372,7 @@ tail166:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done167:
+done166:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -2396,9 +2395,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop168:
+loop167:
 	CMPQ        BX, $0x10
-	JLT         tail169
+	JLT         tail168
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -2411,11 +2410,11 @@ loop168:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop168
+	JMP         loop167
 
-tail169:
+tail168:
 	TESTQ       BX, BX
-	JEQ         done170
+	JEQ         done169
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -2432,7 +2431,7 @@ tail169:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done170:
+done169:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -2455,9 +2454,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop171:
+loop170:
 	CMPQ         CX, $0x10
-	JLT          tail172
+	JLT          tail171
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -2472,11 +2471,11 @@ loop171:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop171
+	JMP          loop170
 
-tail172:
+tail171:
 	TESTQ        CX, CX
-	JEQ          done173
+	JEQ          done172
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -2495,7 +2494,7 @@ tail172:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done173:
+done172:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -2515,9 +2514,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop174:
+loop173:
 	CMPQ         DX, $0x10
-	JLT          tail175
+	JLT          tail174
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -2566,11 +2565,11 @@ loop174:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop174
+	JMP          loop173
 
-tail175:
+tail174:
 	TESTQ        DX, DX
-	JEQ          done176
+	JEQ          done175
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -2623,7 +2622,7 @@ tail175:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done176:
+done175:
 	VZEROUPPER
 	RET
 
@@ -2757,9 +2756,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop177:
+loop176:
 	CMPQ    BX, $0x10
-	JLT     tail178
+	JLT     tail177
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -2772,11 +2771,11 @@ loop177:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop177
+	JMP     loop176
 
-tail178:
+tail177:
 	TESTQ      BX, BX
-	JEQ        done179
+	JEQ        done178
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -2793,7 +2792,7 @@ tail178:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done179:
+done178:
 	VZEROUPPER
 	RET
 
@@ -2807,13 +2806,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not180
+	JEQ          not179
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop182:
+loop181:
 	CMPQ         SI, $0x10
-	JLT          tail183
+	JLT          tail182
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -2834,11 +2833,11 @@ loop182:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop182
+	JMP          loop181
 
-tail183:
+tail182:
 	TESTQ        SI, SI
-	JEQ          done184
+	JEQ          done183
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -2863,16 +2862,16 @@ tail183:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done184:
-	JMP end181
+done183:
+	JMP end180
 
-not180:
+not179:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop185:
+loop184:
 	CMPQ         SI, $0x10
-	JLT          tail186
+	JLT          tail185
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -2889,11 +2888,11 @@ loop185:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop185
+	JMP          loop184
 
-tail186:
+tail185:
 	TESTQ        SI, SI
-	JEQ          done187
+	JEQ          done186
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -2914,8 +2913,8 @@ tail186:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done187:
-end181:
+done186:
+end180:
 	VZEROUPPER
 	RET
 
@@ -2929,9 +2928,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop188:
+loop187:
 	CMPQ        BX, $0x10
-	JLT         tail189
+	JLT         tail188
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -2946,11 +2945,11 @@ loop188:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop188
+	JMP         loop187
 
-tail189:
+tail188:
 	TESTQ       BX, BX
-	JEQ         done190
+	JEQ         done189
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -2969,7 +2968,7 @@ tail189:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done190:
+done189:
 	VZEROUPPER
 	RET
 
@@ -2985,26 +2984,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not191
+	JEQ     not190
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end192
+	JMP     end191
 
-not191:
-end192:
+not190:
+end191:
 	CMPB add+105(FP), $0x00
-	JEQ  not193
+	JEQ  not192
 
-head195:
+head194:
 	TESTQ SI, SI
-	JEQ   done196
+	JEQ   done195
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop197:
+loop196:
 	CMPQ        R10, $0x10
-	JLT         tail198
+	JLT         tail197
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -3037,11 +3036,11 @@ loop197:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop197
+	JMP         loop196
 
-tail198:
+tail197:
 	TESTQ       R10, R10
-	JEQ         done199
+	JEQ         done198
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -3078,27 +3077,27 @@ tail198:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done199:
+done198:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head195
+	JMP  head194
 
-done196:
-	JMP end194
+done195:
+	JMP end193
 
-not193:
-head200:
+not192:
+head199:
 	TESTQ SI, SI
-	JEQ   done201
+	JEQ   done200
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop202:
+loop201:
 	CMPQ        R10, $0x10
-	JLT         tail203
+	JLT         tail202
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -3123,11 +3122,11 @@ loop202:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop202
+	JMP         loop201
 
-tail203:
+tail202:
 	TESTQ       R10, R10
-	JEQ         done204
+	JEQ         done203
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -3156,14 +3155,14 @@ tail203:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done204:
+done203:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head200
+	JMP  head199
 
-done201:
-end194:
+done200:
+end193:
 	VZEROUPPER
 	RET
 
@@ -3186,9 +3185,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop205:
+loop204:
 	CMPQ         BX, $0x10
-	JLT          tail206
+	JLT          tail205
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -3247,11 +3246,11 @@ loop205:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop205
+	JMP          loop204
 
-tail206:
+tail205:
 	TESTQ        BX, BX
-	JEQ          done207
+	JEQ          done206
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -3314,7 +3313,7 @@ tail206:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done207:
+done206:
 	VZEROUPPER
 	RET
 
@@ -3327,15 +3326,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not208
+	JEQ  not207
 	CMPB addU+121(FP), $0x00
-	JEQ  not210
+	JEQ  not209
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop212:
+loop211:
 	CMPQ         DI, $0x10
-	JLT          tail213
+	JLT          tail212
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3422,11 +3421,11 @@ loop212:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop212
+	JMP          loop211
 
-tail213:
+tail212:
 	TESTQ        DI, DI
-	JEQ          done214
+	JEQ          done213
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -3517,16 +3516,16 @@ tail213:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done214:
-	JMP end211
+done213:
+	JMP end210
 
-not210:
+not209:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop215:
+loop214:
 	CMPQ         DI, $0x10
-	JLT          tail216
+	JLT          tail215
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3609,11 +3608,11 @@ loop215:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop215
+	JMP          loop214
 
-tail216:
+tail215:
 	TESTQ        DI, DI
-	JEQ          done217
+	JEQ          done216
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -3700,19 +3699,19 @@ tail216:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done217:
-end211:
-	JMP end209
+done216:
+end210:
+	JMP end208
 
-not208:
+not207:
 	CMPB addU+121(FP), $0x00
-	JEQ  not218
+	JEQ  not217
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop220:
+loop219:
 	CMPQ         DI, $0x10
-	JLT          tail221
+	JLT          tail220
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3795,11 +3794,11 @@ loop220:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop220
+	JMP          loop219
 
-tail221:
+tail220:
 	TESTQ        DI, DI
-	JEQ          done222
+	JEQ          done221
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -3886,16 +3885,16 @@ tail221:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done222:
-	JMP end219
+done221:
+	JMP end218
 
-not218:
+not217:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop223:
+loop222:
 	CMPQ         DI, $0x10
-	JLT          tail224
+	JLT          tail223
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -3974,11 +3973,11 @@ loop223:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop223
+	JMP          loop222
 
-tail224:
+tail223:
 	TESTQ        DI, DI
-	JEQ          done225
+	JEQ          done224
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -4061,9 +4060,9 @@ tail224:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done225:
-end219:
-end209:
+done224:
+end218:
+end208:
 	VZEROUPPER
 	RET
 
@@ -4079,9 +4078,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row226:
+row225:
 	TESTQ   BX, BX
-	JEQ     done227
+	JEQ     done226
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -4093,9 +4092,9 @@ row226:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop228:
+loop227:
 	CMPQ    R8, $0x10
-	JLT     tail229
+	JLT     tail228
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -4104,11 +4103,11 @@ loop228:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop228
+	JMP     loop227
 
-tail229:
+tail228:
 	TESTQ      R8, R8
-	JEQ        done230
+	JEQ        done229
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -4125,7 +4124,7 @@ tail229:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done230:
+done229:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -4146,9 +4145,9 @@ done230:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop231:
+loop230:
 	CMPQ         R8, $0x10
-	JLT          tail232
+	JLT          tail231
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -4203,11 +4202,11 @@ loop231:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop231
+	JMP          loop230
 
-tail232:
+tail231:
 	TESTQ        R8, R8
-	JEQ          done233
+	JEQ          done232
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -4268,7 +4267,7 @@ tail232:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done233:
+done232:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -4282,9 +4281,9 @@ done233:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row226
+	JMP          row225
 
-done227:
+done226:
 	VZEROUPPER
 	RET
 
@@ -4311,9 +4310,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row234:
+row233:
 	TESTQ        SI, SI
-	JEQ          done235
+	JEQ          done234
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -4325,9 +4324,9 @@ row234:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop236:
+loop235:
 	CMPQ         R9, $0x10
-	JLT          tail237
+	JLT          tail236
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -4390,11 +4389,11 @@ loop236:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop236
+	JMP          loop235
 
-tail237:
+tail236:
 	TESTQ        R9, R9
-	JEQ          done238
+	JEQ          done237
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -4461,16 +4460,16 @@ tail237:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done238:
+done237:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row234
+	JMP  row233
 
-done235:
+done234:
 	VZEROUPPER
 	RET
 
@@ -4493,13 +4492,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not239
+	JEQ          not238
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop241:
+loop240:
 	CMPQ     DX, $0x10
-	JLT      tail242
+	JLT      tail241
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -4558,11 +4557,11 @@ loop241:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop241
+	JMP      loop240
 
-tail242:
+tail241:
 	TESTQ      DX, DX
-	JEQ        done243
+	JEQ        done242
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -4625,16 +4624,16 @@ tail242:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done243:
-	JMP end240
+done242:
+	JMP end239
 
-not239:
+not238:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop244:
+loop243:
 	CMPQ     DX, $0x10
-	JLT      tail245
+	JLT      tail244
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -4689,11 +4688,11 @@ loop244:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop244
+	JMP      loop243
 
-tail245:
+tail244:
 	TESTQ      DX, DX
-	JEQ        done246
+	JEQ        done245
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -4752,8 +4751,8 @@ tail245:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done246:
-end240:
+done245:
+end239:
 	VZEROUPPER
 	RET
 
@@ -5100,9 +5099,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop247:
+loop246:
 	CMPQ    BX, $0x10
-	JLT     tail248
+	JLT     tail247
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -5113,11 +5112,11 @@ loop247:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop247
+	JMP     loop246
 
-tail248:
+tail247:
 	TESTQ      BX, BX
-	JEQ        done249
+	JEQ        done248
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -5132,7 +5131,7 @@ tail248:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done249:
+done248:
 	VZEROUPPER
 	RET
 
@@ -5143,13 +5142,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not250
+	JEQ          not249
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop252:
+loop251:
 	CMPQ    DX, $0x10
-	JLT     tail253
+	JLT     tail252
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -5162,11 +5161,11 @@ loop252:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop252
+	JMP     loop251
 
-tail253:
+tail252:
 	TESTQ      DX, DX
-	JEQ        done254
+	JEQ        done253
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -5183,16 +5182,16 @@ tail253:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done254:
-	JMP end251
+done253:
+	JMP end250
 
-not250:
+not249:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop255:
+loop254:
 	CMPQ    DX, $0x10
-	JLT     tail256
+	JLT     tail255
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -5201,11 +5200,11 @@ loop255:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop255
+	JMP     loop254
 
-tail256:
+tail255:
 	TESTQ      DX, DX
-	JEQ        done257
+	JEQ        done256
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -5218,8 +5217,8 @@ tail256:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done257:
-end251:
+done256:
+end250:
 	VZEROUPPER
 	RET
 
@@ -5242,9 +5241,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop258:
+loop257:
 	CMPQ         SI, $0x10
-	JLT          tail259
+	JLT          tail258
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -5285,11 +5284,11 @@ loop258:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop258
+	JMP          loop257
 
-tail259:
+tail258:
 	TESTQ        SI, SI
-	JEQ          done260
+	JEQ          done259
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -5334,7 +5333,7 @@ tail259:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done260:
+done259:
 	VZEROUPPER
 	RET
 
@@ -5346,16 +5345,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop261:
+loop260:
 	CMPQ      BX, DX
-	JGE       done262
+	JGE       done261
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop261
+	JMP       loop260
 
-done262:
+done261:
 	VZEROUPPER
 	RET
 
@@ -5368,17 +5367,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop263:
+loop262:
 	CMPQ      BX, DX
-	JGE       done264
+	JGE       done263
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop263
+	JMP       loop262
 
-done264:
+done263:
 	VZEROUPPER
 	RET
 
@@ -5396,9 +5395,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop265:
+loop264:
 	CMPQ       BX, DX
-	JGE        done266
+	JGE        done265
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -5419,9 +5418,9 @@ loop265:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop265
+	JMP        loop264
 
-done266:
+done265:
 	VZEROUPPER
 	RET
 
@@ -5451,9 +5450,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop267:
+loop266:
 	CMPQ         BX, DX
-	JGE          done268
+	JGE          done267
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -5472,9 +5471,9 @@ loop267:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop267
+	JMP          loop266
 
-done268:
+done267:
 	VZEROUPPER
 	RET
 
@@ -5535,9 +5534,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop269:
+loop268:
 	CMPQ      DX, CX
-	JGE       done270
+	JGE       done269
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -5554,9 +5553,9 @@ loop269:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop269
+	JMP       loop268
 
-done270:
+done269:
 	VZEROUPPER
 	RET
 
@@ -5578,9 +5577,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop271:
+loop270:
 	CMPQ      BX, DX
-	JGE       done272
+	JGE       done271
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -5598,9 +5597,9 @@ loop271:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop271
+	JMP       loop270
 
-done272:
+done271:
 	VZEROUPPER
 	RET
 

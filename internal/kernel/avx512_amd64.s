@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func gemmAVX512(c []float32, cr int, a []float32, ar int, ac int, b []float32, br int, m int, n int, k int, add bool)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-129
 	MOVQ c_base+0(FP), AX
 	MOVQ a_base+32(FP), CX
@@ -1904,50 +1904,52 @@ end84:
 
 wider82:
 next162:
-	CMPQ R9, $0x1c
-	JGE  rows164
-	MOVQ R9, R10
-	CMPQ R10, $0x0e
-	JLE  last178
-	INCQ R10
-	SHRQ $0x01, R10
-
-last178:
-	CMPQ R10, $0x0e
-	JEQ  rows164
-	CMPQ R10, $0x0d
-	JEQ  rows165
-	CMPQ R10, $0x0c
-	JEQ  rows166
-	CMPQ R10, $0x0b
-	JEQ  rows167
-	CMPQ R10, $0x0a
-	JEQ  rows168
-	CMPQ R10, $0x09
-	JEQ  rows169
-	CMPQ R10, $0x08
-	JEQ  rows170
-	CMPQ R10, $0x07
-	JEQ  rows171
-	CMPQ R10, $0x06
-	JEQ  rows172
-	CMPQ R10, $0x05
-	JEQ  rows173
-	CMPQ R10, $0x04
-	JEQ  rows174
-	CMPQ R10, $0x03
-	JEQ  rows175
-	CMPQ R10, $0x02
-	JEQ  rows176
-	CMPQ R10, $0x01
-	JEQ  rows177
-	JMP  end163
+	MOVQ    $0x0000000e, R11
+	MOVQ    $0x00000007, R10
+	CMPQ    k+120(FP), $0x20
+	CMOVQLE R10, R11
+	MOVQ    R9, R10
+	INCQ    R10
+	SHRQ    $0x01, R10
+	CMPQ    R10, R11
+	CMOVQGT R11, R10
+	CMPQ    R9, R11
+	CMOVQLE R9, R10
+	CMPQ    R10, $0x0e
+	JEQ     rows164
+	CMPQ    R10, $0x0d
+	JEQ     rows165
+	CMPQ    R10, $0x0c
+	JEQ     rows166
+	CMPQ    R10, $0x0b
+	JEQ     rows167
+	CMPQ    R10, $0x0a
+	JEQ     rows168
+	CMPQ    R10, $0x09
+	JEQ     rows169
+	CMPQ    R10, $0x08
+	JEQ     rows170
+	CMPQ    R10, $0x07
+	JEQ     rows171
+	CMPQ    R10, $0x06
+	JEQ     rows172
+	CMPQ    R10, $0x05
+	JEQ     rows173
+	CMPQ    R10, $0x04
+	JEQ     rows174
+	CMPQ    R10, $0x03
+	JEQ     rows175
+	CMPQ    R10, $0x02
+	JEQ     rows176
+	CMPQ    R10, $0x01
+	JEQ     rows177
+	JMP     end163
 
 rows164:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear179
+	JEQ     clear178
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged181
+	JNE     ragged180
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -1981,9 +1983,9 @@ rows164:
 	VMOVUPS 64(R12)(BX*2), Z25
 	VMOVUPS (R12)(R10*1), Z26
 	VMOVUPS 64(R12)(R10*1), Z27
-	JMP     done182
+	JMP     done181
 
-ragged181:
+ragged180:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -2024,10 +2026,10 @@ ragged181:
 	VMOVUPS.Z (R12)(R10*1), K1, Z26
 	VMOVUPS.Z 64(R12)(R10*1), K2, Z27
 
-done182:
-	JMP products180
+done181:
+	JMP products179
 
-clear179:
+clear178:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2057,7 +2059,7 @@ clear179:
 	VXORPS Z26, Z26, Z26
 	VXORPS Z27, Z27, Z27
 
-products180:
+products179:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -2067,11 +2069,11 @@ products180:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest185
+	JNE  rest184
 
-four184:
+four183:
 	CMPQ         R12, $0x04
-	JLT          rest185
+	JLT          rest184
 	VMOVUPS      (R11), Z28
 	VMOVUPS      64(R11), Z29
 	VBROADCASTSS (R10), Z30
@@ -2256,13 +2258,13 @@ four184:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four184
+	JMP          four183
 
-rest185:
+rest184:
 	TESTQ R12, R12
-	JEQ   done186
+	JEQ   done185
 
-single183:
+single182:
 	VMOVUPS      (R11), Z28
 	VMOVUPS      64(R11), Z29
 	VBROADCASTSS (R10), Z30
@@ -2312,11 +2314,11 @@ single183:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single183
+	JNE          single182
 
-done186:
+done185:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged187
+	JNE     ragged186
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2350,9 +2352,9 @@ done186:
 	VMOVUPS Z25, 64(R12)(BX*2)
 	VMOVUPS Z26, (R12)(R10*1)
 	VMOVUPS Z27, 64(R12)(R10*1)
-	JMP     done188
+	JMP     done187
 
-ragged187:
+ragged186:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -2393,7 +2395,7 @@ ragged187:
 	VMOVUPS Z26, K1, (R12)(R10*1)
 	VMOVUPS Z27, K2, 64(R12)(R10*1)
 
-done188:
+done187:
 	IMUL3Q $0x0e, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0e, SI, R10
@@ -2403,9 +2405,9 @@ done188:
 
 rows165:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear189
+	JEQ     clear188
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged191
+	JNE     ragged190
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2437,9 +2439,9 @@ rows165:
 	VMOVUPS 64(R12)(BX*1), Z23
 	VMOVUPS (R12)(BX*2), Z24
 	VMOVUPS 64(R12)(BX*2), Z25
-	JMP     done192
+	JMP     done191
 
-ragged191:
+ragged190:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -2478,10 +2480,10 @@ ragged191:
 	VMOVUPS.Z (R12)(BX*2), K1, Z24
 	VMOVUPS.Z 64(R12)(BX*2), K2, Z25
 
-done192:
-	JMP products190
+done191:
+	JMP products189
 
-clear189:
+clear188:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2509,7 +2511,7 @@ clear189:
 	VXORPS Z24, Z24, Z24
 	VXORPS Z25, Z25, Z25
 
-products190:
+products189:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -2519,11 +2521,11 @@ products190:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest195
+	JNE  rest194
 
-four194:
+four193:
 	CMPQ         R12, $0x04
-	JLT          rest195
+	JLT          rest194
 	VMOVUPS      (R11), Z26
 	VMOVUPS      64(R11), Z27
 	VBROADCASTSS (R10), Z28
@@ -2696,13 +2698,13 @@ four194:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four194
+	JMP          four193
 
-rest195:
+rest194:
 	TESTQ R12, R12
-	JEQ   done196
+	JEQ   done195
 
-single193:
+single192:
 	VMOVUPS      (R11), Z26
 	VMOVUPS      64(R11), Z27
 	VBROADCASTSS (R10), Z28
@@ -2749,11 +2751,11 @@ single193:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single193
+	JNE          single192
 
-done196:
+done195:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged197
+	JNE     ragged196
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2785,9 +2787,9 @@ done196:
 	VMOVUPS Z23, 64(R12)(BX*1)
 	VMOVUPS Z24, (R12)(BX*2)
 	VMOVUPS Z25, 64(R12)(BX*2)
-	JMP     done198
+	JMP     done197
 
-ragged197:
+ragged196:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -2826,7 +2828,7 @@ ragged197:
 	VMOVUPS Z24, K1, (R12)(BX*2)
 	VMOVUPS Z25, K2, 64(R12)(BX*2)
 
-done198:
+done197:
 	IMUL3Q $0x0d, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0d, SI, R10
@@ -2836,9 +2838,9 @@ done198:
 
 rows166:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear199
+	JEQ     clear198
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged201
+	JNE     ragged200
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -2868,9 +2870,9 @@ rows166:
 	VMOVUPS 64(R12), Z21
 	VMOVUPS (R12)(BX*1), Z22
 	VMOVUPS 64(R12)(BX*1), Z23
-	JMP     done202
+	JMP     done201
 
-ragged201:
+ragged200:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -2907,10 +2909,10 @@ ragged201:
 	VMOVUPS.Z (R12)(BX*1), K1, Z22
 	VMOVUPS.Z 64(R12)(BX*1), K2, Z23
 
-done202:
-	JMP products200
+done201:
+	JMP products199
 
-clear199:
+clear198:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2936,7 +2938,7 @@ clear199:
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
 
-products200:
+products199:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -2946,11 +2948,11 @@ products200:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest205
+	JNE  rest204
 
-four204:
+four203:
 	CMPQ         R12, $0x04
-	JLT          rest205
+	JLT          rest204
 	VMOVUPS      (R11), Z24
 	VMOVUPS      64(R11), Z25
 	VBROADCASTSS (R10), Z26
@@ -3111,13 +3113,13 @@ four204:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four204
+	JMP          four203
 
-rest205:
+rest204:
 	TESTQ R12, R12
-	JEQ   done206
+	JEQ   done205
 
-single203:
+single202:
 	VMOVUPS      (R11), Z24
 	VMOVUPS      64(R11), Z25
 	VBROADCASTSS (R10), Z26
@@ -3161,11 +3163,11 @@ single203:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single203
+	JNE          single202
 
-done206:
+done205:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged207
+	JNE     ragged206
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3195,9 +3197,9 @@ done206:
 	VMOVUPS Z21, 64(R12)
 	VMOVUPS Z22, (R12)(BX*1)
 	VMOVUPS Z23, 64(R12)(BX*1)
-	JMP     done208
+	JMP     done207
 
-ragged207:
+ragged206:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -3234,7 +3236,7 @@ ragged207:
 	VMOVUPS Z22, K1, (R12)(BX*1)
 	VMOVUPS Z23, K2, 64(R12)(BX*1)
 
-done208:
+done207:
 	IMUL3Q $0x0c, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0c, SI, R10
@@ -3244,9 +3246,9 @@ done208:
 
 rows167:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear209
+	JEQ     clear208
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged211
+	JNE     ragged210
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3274,9 +3276,9 @@ rows167:
 	VMOVUPS 64(R11)(BX*4), Z19
 	VMOVUPS (R12), Z20
 	VMOVUPS 64(R12), Z21
-	JMP     done212
+	JMP     done211
 
-ragged211:
+ragged210:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -3311,10 +3313,10 @@ ragged211:
 	VMOVUPS.Z (R12), K1, Z20
 	VMOVUPS.Z 64(R12), K2, Z21
 
-done212:
-	JMP products210
+done211:
+	JMP products209
 
-clear209:
+clear208:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3338,7 +3340,7 @@ clear209:
 	VXORPS Z20, Z20, Z20
 	VXORPS Z21, Z21, Z21
 
-products210:
+products209:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -3348,11 +3350,11 @@ products210:
 	LEAQ (R14)(SI*4), R15
 	ADDQ SI, R15
 	CMPQ DI, $0x04
-	JNE  rest215
+	JNE  rest214
 
-four214:
+four213:
 	CMPQ         R12, $0x04
-	JLT          rest215
+	JLT          rest214
 	VMOVUPS      (R11), Z22
 	VMOVUPS      64(R11), Z23
 	VBROADCASTSS (R10), Z24
@@ -3501,13 +3503,13 @@ four214:
 	ADDQ         $0x10, R14
 	ADDQ         $0x10, R15
 	SUBQ         $0x04, R12
-	JMP          four214
+	JMP          four213
 
-rest215:
+rest214:
 	TESTQ R12, R12
-	JEQ   done216
+	JEQ   done215
 
-single213:
+single212:
 	VMOVUPS      (R11), Z22
 	VMOVUPS      64(R11), Z23
 	VBROADCASTSS (R10), Z24
@@ -3548,11 +3550,11 @@ single213:
 	ADDQ         DI, R14
 	ADDQ         DI, R15
 	DECQ         R12
-	JNE          single213
+	JNE          single212
 
-done216:
+done215:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged217
+	JNE     ragged216
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3580,9 +3582,9 @@ done216:
 	VMOVUPS Z19, 64(R11)(BX*4)
 	VMOVUPS Z20, (R12)
 	VMOVUPS Z21, 64(R12)
-	JMP     done218
+	JMP     done217
 
-ragged217:
+ragged216:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -3617,7 +3619,7 @@ ragged217:
 	VMOVUPS Z20, K1, (R12)
 	VMOVUPS Z21, K2, 64(R12)
 
-done218:
+done217:
 	IMUL3Q $0x0b, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0b, SI, R10
@@ -3627,9 +3629,9 @@ done218:
 
 rows168:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear219
+	JEQ     clear218
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged221
+	JNE     ragged220
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3653,9 +3655,9 @@ rows168:
 	VMOVUPS 64(R11)(R10*1), Z17
 	VMOVUPS (R11)(BX*4), Z18
 	VMOVUPS 64(R11)(BX*4), Z19
-	JMP     done222
+	JMP     done221
 
-ragged221:
+ragged220:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -3686,10 +3688,10 @@ ragged221:
 	VMOVUPS.Z (R11)(BX*4), K1, Z18
 	VMOVUPS.Z 64(R11)(BX*4), K2, Z19
 
-done222:
-	JMP products220
+done221:
+	JMP products219
 
-clear219:
+clear218:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3711,7 +3713,7 @@ clear219:
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
 
-products220:
+products219:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -3719,11 +3721,11 @@ products220:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest225
+	JNE  rest224
 
-four224:
+four223:
 	CMPQ         R12, $0x04
-	JLT          rest225
+	JLT          rest224
 	VMOVUPS      (R11), Z20
 	VMOVUPS      64(R11), Z21
 	VBROADCASTSS (R10), Z22
@@ -3859,13 +3861,13 @@ four224:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four224
+	JMP          four223
 
-rest225:
+rest224:
 	TESTQ R12, R12
-	JEQ   done226
+	JEQ   done225
 
-single223:
+single222:
 	VMOVUPS      (R11), Z20
 	VMOVUPS      64(R11), Z21
 	VBROADCASTSS (R10), Z22
@@ -3902,11 +3904,11 @@ single223:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single223
+	JNE          single222
 
-done226:
+done225:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged227
+	JNE     ragged226
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3930,9 +3932,9 @@ done226:
 	VMOVUPS Z17, 64(R11)(R10*1)
 	VMOVUPS Z18, (R11)(BX*4)
 	VMOVUPS Z19, 64(R11)(BX*4)
-	JMP     done228
+	JMP     done227
 
-ragged227:
+ragged226:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -3963,7 +3965,7 @@ ragged227:
 	VMOVUPS Z18, K1, (R11)(BX*4)
 	VMOVUPS Z19, K2, 64(R11)(BX*4)
 
-done228:
+done227:
 	IMUL3Q $0x0a, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x0a, SI, R10
@@ -3973,9 +3975,9 @@ done228:
 
 rows169:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear229
+	JEQ     clear228
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged231
+	JNE     ragged230
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -3997,9 +3999,9 @@ rows169:
 	VMOVUPS 64(R11)(BX*2), Z15
 	VMOVUPS (R11)(R10*1), Z16
 	VMOVUPS 64(R11)(R10*1), Z17
-	JMP     done232
+	JMP     done231
 
-ragged231:
+ragged230:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4028,10 +4030,10 @@ ragged231:
 	VMOVUPS.Z (R11)(R10*1), K1, Z16
 	VMOVUPS.Z 64(R11)(R10*1), K2, Z17
 
-done232:
-	JMP products230
+done231:
+	JMP products229
 
-clear229:
+clear228:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4051,7 +4053,7 @@ clear229:
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
 
-products230:
+products229:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4059,11 +4061,11 @@ products230:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest235
+	JNE  rest234
 
-four234:
+four233:
 	CMPQ         R12, $0x04
-	JLT          rest235
+	JLT          rest234
 	VMOVUPS      (R11), Z18
 	VMOVUPS      64(R11), Z19
 	VBROADCASTSS (R10), Z20
@@ -4187,13 +4189,13 @@ four234:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four234
+	JMP          four233
 
-rest235:
+rest234:
 	TESTQ R12, R12
-	JEQ   done236
+	JEQ   done235
 
-single233:
+single232:
 	VMOVUPS      (R11), Z18
 	VMOVUPS      64(R11), Z19
 	VBROADCASTSS (R10), Z20
@@ -4227,11 +4229,11 @@ single233:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single233
+	JNE          single232
 
-done236:
+done235:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged237
+	JNE     ragged236
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4253,9 +4255,9 @@ done236:
 	VMOVUPS Z15, 64(R11)(BX*2)
 	VMOVUPS Z16, (R11)(R10*1)
 	VMOVUPS Z17, 64(R11)(R10*1)
-	JMP     done238
+	JMP     done237
 
-ragged237:
+ragged236:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -4284,7 +4286,7 @@ ragged237:
 	VMOVUPS Z16, K1, (R11)(R10*1)
 	VMOVUPS Z17, K2, 64(R11)(R10*1)
 
-done238:
+done237:
 	IMUL3Q $0x09, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x09, SI, R10
@@ -4294,9 +4296,9 @@ done238:
 
 rows170:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear239
+	JEQ     clear238
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged241
+	JNE     ragged240
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4316,9 +4318,9 @@ rows170:
 	VMOVUPS 64(R11)(BX*1), Z13
 	VMOVUPS (R11)(BX*2), Z14
 	VMOVUPS 64(R11)(BX*2), Z15
-	JMP     done242
+	JMP     done241
 
-ragged241:
+ragged240:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4345,10 +4347,10 @@ ragged241:
 	VMOVUPS.Z (R11)(BX*2), K1, Z14
 	VMOVUPS.Z 64(R11)(BX*2), K2, Z15
 
-done242:
-	JMP products240
+done241:
+	JMP products239
 
-clear239:
+clear238:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4366,7 +4368,7 @@ clear239:
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
 
-products240:
+products239:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4374,11 +4376,11 @@ products240:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest245
+	JNE  rest244
 
-four244:
+four243:
 	CMPQ         R12, $0x04
-	JLT          rest245
+	JLT          rest244
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R10), Z18
@@ -4490,13 +4492,13 @@ four244:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four244
+	JMP          four243
 
-rest245:
+rest244:
 	TESTQ R12, R12
-	JEQ   done246
+	JEQ   done245
 
-single243:
+single242:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R10), Z18
@@ -4527,11 +4529,11 @@ single243:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single243
+	JNE          single242
 
-done246:
+done245:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged247
+	JNE     ragged246
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4551,9 +4553,9 @@ done246:
 	VMOVUPS Z13, 64(R11)(BX*1)
 	VMOVUPS Z14, (R11)(BX*2)
 	VMOVUPS Z15, 64(R11)(BX*2)
-	JMP     done248
+	JMP     done247
 
-ragged247:
+ragged246:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -4580,7 +4582,7 @@ ragged247:
 	VMOVUPS Z14, K1, (R11)(BX*2)
 	VMOVUPS Z15, K2, 64(R11)(BX*2)
 
-done248:
+done247:
 	IMUL3Q $0x08, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x08, SI, R10
@@ -4590,9 +4592,9 @@ done248:
 
 rows171:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear249
+	JEQ     clear248
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged251
+	JNE     ragged250
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4610,9 +4612,9 @@ rows171:
 	VMOVUPS 64(R11), Z11
 	VMOVUPS (R11)(BX*1), Z12
 	VMOVUPS 64(R11)(BX*1), Z13
-	JMP     done252
+	JMP     done251
 
-ragged251:
+ragged250:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4637,10 +4639,10 @@ ragged251:
 	VMOVUPS.Z (R11)(BX*1), K1, Z12
 	VMOVUPS.Z 64(R11)(BX*1), K2, Z13
 
-done252:
-	JMP products250
+done251:
+	JMP products249
 
-clear249:
+clear248:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4656,7 +4658,7 @@ clear249:
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
 
-products250:
+products249:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4664,11 +4666,11 @@ products250:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest255
+	JNE  rest254
 
-four254:
+four253:
 	CMPQ         R12, $0x04
-	JLT          rest255
+	JLT          rest254
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R10), Z16
@@ -4768,13 +4770,13 @@ four254:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four254
+	JMP          four253
 
-rest255:
+rest254:
 	TESTQ R12, R12
-	JEQ   done256
+	JEQ   done255
 
-single253:
+single252:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R10), Z16
@@ -4802,11 +4804,11 @@ single253:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single253
+	JNE          single252
 
-done256:
+done255:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged257
+	JNE     ragged256
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4824,9 +4826,9 @@ done256:
 	VMOVUPS Z11, 64(R11)
 	VMOVUPS Z12, (R11)(BX*1)
 	VMOVUPS Z13, 64(R11)(BX*1)
-	JMP     done258
+	JMP     done257
 
-ragged257:
+ragged256:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -4851,7 +4853,7 @@ ragged257:
 	VMOVUPS Z12, K1, (R11)(BX*1)
 	VMOVUPS Z13, K2, 64(R11)(BX*1)
 
-done258:
+done257:
 	IMUL3Q $0x07, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x07, SI, R10
@@ -4861,9 +4863,9 @@ done258:
 
 rows172:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear259
+	JEQ     clear258
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged261
+	JNE     ragged260
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -4879,9 +4881,9 @@ rows172:
 	VMOVUPS 64(AX)(BX*4), Z9
 	VMOVUPS (R11), Z10
 	VMOVUPS 64(R11), Z11
-	JMP     done262
+	JMP     done261
 
-ragged261:
+ragged260:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -4904,10 +4906,10 @@ ragged261:
 	VMOVUPS.Z (R11), K1, Z10
 	VMOVUPS.Z 64(R11), K2, Z11
 
-done262:
-	JMP products260
+done261:
+	JMP products259
 
-clear259:
+clear258:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4921,7 +4923,7 @@ clear259:
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 
-products260:
+products259:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
@@ -4929,11 +4931,11 @@ products260:
 	LEAQ (R10)(SI*4), R14
 	ADDQ SI, R14
 	CMPQ DI, $0x04
-	JNE  rest265
+	JNE  rest264
 
-four264:
+four263:
 	CMPQ         R12, $0x04
-	JLT          rest265
+	JLT          rest264
 	VMOVUPS      (R11), Z12
 	VMOVUPS      64(R11), Z13
 	VBROADCASTSS (R10), Z14
@@ -5021,13 +5023,13 @@ four264:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R14
 	SUBQ         $0x04, R12
-	JMP          four264
+	JMP          four263
 
-rest265:
+rest264:
 	TESTQ R12, R12
-	JEQ   done266
+	JEQ   done265
 
-single263:
+single262:
 	VMOVUPS      (R11), Z12
 	VMOVUPS      64(R11), Z13
 	VBROADCASTSS (R10), Z14
@@ -5052,11 +5054,11 @@ single263:
 	ADDQ         DI, R10
 	ADDQ         DI, R14
 	DECQ         R12
-	JNE          single263
+	JNE          single262
 
-done266:
+done265:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged267
+	JNE     ragged266
 	LEAQ    (BX)(BX*2), R10
 	LEAQ    (AX)(BX*4), R11
 	ADDQ    BX, R11
@@ -5072,9 +5074,9 @@ done266:
 	VMOVUPS Z9, 64(AX)(BX*4)
 	VMOVUPS Z10, (R11)
 	VMOVUPS Z11, 64(R11)
-	JMP     done268
+	JMP     done267
 
-ragged267:
+ragged266:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5097,7 +5099,7 @@ ragged267:
 	VMOVUPS Z10, K1, (R11)
 	VMOVUPS Z11, K2, 64(R11)
 
-done268:
+done267:
 	IMUL3Q $0x06, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x06, SI, R10
@@ -5107,9 +5109,9 @@ done268:
 
 rows173:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear269
+	JEQ     clear268
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged271
+	JNE     ragged270
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -5121,9 +5123,9 @@ rows173:
 	VMOVUPS 64(AX)(R10*1), Z7
 	VMOVUPS (AX)(BX*4), Z8
 	VMOVUPS 64(AX)(BX*4), Z9
-	JMP     done272
+	JMP     done271
 
-ragged271:
+ragged270:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5142,10 +5144,10 @@ ragged271:
 	VMOVUPS.Z (AX)(BX*4), K1, Z8
 	VMOVUPS.Z 64(AX)(BX*4), K2, Z9
 
-done272:
-	JMP products270
+done271:
+	JMP products269
 
-clear269:
+clear268:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5157,17 +5159,17 @@ clear269:
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
 
-products270:
+products269:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest275
+	JNE  rest274
 
-four274:
+four273:
 	CMPQ         R12, $0x04
-	JLT          rest275
+	JLT          rest274
 	VMOVUPS      (R11), Z10
 	VMOVUPS      64(R11), Z11
 	VBROADCASTSS (R10), Z12
@@ -5242,13 +5244,13 @@ four274:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four274
+	JMP          four273
 
-rest275:
+rest274:
 	TESTQ R12, R12
-	JEQ   done276
+	JEQ   done275
 
-single273:
+single272:
 	VMOVUPS      (R11), Z10
 	VMOVUPS      64(R11), Z11
 	VBROADCASTSS (R10), Z12
@@ -5269,11 +5271,11 @@ single273:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single273
+	JNE          single272
 
-done276:
+done275:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged277
+	JNE     ragged276
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -5285,9 +5287,9 @@ done276:
 	VMOVUPS Z7, 64(AX)(R10*1)
 	VMOVUPS Z8, (AX)(BX*4)
 	VMOVUPS Z9, 64(AX)(BX*4)
-	JMP     done278
+	JMP     done277
 
-ragged277:
+ragged276:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5306,7 +5308,7 @@ ragged277:
 	VMOVUPS Z8, K1, (AX)(BX*4)
 	VMOVUPS Z9, K2, 64(AX)(BX*4)
 
-done278:
+done277:
 	IMUL3Q $0x05, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x05, SI, R10
@@ -5316,9 +5318,9 @@ done278:
 
 rows174:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear279
+	JEQ     clear278
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged281
+	JNE     ragged280
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -5328,9 +5330,9 @@ rows174:
 	VMOVUPS 64(AX)(BX*2), Z5
 	VMOVUPS (AX)(R10*1), Z6
 	VMOVUPS 64(AX)(R10*1), Z7
-	JMP     done282
+	JMP     done281
 
-ragged281:
+ragged280:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5347,10 +5349,10 @@ ragged281:
 	VMOVUPS.Z (AX)(R10*1), K1, Z6
 	VMOVUPS.Z 64(AX)(R10*1), K2, Z7
 
-done282:
-	JMP products280
+done281:
+	JMP products279
 
-clear279:
+clear278:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5360,17 +5362,17 @@ clear279:
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 
-products280:
+products279:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	LEAQ (SI)(SI*2), R13
 	CMPQ DI, $0x04
-	JNE  rest285
+	JNE  rest284
 
-four284:
+four283:
 	CMPQ         R12, $0x04
-	JLT          rest285
+	JLT          rest284
 	VMOVUPS      (R11), Z8
 	VMOVUPS      64(R11), Z9
 	VBROADCASTSS (R10), Z10
@@ -5433,13 +5435,13 @@ four284:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four284
+	JMP          four283
 
-rest285:
+rest284:
 	TESTQ R12, R12
-	JEQ   done286
+	JEQ   done285
 
-single283:
+single282:
 	VMOVUPS      (R11), Z8
 	VMOVUPS      64(R11), Z9
 	VBROADCASTSS (R10), Z10
@@ -5457,11 +5459,11 @@ single283:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single283
+	JNE          single282
 
-done286:
+done285:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged287
+	JNE     ragged286
 	LEAQ    (BX)(BX*2), R10
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -5471,9 +5473,9 @@ done286:
 	VMOVUPS Z5, 64(AX)(BX*2)
 	VMOVUPS Z6, (AX)(R10*1)
 	VMOVUPS Z7, 64(AX)(R10*1)
-	JMP     done288
+	JMP     done287
 
-ragged287:
+ragged286:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5490,7 +5492,7 @@ ragged287:
 	VMOVUPS Z6, K1, (AX)(R10*1)
 	VMOVUPS Z7, K2, 64(AX)(R10*1)
 
-done288:
+done287:
 	IMUL3Q $0x04, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x04, SI, R10
@@ -5500,18 +5502,18 @@ done288:
 
 rows175:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear289
+	JEQ     clear288
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged291
+	JNE     ragged290
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(BX*1), Z2
 	VMOVUPS 64(AX)(BX*1), Z3
 	VMOVUPS (AX)(BX*2), Z4
 	VMOVUPS 64(AX)(BX*2), Z5
-	JMP     done292
+	JMP     done291
 
-ragged291:
+ragged290:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5525,10 +5527,10 @@ ragged291:
 	VMOVUPS.Z (AX)(BX*2), K1, Z4
 	VMOVUPS.Z 64(AX)(BX*2), K2, Z5
 
-done292:
-	JMP products290
+done291:
+	JMP products289
 
-clear289:
+clear288:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5536,16 +5538,16 @@ clear289:
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 
-products290:
+products289:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest295
+	JNE  rest294
 
-four294:
+four293:
 	CMPQ         R12, $0x04
-	JLT          rest295
+	JLT          rest294
 	VMOVUPS      (R11), Z6
 	VMOVUPS      64(R11), Z7
 	VBROADCASTSS (R10), Z8
@@ -5596,13 +5598,13 @@ four294:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four294
+	JMP          four293
 
-rest295:
+rest294:
 	TESTQ R12, R12
-	JEQ   done296
+	JEQ   done295
 
-single293:
+single292:
 	VMOVUPS      (R11), Z6
 	VMOVUPS      64(R11), Z7
 	VBROADCASTSS (R10), Z8
@@ -5617,20 +5619,20 @@ single293:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single293
+	JNE          single292
 
-done296:
+done295:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged297
+	JNE     ragged296
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(BX*1)
 	VMOVUPS Z3, 64(AX)(BX*1)
 	VMOVUPS Z4, (AX)(BX*2)
 	VMOVUPS Z5, 64(AX)(BX*2)
-	JMP     done298
+	JMP     done297
 
-ragged297:
+ragged296:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5644,7 +5646,7 @@ ragged297:
 	VMOVUPS Z4, K1, (AX)(BX*2)
 	VMOVUPS Z5, K2, 64(AX)(BX*2)
 
-done298:
+done297:
 	IMUL3Q $0x03, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x03, SI, R10
@@ -5654,16 +5656,16 @@ done298:
 
 rows176:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear299
+	JEQ     clear298
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged301
+	JNE     ragged300
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
 	VMOVUPS (AX)(BX*1), Z2
 	VMOVUPS 64(AX)(BX*1), Z3
-	JMP     done302
+	JMP     done301
 
-ragged301:
+ragged300:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5675,25 +5677,25 @@ ragged301:
 	VMOVUPS.Z (AX)(BX*1), K1, Z2
 	VMOVUPS.Z 64(AX)(BX*1), K2, Z3
 
-done302:
-	JMP products300
+done301:
+	JMP products299
 
-clear299:
+clear298:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 
-products300:
+products299:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest305
+	JNE  rest304
 
-four304:
+four303:
 	CMPQ         R12, $0x04
-	JLT          rest305
+	JLT          rest304
 	VMOVUPS      (R11), Z4
 	VMOVUPS      64(R11), Z5
 	VBROADCASTSS (R10), Z6
@@ -5732,13 +5734,13 @@ four304:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four304
+	JMP          four303
 
-rest305:
+rest304:
 	TESTQ R12, R12
-	JEQ   done306
+	JEQ   done305
 
-single303:
+single302:
 	VMOVUPS      (R11), Z4
 	VMOVUPS      64(R11), Z5
 	VBROADCASTSS (R10), Z6
@@ -5750,18 +5752,18 @@ single303:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single303
+	JNE          single302
 
-done306:
+done305:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged307
+	JNE     ragged306
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, (AX)(BX*1)
 	VMOVUPS Z3, 64(AX)(BX*1)
-	JMP     done308
+	JMP     done307
 
-ragged307:
+ragged306:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5773,7 +5775,7 @@ ragged307:
 	VMOVUPS Z2, K1, (AX)(BX*1)
 	VMOVUPS Z3, K2, 64(AX)(BX*1)
 
-done308:
+done307:
 	IMUL3Q $0x02, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x02, SI, R10
@@ -5783,14 +5785,14 @@ done308:
 
 rows177:
 	CMPB    add+128(FP), $0x00
-	JEQ     clear309
+	JEQ     clear308
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged311
+	JNE     ragged310
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     done312
+	JMP     done311
 
-ragged311:
+ragged310:
 	MOVQ      n+112(FP), R10
 	MOVL      $0xffffffff, R11
 	BZHIL     R10, R11, R11
@@ -5800,23 +5802,23 @@ ragged311:
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z 64(AX), K2, Z1
 
-done312:
-	JMP products310
+done311:
+	JMP products309
 
-clear309:
+clear308:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-products310:
+products309:
 	MOVQ CX, R10
 	MOVQ DX, R11
 	MOVQ k+120(FP), R12
 	CMPQ DI, $0x04
-	JNE  rest315
+	JNE  rest314
 
-four314:
+four313:
 	CMPQ         R12, $0x04
-	JLT          rest315
+	JLT          rest314
 	VMOVUPS      (R11), Z2
 	VMOVUPS      64(R11), Z3
 	VBROADCASTSS (R10), Z4
@@ -5843,13 +5845,13 @@ four314:
 	ADDQ         R8, R11
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JMP          four314
+	JMP          four313
 
-rest315:
+rest314:
 	TESTQ R12, R12
-	JEQ   done316
+	JEQ   done315
 
-single313:
+single312:
 	VMOVUPS      (R11), Z2
 	VMOVUPS      64(R11), Z3
 	VBROADCASTSS (R10), Z4
@@ -5858,16 +5860,16 @@ single313:
 	ADDQ         R8, R11
 	ADDQ         DI, R10
 	DECQ         R12
-	JNE          single313
+	JNE          single312
 
-done316:
+done315:
 	CMPQ    n+112(FP), $0x20
-	JNE     ragged317
+	JNE     ragged316
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
-	JMP     done318
+	JMP     done317
 
-ragged317:
+ragged316:
 	MOVQ    n+112(FP), R10
 	MOVL    $0xffffffff, R11
 	BZHIL   R10, R11, R11
@@ -5877,7 +5879,7 @@ ragged317:
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K2, 64(AX)
 
-done318:
+done317:
 	IMUL3Q $0x01, BX, R10
 	ADDQ   R10, AX
 	IMUL3Q $0x01, SI, R10
@@ -5900,87 +5902,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider320
+	JGT  wider319
 	CMPQ BX, $0x08
-	JNE  ragged321
+	JNE  ragged320
 
-row323:
+row322:
 	TESTQ   SI, SI
-	JEQ     done324
+	JEQ     done323
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row323
+	JMP     row322
 
-done324:
-	JMP end322
+done323:
+	JMP end321
 
-ragged321:
+ragged320:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row325:
+row324:
 	TESTQ     SI, SI
-	JEQ       done326
+	JEQ       done325
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row325
+	JMP       row324
 
-done326:
-end322:
-	JMP end319
+done325:
+end321:
+	JMP end318
 
-wider320:
+wider319:
 	CMPQ BX, $0x10
-	JGT  wider327
+	JGT  wider326
 	CMPQ BX, $0x10
-	JNE  ragged328
+	JNE  ragged327
 
-row330:
+row329:
 	TESTQ   SI, SI
-	JEQ     done331
+	JEQ     done330
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row330
+	JMP     row329
 
-done331:
-	JMP end329
+done330:
+	JMP end328
 
-ragged328:
+ragged327:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row332:
+row331:
 	TESTQ     SI, SI
-	JEQ       done333
+	JEQ       done332
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row332
+	JMP       row331
 
-done333:
-end329:
-	JMP end319
+done332:
+end328:
+	JMP end318
 
-wider327:
+wider326:
 	CMPQ BX, $0x20
-	JNE  ragged334
+	JNE  ragged333
 
-row336:
+row335:
 	TESTQ   SI, SI
-	JEQ     done337
+	JEQ     done336
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -5988,21 +5990,21 @@ row336:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row336
+	JMP     row335
 
-done337:
-	JMP end335
+done336:
+	JMP end334
 
-ragged334:
+ragged333:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row338:
+row337:
 	TESTQ     SI, SI
-	JEQ       done339
+	JEQ       done338
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -6010,11 +6012,11 @@ row338:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row338
+	JMP       row337
 
-done339:
-end335:
-end319:
+done338:
+end334:
+end318:
 	VZEROUPPER
 	RET
 
@@ -6027,19 +6029,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop340:
+loop339:
 	CMPQ        DX, $0x10
-	JLT         tail341
+	JLT         tail340
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop340
+	JMP         loop339
 
-tail341:
+tail340:
 	TESTQ       DX, DX
-	JEQ         done342
+	JEQ         done341
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -6047,7 +6049,7 @@ tail341:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done342:
+done341:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6070,9 +6072,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop343:
+loop342:
 	CMPQ        BX, $0x10
-	JLT         tail344
+	JLT         tail343
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -6080,11 +6082,11 @@ loop343:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop343
+	JMP         loop342
 
-tail344:
+tail343:
 	TESTQ       BX, BX
-	JEQ         done345
+	JEQ         done344
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -6094,7 +6096,7 @@ tail344:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done345:
+done344:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6116,9 +6118,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop346:
+loop345:
 	CMPQ          CX, $0x10
-	JLT           tail347
+	JLT           tail346
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -6127,11 +6129,11 @@ loop346:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop346
+	JMP           loop345
 
-tail347:
+tail346:
 	TESTQ         CX, CX
-	JEQ           done348
+	JEQ           done347
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -6142,7 +6144,7 @@ tail347:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done348:
+done347:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -6174,9 +6176,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop349:
+loop348:
 	CMPQ         DX, $0x10
-	JLT          tail350
+	JLT          tail349
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -6201,11 +6203,11 @@ loop349:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop349
+	JMP          loop348
 
-tail350:
+tail349:
 	TESTQ        DX, DX
-	JEQ          done351
+	JEQ          done350
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -6232,7 +6234,7 @@ tail350:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done351:
+done350:
 	VZEROUPPER
 	RET
 
@@ -6282,9 +6284,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop352:
+loop351:
 	CMPQ    BX, $0x10
-	JLT     tail353
+	JLT     tail352
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -6292,11 +6294,11 @@ loop352:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop352
+	JMP     loop351
 
-tail353:
+tail352:
 	TESTQ     BX, BX
-	JEQ       done354
+	JEQ       done353
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -6306,7 +6308,7 @@ tail353:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done354:
+done353:
 	VZEROUPPER
 	RET
 
@@ -6320,13 +6322,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not355
+	JEQ          not354
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop357:
+loop356:
 	CMPQ         SI, $0x10
-	JLT          tail358
+	JLT          tail357
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -6338,11 +6340,11 @@ loop357:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop357
+	JMP          loop356
 
-tail358:
+tail357:
 	TESTQ        SI, SI
-	JEQ          done359
+	JEQ          done358
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -6356,16 +6358,16 @@ tail358:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done359:
-	JMP end356
+done358:
+	JMP end355
 
-not355:
+not354:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop360:
+loop359:
 	CMPQ         SI, $0x10
-	JLT          tail361
+	JLT          tail360
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -6375,11 +6377,11 @@ loop360:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop360
+	JMP          loop359
 
-tail361:
+tail360:
 	TESTQ        SI, SI
-	JEQ          done362
+	JEQ          done361
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -6391,8 +6393,8 @@ tail361:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done362:
-end356:
+done361:
+end355:
 	VZEROUPPER
 	RET
 
@@ -6406,9 +6408,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop363:
+loop362:
 	CMPQ        BX, $0x10
-	JLT         tail364
+	JLT         tail363
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -6417,11 +6419,11 @@ loop363:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop363
+	JMP         loop362
 
-tail364:
+tail363:
 	TESTQ       BX, BX
-	JEQ         done365
+	JEQ         done364
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -6432,7 +6434,7 @@ tail364:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done365:
+done364:
 	VZEROUPPER
 	RET
 
@@ -6448,27 +6450,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not366
+	JEQ          not365
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end367
+	JMP          end366
 
-not366:
-end367:
+not365:
+end366:
 	CMPB add+105(FP), $0x00
-	JEQ  not368
+	JEQ  not367
 
-head370:
+head369:
 	TESTQ SI, SI
-	JEQ   done371
+	JEQ   done370
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop372:
+loop371:
 	CMPQ        R10, $0x10
-	JLT         tail373
+	JLT         tail372
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -6486,11 +6488,11 @@ loop372:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop372
+	JMP         loop371
 
-tail373:
+tail372:
 	TESTQ       R10, R10
-	JEQ         done374
+	JEQ         done373
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -6510,27 +6512,27 @@ tail373:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done374:
+done373:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head370
+	JMP  head369
 
-done371:
-	JMP end369
+done370:
+	JMP end368
 
-not368:
-head375:
+not367:
+head374:
 	TESTQ SI, SI
-	JEQ   done376
+	JEQ   done375
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop377:
+loop376:
 	CMPQ        R10, $0x10
-	JLT         tail378
+	JLT         tail377
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -6544,11 +6546,11 @@ loop377:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop377
+	JMP         loop376
 
-tail378:
+tail377:
 	TESTQ       R10, R10
-	JEQ         done379
+	JEQ         done378
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -6564,14 +6566,14 @@ tail378:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done379:
+done378:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head375
+	JMP  head374
 
-done376:
-end369:
+done375:
+end368:
 	VZEROUPPER
 	RET
 
@@ -6600,9 +6602,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop380:
+loop379:
 	CMPQ         BX, $0x10
-	JLT          tail381
+	JLT          tail380
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -6632,11 +6634,11 @@ loop380:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop380
+	JMP          loop379
 
-tail381:
+tail380:
 	TESTQ        BX, BX
-	JEQ          done382
+	JEQ          done381
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -6668,7 +6670,7 @@ tail381:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done382:
+done381:
 	VZEROUPPER
 	RET
 
@@ -6694,15 +6696,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not383
+	JEQ          not382
 	CMPB         addU+121(FP), $0x00
-	JEQ          not385
+	JEQ          not384
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop387:
+loop386:
 	CMPQ         DI, $0x10
-	JLT          tail388
+	JLT          tail387
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6746,11 +6748,11 @@ loop387:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop387
+	JMP          loop386
 
-tail388:
+tail387:
 	TESTQ        DI, DI
-	JEQ          done389
+	JEQ          done388
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6796,16 +6798,16 @@ tail388:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done389:
-	JMP end386
+done388:
+	JMP end385
 
-not385:
+not384:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop390:
+loop389:
 	CMPQ         DI, $0x10
-	JLT          tail391
+	JLT          tail390
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6847,11 +6849,11 @@ loop390:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop390
+	JMP          loop389
 
-tail391:
+tail390:
 	TESTQ        DI, DI
-	JEQ          done392
+	JEQ          done391
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6895,19 +6897,19 @@ tail391:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done392:
-end386:
-	JMP end384
+done391:
+end385:
+	JMP end383
 
-not383:
+not382:
 	CMPB addU+121(FP), $0x00
-	JEQ  not393
+	JEQ  not392
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop395:
+loop394:
 	CMPQ         DI, $0x10
-	JLT          tail396
+	JLT          tail395
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -6949,11 +6951,11 @@ loop395:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop395
+	JMP          loop394
 
-tail396:
+tail395:
 	TESTQ        DI, DI
-	JEQ          done397
+	JEQ          done396
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -6997,16 +6999,16 @@ tail396:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done397:
-	JMP end394
+done396:
+	JMP end393
 
-not393:
+not392:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop398:
+loop397:
 	CMPQ         DI, $0x10
-	JLT          tail399
+	JLT          tail398
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -7046,11 +7048,11 @@ loop398:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop398
+	JMP          loop397
 
-tail399:
+tail398:
 	TESTQ        DI, DI
-	JEQ          done400
+	JEQ          done399
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -7092,9 +7094,9 @@ tail399:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done400:
-end394:
-end384:
+done399:
+end393:
+end383:
 	VZEROUPPER
 	RET
 
@@ -7123,9 +7125,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row401:
+row400:
 	TESTQ   BX, BX
-	JEQ     done402
+	JEQ     done401
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -7136,19 +7138,19 @@ row401:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop403:
+loop402:
 	CMPQ    R8, $0x10
-	JLT     tail404
+	JLT     tail403
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop403
+	JMP     loop402
 
-tail404:
+tail403:
 	TESTQ     R8, R8
-	JEQ       done405
+	JEQ       done404
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -7157,7 +7159,7 @@ tail404:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done405:
+done404:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -7178,9 +7180,9 @@ done405:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop406:
+loop405:
 	CMPQ         R8, $0x10
-	JLT          tail407
+	JLT          tail406
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -7208,11 +7210,11 @@ loop406:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop406
+	JMP          loop405
 
-tail407:
+tail406:
 	TESTQ        R8, R8
-	JEQ          done408
+	JEQ          done407
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -7243,7 +7245,7 @@ tail407:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done408:
+done407:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -7258,9 +7260,9 @@ done408:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row401
+	JMP           row400
 
-done402:
+done401:
 	VZEROUPPER
 	RET
 
@@ -7292,9 +7294,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row409:
+row408:
 	TESTQ        SI, SI
-	JEQ          done410
+	JEQ          done409
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -7306,9 +7308,9 @@ row409:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop411:
+loop410:
 	CMPQ         R9, $0x10
-	JLT          tail412
+	JLT          tail411
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -7340,11 +7342,11 @@ loop411:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop411
+	JMP          loop410
 
-tail412:
+tail411:
 	TESTQ        R9, R9
-	JEQ          done413
+	JEQ          done412
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -7378,16 +7380,16 @@ tail412:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done413:
+done412:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row409
+	JMP  row408
 
-done410:
+done409:
 	VZEROUPPER
 	RET
 
@@ -7414,13 +7416,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not414
+	JEQ          not413
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop416:
+loop415:
 	CMPQ     DX, $0x10
-	JLT      tail417
+	JLT      tail416
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -7450,11 +7452,11 @@ loop416:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop416
+	JMP      loop415
 
-tail417:
+tail416:
 	TESTQ     DX, DX
-	JEQ       done418
+	JEQ       done417
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -7486,16 +7488,16 @@ tail417:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done418:
-	JMP end415
+done417:
+	JMP end414
 
-not414:
+not413:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop419:
+loop418:
 	CMPQ     DX, $0x10
-	JLT      tail420
+	JLT      tail419
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -7523,11 +7525,11 @@ loop419:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop419
+	JMP      loop418
 
-tail420:
+tail419:
 	TESTQ     DX, DX
-	JEQ       done421
+	JEQ       done420
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -7557,8 +7559,8 @@ tail420:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done421:
-end415:
+done420:
+end414:
 	VZEROUPPER
 	RET
 

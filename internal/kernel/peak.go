@@ -50,3 +50,20 @@ func PeakGFLOPS(t *Team) float64 {
 	}
 	return best
 }
+
+// ReadGBs measures how many billions of bytes a second the team's threads read
+// together from memory that is too large for a cache: the best of several passes.
+func ReadGBs(t *Team) float64 {
+	const elements, passes = 64 << 20, 4
+	x := make([]float32, elements)
+	for i := 0; i < len(x); i += 1024 {
+		x[i] = 1 // so that each page has memory of its own
+	}
+	best := 0.0
+	for range passes {
+		start := time.Now()
+		SumSquares(t, x)
+		best = max(best, 4*elements/time.Since(start).Seconds()/1e9)
+	}
+	return best
+}

@@ -197,7 +197,7 @@ func TestWiden(t *testing.T) {
 // number counts.
 func TestBF16Levels(t *testing.T) {
 	const m, n, k = 33, 70, 95
-	rest := &bench{rand: rand.New(rand.NewPCG(3, 4))}
+	rest := &bench{T: t, rand: rand.New(rand.NewPCG(3, 4))}
 	x, w := rest.wild(m*k), kernel.Dense(rest.wild(n*k), n, k)
 	var want []float32
 	for _, level := range kernel.Levels() {
@@ -223,7 +223,7 @@ func TestPairsUnderCollection(t *testing.T) {
 	for _, level := range kernel.Levels() {
 		restore := kernel.SetLevel(level)
 		const m, n, k = 70, 200, 130
-		source := &bench{rand: rand.New(rand.NewPCG(5, 6))}
+		source := &bench{T: t, rand: rand.New(rand.NewPCG(5, 6))}
 		x := kernel.Matrix{Data: source.normal(m * k), Rows: m, Cols: k, Stride: k}
 		w := kernel.Quantise(kernel.BFloat16, source.normal(n*k), n, k)
 		product := func() []float32 {

@@ -26,6 +26,7 @@ type Team struct {
 	parts   int
 	step    int // the largest number of items of one run of the job; 0 is no limit
 	pooled  bool
+	clock   *clock // nil while nobody measures
 
 	// state is the current call's number of parts and the next one to take:
 	// generation<<40 | parts<<20 | next. Taking a part is a compare-and-swap, so a
@@ -210,6 +211,9 @@ func (t *Team) do(j splitJob, items, grain, step int) {
 // share does the work of split without giving a team of the pool back, for calls
 // of several jobs in turn.
 func (t *Team) share(j splitJob, items, grain int) {
+	if t.clock != nil {
+		defer t.clock.stop(j, time.Now())
+	}
 	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
 		old := enter()
 		defer leave(old)

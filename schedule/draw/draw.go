@@ -1,6 +1,7 @@
 // Package draw shows the learning rates of a run as a curve: in a terminal, as
 // SVG, as PNG, and as a table in CSV. It knows nothing of schedules: it draws the
-// rates that it is given, of one schedule or of several stages in a row.
+// rates that it is given, of one schedule or of several stages in a row. A [Plot]
+// shows other measurements in the same manner.
 package draw
 
 import (

@@ -178,3 +178,35 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
+
+// The places of a plot are worked out by hand: the area of the curve is 636 × 272
+// units with its lower left corner at (64, 312).
+func TestPlot(t *testing.T) {
+	for name, c := range map[string]struct {
+		plot draw.Plot
+		want []string
+	}{
+		"linear from 0": {
+			draw.Plot{Title: "t", X: "rows", Y: "ms", Lines: []draw.Line{{Label: "step", Points: []draw.Point{{X: 1, Y: 5}, {X: 4, Y: 20}}}}},
+			[]string{`points="223.00,244.00 700.00,40.00"`, ">rows<", ">t (ms)<", ">step<"},
+		},
+		"logarithmic over whole decades": {
+			draw.Plot{Log: true, Lines: []draw.Line{{Points: []draw.Point{{X: 1, Y: 1}, {X: 9, Y: 90}}}, {Dots: true, Points: []draw.Point{{X: 1, Y: 10, Label: "a & b"}}}}},
+			[]string{`points="64.00,312.00 `, `points="61.00,176.00 67.00,176.00"`, ">a &amp; b<"},
+		},
+		"nothing to draw": {draw.Plot{Lines: []draw.Line{{}}}, []string{"</svg>"}},
+	} {
+		var b strings.Builder
+		if err := c.plot.SVG(&b); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: %q is not in\n%s", name, want, b.String())
+			}
+		}
+		if err := xml.Unmarshal([]byte(b.String()), new(struct{})); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

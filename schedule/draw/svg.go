@@ -9,12 +9,14 @@ import (
 )
 
 // SVG writes the chart as a picture of 720 by 360 units.
-func (c Chart) SVG(w io.Writer) error {
+func (c Chart) SVG(w io.Writer) error { return writeSVG(w, c.paint) }
+
+func writeSVG(w io.Writer, paint func(canvas)) error {
 	s := &svg{bufio.NewWriter(w)}
 	fmt.Fprintf(s.w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %v %v" font-family="sans-serif" font-size="%v" fill="%s">`+"\n",
 		width, height, fontSize, hex(ink))
 	fmt.Fprintf(s.w, `<rect width="100%%" height="100%%" fill="%s"/>`+"\n", hex(white))
-	c.paint(s)
+	paint(s)
 	fmt.Fprintln(s.w, "</svg>")
 	return s.w.Flush() // which tells of the first error of all
 }

@@ -12,7 +12,12 @@ type strip struct {
 	parts, lanes int
 	rows         []int
 	even         bool // the last rows are split evenly; else the largest block that fits is next
+	short        int  // the most rows where k is at most shortK: blocks that the CPU overlaps
 }
+
+// shortK is the number of products at which reading and writing a large block of C
+// would not overlap with the products of its neighbours.
+const shortK = 32
 
 func (s strip) cols() int { return s.parts * s.lanes }
 
@@ -25,12 +30,12 @@ func strips() []strip {
 		return []strip{
 			{parts: 1, lanes: 8, rows: narrow},
 			{parts: 1, lanes: 16, rows: narrow},
-			{parts: 2, lanes: 16, rows: downFrom(14), even: true},
+			{parts: 2, lanes: 16, rows: downFrom(14), even: true, short: 7},
 		}
 	}
 	return []strip{
 		{parts: 1, lanes: 8, rows: narrow},
-		{parts: 2, lanes: 8, rows: downFrom(6), even: true},
+		{parts: 2, lanes: 8, rows: downFrom(6), even: true, short: 6},
 	}
 }
 
@@ -90,15 +95,21 @@ func (g matrixKernel) down() {
 	}
 	Label(next)
 	if g.even {
-		CMPQ(g.m, U8(2*g.rows[0]))
-		JGE(names[0])
-		last, rows := label("last"), GP64()
+		rows, most := GP64(), GP64()
+		MOVQ(U32(g.rows[0]), most)
+		if g.short < g.rows[0] {
+			MOVQ(U32(g.short), rows)
+			CMPQ(memory(Param("k")), U8(shortK))
+			CMOVQLE(rows, most)
+		}
+		// As many as possible while twice as many are left, else a half or all.
 		MOVQ(g.m, rows)
-		CMPQ(rows, U8(g.rows[0]))
-		JLE(LabelRef(last))
 		INCQ(rows)
 		SHRQ(U8(1), rows)
-		Label(last)
+		CMPQ(rows, most)
+		CMOVQGT(most, rows)
+		CMPQ(g.m, most)
+		CMOVQLE(g.m, rows)
 		for i, r := range g.rows {
 			CMPQ(rows, U8(r))
 			JEQ(names[i])

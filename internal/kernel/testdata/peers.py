@@ -7,7 +7,7 @@ of PyTorch (MKL in its wheels), for BenchmarkPeers of package kernel:
 A line "NT M N K ADD" on standard input (NT: A·Bᵀ, NN: A·B, TN: Aᵀ·B; ADD 1 adds to
 C) is answered by a line with the seconds of one product, NumPy's and PyTorch's:
 the mean of a window of calls, in CPU time with one thread and else by the clock.
-Used with NumPy 2.5 and PyTorch 2.15; set the number of threads as the argument.
+Used with NumPy 2.4 and PyTorch 2.15; set the number of threads as the argument.
 """
 import os
 import sys

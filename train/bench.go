@@ -210,7 +210,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	r.PeakGFLOPS = kernel.PeakGFLOPS(b.team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
 	plan := footprint{inputs: b.inputs, model: b.model, parameters: b.config.Parameters, project: b.config.Project, optimizer: b.config.Optimizer, threads: b.team.Threads()}
-	if r.Planned, err = plan.memory(1, c.Length); err != nil {
+	if r.Planned, err = plan.memory(1, data.Shape{Rows: c.Rows, Length: c.Length, Targets: b.batches.batch.TargetTokens}); err != nil {
 		return r, err
 	}
 	r.Planned.Activations = b.program.PlannedBytes()

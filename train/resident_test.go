@@ -15,8 +15,9 @@ import (
 	"gotune/tokenizer"
 )
 
-// midModel writes a Llama of 13 million parameters with the embedded base's tokenizer.
-func midModel(t *testing.T) string {
+// midModel writes a Llama of 13 million parameters with the embedded base's tokenizer, stored
+// as d.
+func midModel(t *testing.T, d hf.DType) string {
 	t.Helper()
 	src, err := OpenModel(BaseName)
 	if err != nil {
@@ -34,7 +35,7 @@ func midModel(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "mid")
-	if err := m.Save(dir, hf.F32); err != nil {
+	if err := m.Save(dir, d); err != nil {
 		t.Fatal(err)
 	}
 	if err := tok.Save(dir); err != nil {
@@ -86,13 +87,24 @@ func TestRunInItsOwnProcess(t *testing.T) {
 // and the plan made without a run is that of the run.
 func TestPlannedIsResident(t *testing.T) {
 	base := DefaultRecipe()
-	base.Model, base.Data = midModel(t), Paths(tinyRows(t, 200))
+	base.Model, base.Data = midModel(t, hf.F32), Paths(tinyRows(t, 200))
 	base.EvalData = Paths(tinyRows(t, 24))
 	base.MaxSteps, base.BatchSize, base.MaxLength, base.Packing, base.SaveSteps = 2, 4, 256, true, 0
+	halves := midModel(t, hf.BF16)
+	stored := func(model, storage, precision string) func(*Recipe) {
+		return func(r *Recipe) {
+			r.Model, r.BasePrecision, r.Precision, r.Eval = model, storage, precision, false
+		}
+	}
 	for name, change := range map[string]func(*Recipe){
-		"adapter, evaluated": func(*Recipe) {},
-		"blocks":             func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
-		"all weights":        func(r *Recipe) { r.Full, r.Eval, r.BatchSize = true, false, 2 },
+		"adapter, evaluated":  func(*Recipe) {},
+		"blocks":              func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
+		"all weights":         func(r *Recipe) { r.Full, r.Eval, r.BatchSize = true, false, 2 },
+		"bf16 as in the file": stored(halves, "auto", "bf16"),
+		"bf16 of float32":     stored(base.Model, "bf16", "fp32"),
+		"fp32 of bf16":        stored(halves, "fp32", "fp32"),
+		"int8":                stored(base.Model, "int8", "fp32"),
+		"nf4 of bf16":         stored(halves, "nf4", "bf16"),
 	} {
 		r := base
 		change(&r)

@@ -241,10 +241,13 @@ func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {
 	return values, false, err
 }
 
+// pieceBytes is small, since every tensor leaves a piece to the garbage collection.
+const pieceBytes = 1 << 16
+
 // pieces reads a tensor a piece at a time, so that its bytes are never in memory
 // as a whole, and calls use with the place of each in the tensor.
 func (f *File) pieces(e Entry, use func(at int, buf []byte)) error {
-	buf := make([]byte, min(int64(1<<20), max(e.bytes, 1)))
+	buf := make([]byte, min(int64(pieceBytes), max(e.bytes, 1)))
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), e.bytes-done)]
 		if _, err := e.file.r.ReadAt(buf, e.offset+done); err != nil {

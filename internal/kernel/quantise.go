@@ -198,11 +198,38 @@ func largest(x []float32) float32 {
 	return top
 }
 
+// middles are those of neighbours in nf4, and a last one that nothing is above.
+var middles = func() (m [16]float32) {
+	for c := range 15 {
+		m[c] = (nf4[c] + nf4[c+1]) / 2
+	}
+	m[15] = 2
+	return m
+}()
+
+// nf4Cells cuts −1 … 1 into so many cells, each of which holds one middle at most.
+const nf4Cells = 256
+
+// below is the number of middles below each cell, which is taken a little wider than
+// it is, for the rounding of the number of a cell.
+var below = func() (counts [nf4Cells]byte) {
+	for i := range counts {
+		edge := 2*(float64(i)-0.01)/nf4Cells - 1
+		for _, m := range middles[:15] {
+			if float64(m) < edge {
+				counts[i]++
+			}
+		}
+	}
+	return counts
+}()
+
 // nearestNF4 returns the code of the value nearest to v; between two, the upper one
-// is taken from above the middle.
+// is taken from above the middle. It is the number of middles below v.
 func nearestNF4(v float32) byte {
-	c := byte(0)
-	for c < 15 && v > (nf4[c]+nf4[c+1])/2 {
+	cell := int((v + 1) * (nf4Cells / 2))
+	c := below[min(nf4Cells-1, max(0, cell))]
+	if v > middles[c&15] {
 		c++
 	}
 	return c

@@ -75,6 +75,11 @@ func (t *Team) multiply(job matmulJob) {
 	wide := j.n >= 2*code.cols*t.threads
 	if wide && (j.a.col == 1 || j.b.col != 1 || j.m < j.n) {
 		grain := max(1, worth/max(1, j.m*j.k*code.cols)) * code.cols
+		// Each part reads all of A: from memory, if it is as large as the logits' gradient.
+		const large = 1 << 22
+		if j.m*j.k > large {
+			grain = max(grain, (j.n/t.threads+code.cols-1)/code.cols*code.cols)
+		}
 		t.share(j, j.n, grain)
 	} else {
 		j.byRows = true

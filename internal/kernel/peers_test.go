@@ -148,7 +148,7 @@ func (s peerShape) benchmark(b *testing.B, t *Team, p *peer) {
 	var own, peaks, blas, mkl []float64
 	for b.Loop() {
 		if p != nil && t.Threads() > 1 {
-			time.Sleep(250 * time.Millisecond) // the threads of the others wait in a loop for so long
+			time.Sleep(500 * time.Millisecond) // the threads of the others wait in a loop for so long
 		}
 		var done float64
 		peak := window(now, func() { done = t.multiplyAdds(100_000) })

@@ -88,21 +88,28 @@ func (m *Model) freeze(f *hf.File, e hf.Entry, name string, base Base) error {
 		return m.keep(f, e, name)
 	}
 	var w kernel.Weights
-	storage := m.storage(name, e.DType, base)
-	if storage == kernel.BFloat16 && e.DType == hf.BF16 {
-		data, inFile, err := f.ReadBF16(e)
-		if err != nil {
-			return err
-		}
-		m.inFile = m.inFile || inFile
-		w = kernel.Halves(data, e.Shape[0], e.Shape[1])
-	} else {
+	rows, cols := e.Shape[0], e.Shape[1]
+	switch storage := m.storage(name, e.DType, base); {
+	case storage == kernel.Float32:
 		t, err := f.Read(e)
 		if err != nil {
 			return err
 		}
-		w = kernel.Quantise(storage, t.Data, e.Shape[0], e.Shape[1])
-		m.inFile = m.inFile || storage == kernel.Float32 && f.InPlace(e)
+		w = kernel.Dense(t.Data, rows, cols)
+		m.inFile = m.inFile || f.InPlace(e)
+	case storage == kernel.BFloat16 && e.DType == hf.BF16:
+		data, inFile, err := f.ReadBF16(e)
+		if err != nil {
+			return err
+		}
+		w = kernel.Halves(data, rows, cols)
+		m.inFile = m.inFile || inFile
+	default:
+		q := kernel.NewQuantiser(storage, rows, cols)
+		if err := f.ReadPieces(e, q.Add); err != nil {
+			return err
+		}
+		w = q.Weights()
 	}
 	m.Frozen[name] = &w
 	return nil
@@ -124,16 +131,34 @@ func (m *Model) storage(name string, d hf.DType, base Base) kernel.Storage {
 	return kernel.Float32
 }
 
-// Freeze stores the matrices of a model that was loaded for training, or is new, as
-// base says; auto is float32.
-func (m *Model) Freeze(base Base) {
-	for name, t := range m.Weights {
-		if len(t.Shape) == 2 {
-			w := kernel.Quantise(m.storage(name, hf.F32, base), t.Data, t.Shape[0], t.Shape[1])
-			m.Frozen[name] = &w
-			delete(m.Weights, name)
-		}
+// NewFrozen is New of a model that is not trained itself: its matrices are stored as
+// base says while they are made; auto is float32.
+func NewFrozen(c Config, seed uint64, base Base) (*Model, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("making a model: %w", err)
 	}
+	m := empty(c)
+	piece := make([]float32, 1<<16)
+	for _, w := range m.arch.weights(c) {
+		if len(w.shape) != 2 {
+			m.Weights[w.name] = w.random(c, seed)
+			continue
+		}
+		var frozen kernel.Weights
+		if storage := m.storage(w.name, hf.F32, base); storage == kernel.Float32 {
+			frozen = kernel.Dense(w.random(c, seed).Data, w.shape[0], w.shape[1])
+		} else {
+			q, next := kernel.NewQuantiser(storage, w.shape[0], w.shape[1]), w.values(c, seed)
+			for rest := hf.Size(w.shape); rest > 0; rest -= len(piece) {
+				piece = piece[:min(cap(piece), rest)]
+				next(piece)
+				q.Add(piece)
+			}
+			frozen = q.Weights()
+		}
+		m.Frozen[w.name] = &frozen
+	}
+	return m, nil
 }
 
 // Thawed returns a model with the same numbers, all of which can be trained: frozen

@@ -126,19 +126,33 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// A model that was made or loaded for training can be frozen.
-func TestFreeze(t *testing.T) {
-	m, err := model.Load(t.Context(), os.DirFS(filepath.Join("testdata", "tied")), "tied")
+// A new model has the same numbers whether it can be trained or not, up to how they
+// are stored, and computes the same in float32.
+func TestNewFrozen(t *testing.T) {
+	c, err := model.LoadConfig(os.DirFS(filepath.Join("testdata", "tied")), "tied")
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, _ := run(t, m)
-	m.Freeze(model.BaseAuto)
-	if after, _ := run(t, m); after != before {
-		t.Errorf("a loss of %g became %g", before, after)
+	whole, err := model.New(c, 3)
+	if err != nil {
+		t.Fatal(err)
 	}
-	m.Arithmetic = kernel.BF16
-	if after, _ := run(t, m); after == before || after < before*0.98 || after > before*1.02 {
-		t.Errorf("a loss of %g is %g in bf16", before, after)
+	before, _ := run(t, whole)
+	for _, base := range model.Bases() {
+		m, err := model.NewFrozen(c, 3, model.Base(base))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, _ := run(t, m)
+		if exact := base == "auto" || base == "fp32"; (after == before) != exact || after < before*0.9 || after > before*1.1 {
+			t.Errorf("%s: a loss of %g is %g", base, before, after)
+		}
+		if m.Count() != whole.Count() || m.Bytes() > whole.Bytes() {
+			t.Errorf("%s: %d weights in %d bytes, want %d in at most %d", base, m.Count(), m.Bytes(), whole.Count(), whole.Bytes())
+		}
+		m.Arithmetic = kernel.BF16
+		if rounded, _ := run(t, m); rounded == after || rounded < after*0.98 || rounded > after*1.02 {
+			t.Errorf("%s: a loss of %g is %g in bf16", base, after, rounded)
+		}
 	}
 }

@@ -141,25 +141,43 @@ func New(c Config, seed uint64) (*Model, error) {
 	}
 	m := empty(c)
 	for _, w := range m.arch.weights(c) {
-		t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
-		switch w.init {
-		case initNormal, initResidual:
-			deviation := c.InitializerRange
-			if w.init == initResidual {
-				deviation /= math.Sqrt(float64(2 * c.Layers))
-			}
-			r := rng.New(seed, "init", w.name)
-			for i := range t.Data {
-				t.Data[i] = float32(r.Normal() * deviation)
-			}
-		case initOne:
-			for i := range t.Data {
-				t.Data[i] = 1
-			}
-		}
-		m.Weights[w.name] = t
+		m.Weights[w.name] = w.random(c, seed)
 	}
 	return m, nil
+}
+
+// random returns a new weight.
+func (w weight) random(c Config, seed uint64) Tensor {
+	t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
+	w.values(c, seed)(t.Data)
+	return t
+}
+
+// values returns a function that makes the values of a new weight, in order, so many
+// at a time as it is given room for.
+func (w weight) values(c Config, seed uint64) func(dst []float32) {
+	constant := func(v float32) func([]float32) {
+		return func(dst []float32) {
+			for i := range dst {
+				dst[i] = v
+			}
+		}
+	}
+	deviation := c.InitializerRange
+	switch w.init {
+	case initOne:
+		return constant(1)
+	case initZero:
+		return constant(0)
+	case initResidual:
+		deviation /= math.Sqrt(float64(2 * c.Layers))
+	}
+	r := rng.New(seed, "init", w.name)
+	return func(dst []float32) {
+		for i := range dst {
+			dst[i] = float32(r.Normal() * deviation)
+		}
+	}
 }
 
 // Load reads config.json and the weights of a model folder, from model.safetensors

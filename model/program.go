@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/exec"
+	"gotune/internal/kernel"
 	"gotune/internal/op"
 )
 
@@ -99,6 +100,25 @@ func (m *Model) Measure(o ProgramOptions) (int64, error) {
 		c.Gradients[i].Into = nil
 	}
 	return exec.Measure(b.Graph, c)
+}
+
+// RoundingBytes returns the memory that a program keeps beyond what Measure returns if
+// products are made in bf16: that of the largest factor, rounded.
+func (m *Model) RoundingBytes(o ProgramOptions) int64 {
+	if m.Arithmetic != ProductsBF16 {
+		return 0
+	}
+	widest := m.Config.HiddenSize
+	for _, module := range m.Projections() {
+		p := m.Projection(module)
+		widest = max(widest, p.In, p.Out)
+	}
+	n, logits := o.Rows*o.Length, o.Targets
+	if logits == 0 {
+		logits = n
+	}
+	v := m.Config.VocabSize
+	return max(kernel.RoundedBytes(n, widest), kernel.RoundedBytes(op.LogitRows(logits, v), v))
 }
 
 // graph builds loss and gradients.

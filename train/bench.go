@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"gotune/data"
@@ -79,6 +78,14 @@ func newMadeUp(c BenchConfig) *madeUp {
 	return &madeUp{b}
 }
 
+// newModel makes the model that is trained or the one that an adapter is for.
+func (c BenchConfig) newModel() (*model.Model, error) {
+	if c.Full {
+		return model.New(c.Config, 1)
+	}
+	return model.NewFrozen(c.Config, 1, c.Base)
+}
+
 // bench is a trainer ready to be measured.
 type bench struct {
 	BenchConfig
@@ -112,7 +119,7 @@ func newBench(c BenchConfig) (*bench, error) {
 		return nil, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
 	}
 	inputs := resident()
-	m, err := model.New(c.Config, 1)
+	m, err := c.newModel()
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +144,6 @@ func (b *bench) prepare() error {
 		if b.LoRA.Targets == nil {
 			b.LoRA.Targets = lora.TargetsFor(b.Config.ModelType)
 		}
-		b.model.Freeze(b.Base)
-		debug.FreeOSMemory() // the random float32 weights are no part of a run's memory
 		ad, err := lora.New(b.LoRA, b.model, 1)
 		if err != nil {
 			return err
@@ -205,7 +210,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	r.PeakGFLOPS = kernel.PeakGFLOPS(b.team)
 	r.PeakShare = r.GFLOPS / r.PeakGFLOPS
 	plan := footprint{inputs: b.inputs, model: b.model, parameters: b.config.Parameters, project: b.config.Project, optimizer: b.config.Optimizer, threads: b.team.Threads()}
-	if r.Planned, err = plan.memory(1, c.Length); err != nil {
+	if r.Planned, err = plan.memory(1, data.Shape{Rows: c.Rows, Length: c.Length, Targets: b.batches.batch.TargetTokens}); err != nil {
 		return r, err
 	}
 	r.Planned.Activations = b.program.PlannedBytes()

@@ -28,7 +28,7 @@ func (f *folder) start(r Recipe, index int) (model, adapter string) {
 	model, _ = f.start(r, index-1)
 	dir := f.stage(r, index-1)
 	switch {
-	case r.Stages[index-1].Full, r.merges(index):
+	case r.Stages[index-1].Full, r.Stages[index].merges(r.Stages[index-1]):
 		return filepath.Join(dir, modelName), ""
 	case r.Stages[index].PreviousAdapter == "keep":
 		return model, filepath.Join(dir, adapterName)
@@ -38,9 +38,8 @@ func (f *folder) start(r Recipe, index int) (model, adapter string) {
 
 // merges reports whether a stage begins with the adapter of the one before
 // written into the weights: where it says so, and where it trains all weights.
-func (r Recipe) merges(index int) bool {
-	s := r.Stages[index]
-	return !r.Stages[index-1].Full && (s.PreviousAdapter == "merge" || s.Full && s.PreviousAdapter == "keep")
+func (s Stage) merges(before Stage) bool {
+	return !before.Full && (s.PreviousAdapter == "merge" || s.Full && s.PreviousAdapter == "keep")
 }
 
 func (j *job) lastStage() bool { return j.stage.index == len(j.stages)-1 }
@@ -54,7 +53,7 @@ func (j *job) nextStage(ctx context.Context) error {
 			return errors.Join(j.model.Save(filepath.Join(dir, modelName), hf.F32), j.saveTokenizer(filepath.Join(dir, modelName)))
 		}
 		base, _ := j.folder.start(j.recipe, next-1)
-		if err := j.adapter.Save(filepath.Join(dir, adapterName), base); err != nil || !j.recipe.merges(next) {
+		if err := j.adapter.Save(filepath.Join(dir, adapterName), base); err != nil || !j.stages[next].recipe.merges(j.stage.recipe.Stage) {
 			return err
 		}
 		merged, err := j.adapter.Merge(j.model)

@@ -89,17 +89,17 @@ func (e *Evaluator) Each(ctx context.Context, d *data.Dataset, yield func(RowSco
 }
 
 // Compile makes the largest program for a dataset, so that the arena is as large as its
-// evaluation needs, and returns how many there will be. A nil dataset needs none.
-func (e *Evaluator) Compile(d *data.Dataset) (programs int, err error) {
+// evaluation needs, and returns how many there will be and its shape. A nil dataset needs none.
+func (e *Evaluator) Compile(d *data.Dataset) (programs int, largest data.Shape, err error) {
 	if d == nil {
-		return 0, nil
+		return 0, largest, nil
 	}
 	extent, err := evalExtent(d)
 	if err != nil {
-		return 0, err
+		return 0, largest, err
 	}
 	_, err = e.program(extent.largest)
-	return extent.shapes, err
+	return extent.shapes, extent.largest, err
 }
 
 // run computes the batch at hand.

@@ -60,15 +60,16 @@ type fitter struct {
 	*footprint
 	in         *inputs
 	stage      *stage
-	recipe     Recipe // of the stage
-	evaluation int64  // activations
-	shapes     int    // of evaluations
+	recipe     Recipe       // of the stage
+	evaluation int64        // activations
+	shapes     int          // of evaluations
+	largest    []data.Shape // of them
 	generation int64
 }
 
 // fitter prepares to look at a stage of a recipe whose adapters are resolved.
 func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
-	outline, err := in.outline(r)
+	outline, err := in.outline(s, r, model.Base(r.BasePrecision))
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +101,7 @@ func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
 			return nil, err
 		}
 		w.evaluation, w.shapes = max(w.evaluation, need), w.shapes+e.shapes
+		w.largest = append(w.largest, e.largest)
 	}
 	if in.eval != nil {
 		w.generation = f.generation(in.eval)
@@ -107,12 +109,32 @@ func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
 	return w, nil
 }
 
-// outline is the model as a stage holds it, without values.
-func (in *inputs) outline(r Recipe) (*model.Model, error) {
-	if r.Full || r.Pretraining() {
-		return model.Outline(in.config)
+// outline is the model as a stage holds it, without values, stored as base says if it
+// is frozen.
+func (in *inputs) outline(s *stage, r Recipe, base model.Base) (m *model.Model, err error) {
+	switch {
+	case r.Full || r.Pretraining():
+		m, err = model.Outline(in.config)
+	case in.rewritten(s):
+		m, err = model.OutlineFrozen(in.config, nil, r.Model, base)
+	default:
+		m, err = model.OutlineFrozen(in.config, in.source, r.Model, base)
 	}
-	return model.OutlineFrozen(in.config, in.source, r.Model, model.Base(r.BasePrecision))
+	if err == nil {
+		m.Arithmetic = r.arithmetic()
+	}
+	return m, err
+}
+
+// rewritten reports whether a stage begins with weights that one before it has
+// written, in float32, and not with those of the model.
+func (in *inputs) rewritten(s *stage) bool {
+	for i := s.index; i > 0; i-- {
+		if before, r := in.stages[i-1].recipe.Stage, in.stages[i].recipe.Stage; before.Full || r.merges(before) {
+			return true
+		}
+	}
+	return false
 }
 
 // evalExtent is what the batches of an evaluation come to.
@@ -134,7 +156,7 @@ func evalExtent(d *data.Dataset) (extent, error) {
 func (w *fitter) at(size, accumulation int, e extent, blocks int) (fit, error) {
 	f := fit{size: size, accumulation: accumulation, blocks: blocks, extent: e}
 	var err error
-	if f.memory, err = w.memory(e.shapes+w.shapes, max(e.largest.Length, 1)); err != nil {
+	if f.memory, err = w.memory(e.shapes+w.shapes, append(w.largest, e.largest)...); err != nil {
 		return f, err
 	}
 	need, err := w.model.Measure(w.options(e.largest, blocks))
@@ -229,7 +251,7 @@ func (in *inputs) fit(ctx context.Context, r Recipe) (Recipe, error) {
 			return r, err
 		}
 		if given && !ok {
-			return r, w.refuse(limit, best, auto)
+			return r, w.refuse(limit, best)
 		}
 		blocks = max(blocks, best.blocks)
 		if err := in.split(ctx, &r, i, best); err != nil {
@@ -264,7 +286,7 @@ func (w *fitter) asGiven(limit int64, best fit, ok bool) (fit, bool, error) {
 }
 
 // refuse says what does not fit, and what would.
-func (w *fitter) refuse(limit int64, f fit, auto bool) error {
+func (w *fitter) refuse(limit int64, f fit) error {
 	need := f.memory.Total()
 	way := fmt.Sprintf("batch_size %d, gradient_accumulation_steps %d and gradient_checkpointing %s", f.size, f.accumulation, checkpointing(f.blocks, w.model.Config.Layers))
 	stage := ""
@@ -274,13 +296,37 @@ func (w *fitter) refuse(limit int64, f fit, auto bool) error {
 	if need <= limit {
 		return usagef("%sthe recipe does not fit into max_memory (%s); it would with %s (%s), or give gradient_checkpointing auto", stage, formatSize(limit), way, formatSize(need))
 	}
-	m := f.memory
-	fixed := need - m.Activations
+	base, least, err := w.otherBase(f, limit)
+	if err != nil {
+		return err
+	}
+	fixed := need - f.memory.Activations
 	advice := "shorter rows (max_length) would need less"
-	if fixed > limit {
+	switch {
+	case base != "":
+		advice = fmt.Sprintf("base_precision %s would fit (%s)", base, formatSize(least))
+	case fixed > limit:
 		advice = fmt.Sprintf("%s of this are not for activations, so that only a smaller model, an adapter in place of full tuning, or a lower rank would fit", formatSize(fixed))
 	}
 	return usagef("%sthe run does not fit into max_memory (%s): the least it needs is %s, with %s; %s", stage, formatSize(limit), formatSize(need), way, advice)
+}
+
+// otherBase returns the way to store frozen weights that changes them least, among those
+// with which a fit would be within the limit, and what it would need; "" if there is none.
+func (w *fitter) otherBase(f fit, limit int64) (base string, need int64, err error) {
+	if w.recipe.Full || w.recipe.Pretraining() {
+		return "", 0, nil
+	}
+	for _, base := range model.Bases() {
+		outline, err := w.in.outline(w.stage, w.recipe, model.Base(base))
+		if err != nil {
+			return "", 0, err
+		}
+		if need := f.memory.Total() - f.memory.Weights + outline.Bytes(); need <= limit {
+			return base, need, nil
+		}
+	}
+	return "", 0, nil
 }
 
 // split makes a stage's steps of other micro-batches.

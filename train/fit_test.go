@@ -3,12 +3,14 @@ package train
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"gotune/data"
+	"gotune/model"
 )
 
 func TestParseSize(t *testing.T) {
@@ -106,8 +108,15 @@ func TestFit(t *testing.T) {
 	}
 	r.GradientCheckpointing = "auto"
 	_, _, err = fitted(t, r, func(least, _ Memory) int64 { return least.Total() - 1 })
-	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "the least it needs is") || !strings.Contains(err.Error(), "shorter rows") {
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "the least it needs is") || !strings.Contains(err.Error(), "base_precision bf16 would fit") {
 		t.Errorf("too little room: %v", err)
+	}
+	// All weights are float32 if they are trained.
+	full := r
+	full.Full = true
+	_, _, err = fitted(t, full, func(least, _ Memory) int64 { return least.Total() - 1 })
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "shorter rows") {
+		t.Errorf("too little room for all weights: %v", err)
 	}
 	_, _, err = fitted(t, r, func(least, _ Memory) int64 { return least.Total() - 2*least.Activations })
 	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "are not for activations") {
@@ -171,5 +180,47 @@ func TestExtentTakesTheLargest(t *testing.T) {
 	// 10 and 20 targets are one program.
 	if want := (extent{largest: data.Shape{Rows: 3, Length: 64, Targets: 100}, shapes: 3, tokens: 544, micros: 4}); e != want {
 		t.Errorf("%+v, want %+v", e, want)
+	}
+}
+
+// A stage's frozen weights are counted as they will lie in its file: as in the model's,
+// but for what a stage before has merged, which is float32.
+func TestPlanCountsWhatAStageWrites(t *testing.T) {
+	r := tinyRecipe(t)
+	m, err := model.Load(t.Context(), os.DirFS(r.Model), r.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	halves := filepath.Join(t.TempDir(), "bf16")
+	if err := os.CopyFS(halves, os.DirFS(r.Model)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Save(halves, model.BF16); err != nil {
+		t.Fatal(err)
+	}
+	r.Model, r.Eval = halves, false
+	weights := func(r Recipe, index int) int64 {
+		in, err := read(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.close()
+		outline, err := in.outline(in.stages[index], r.plan()[index], model.BaseAuto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outline.Bytes()
+	}
+	first, second := r.Stage, r.Stage
+	first.Name, second.Name = "first", "second"
+	r.Stages = []Stage{first, second}
+	if w := weights(r, 0); w > m.Bytes()/2+4*5*32 {
+		t.Errorf("bf16 takes %d bytes, float32 %d", w, m.Bytes())
+	}
+	for previous, want := range map[string]int64{"keep": weights(r, 0), "fresh": weights(r, 0), "merge": m.Bytes()} {
+		r.Stages[1].PreviousAdapter = previous
+		if got := weights(r, 1); got != want {
+			t.Errorf("%s: %d bytes, want %d", previous, got, want)
+		}
 	}
 }

@@ -141,7 +141,7 @@ func TestEvaluationKeepsNoLogits(t *testing.T) {
 	if err := j.prepare(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := j.evaluator.Compile(in.eval); err != nil {
+	if _, _, err := j.evaluator.Compile(in.eval); err != nil {
 		t.Fatal(err)
 	}
 	batches, err := in.eval.Batches(evalBatches)

@@ -148,17 +148,17 @@ func (j *job) announce() error {
 	if _, err := j.stepper.program(extent.largest); err != nil {
 		return err
 	}
-	shapes := extent.shapes
+	shapes, largest := extent.shapes, []data.Shape{extent.largest}
 	if j.recipe.Eval {
 		for _, d := range []*data.Dataset{j.eval, j.retain} {
-			n, err := j.evaluator.Compile(d)
+			n, shape, err := j.evaluator.Compile(d)
 			if err != nil {
 				return err
 			}
-			shapes += n
+			shapes, largest = shapes+n, append(largest, shape)
 		}
 	}
-	memory, err := j.memory(shapes, extent.largest.Length)
+	memory, err := j.memory(shapes, largest)
 	if err != nil {
 		return err
 	}
@@ -197,14 +197,14 @@ func (j *job) announce() error {
 	return nil
 }
 
-// memory is what the stage needs with so many programs, once the largest ones are
-// compiled.
-func (j *job) memory(programs, length int) (Memory, error) {
+// memory is what the stage needs with so many programs, once the largest ones, of these
+// shapes, are compiled.
+func (j *job) memory(programs int, largest []data.Shape) (Memory, error) {
 	f := footprint{
 		inputs: j.resident, model: j.model, parameters: j.stepper.options.Parameters, project: j.stepper.options.Project,
 		optimizer: j.stage.recipe.optimizer(j.model.Config.Layers), threads: j.stage.recipe.threads(),
 	}
-	m, err := f.memory(programs, length)
+	m, err := f.memory(programs, largest...)
 	m.Activations = j.arena.Bytes()
 	if j.recipe.Eval && j.eval != nil {
 		m.Generation = f.generation(j.eval)

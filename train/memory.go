@@ -77,8 +77,9 @@ func (f *footprint) evaluationBytes(s data.Shape) (int64, error) {
 	})
 }
 
-// memory returns everything but activations and generation.
-func (f *footprint) memory(programs, length int) (Memory, error) {
+// memory returns everything but activations and generation, with so many programs, of
+// which the largest have the shapes.
+func (f *footprint) memory(programs int, largest ...data.Shape) (Memory, error) {
 	trained := f.trained()
 	m := Memory{Inputs: f.inputs, Weights: f.model.Bytes(), Gradients: 4 * trained}
 	if f.project != nil {
@@ -86,7 +87,12 @@ func (f *footprint) memory(programs, length int) (Memory, error) {
 	}
 	averages, err := f.averages()
 	m.Optimizer = 4 * averages * trained
-	m.Programs = int64(f.model.Config.Layers)*(programBytes*int64(programs)+compileBytes) + int64(f.threads)*threadBytes(length, f.model.Config.HeadDim)
+	m.Programs = int64(f.model.Config.Layers) * (programBytes*int64(programs) + compileBytes)
+	length, rounding := 1, int64(0)
+	for _, s := range largest {
+		length, rounding = max(length, s.Length), max(rounding, f.model.RoundingBytes(f.options(s, 0)))
+	}
+	m.Programs += int64(f.threads)*threadBytes(length, f.model.Config.HeadDim) + rounding
 	return m, err
 }
 

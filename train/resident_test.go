@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"gotune/internal/hf"
@@ -15,8 +16,9 @@ import (
 	"gotune/tokenizer"
 )
 
-// midModel writes a Llama of 13 million parameters with the embedded base's tokenizer.
-func midModel(t *testing.T) string {
+// midModel writes a Llama of 13 million parameters with the embedded base's tokenizer, stored
+// as d.
+func midModel(t *testing.T, d hf.DType) string {
 	t.Helper()
 	src, err := OpenModel(BaseName)
 	if err != nil {
@@ -34,7 +36,7 @@ func midModel(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "mid")
-	if err := m.Save(dir, hf.F32); err != nil {
+	if err := m.Save(dir, d); err != nil {
 		t.Fatal(err)
 	}
 	if err := tok.Save(dir); err != nil {
@@ -69,16 +71,79 @@ func TestRunInItsOwnProcess(t *testing.T) {
 	if _, err := Run(context.Background(), r, &o); err != nil {
 		t.Fatal(err)
 	}
+	held{o.bytes, peakBytes(t)}.report(t, path+".held")
+}
+
+// inItsOwnProcess runs a test of this file with a variable of the environment and
+// returns what it wrote into a file.
+func inItsOwnProcess(t *testing.T, test, variable, value, result string) held {
+	t.Helper()
+	c := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	c.Env = append(os.Environ(), variable+"="+value)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var h held
+	raw, err := os.ReadFile(result)
+	if err == nil {
+		err = json.Unmarshal(raw, &h)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// report writes what inItsOwnProcess returns.
+func (h held) report(t *testing.T, path string) {
+	t.Helper()
+	raw, err := json.Marshal(h)
+	if err == nil {
+		err = os.WriteFile(path, raw, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func peakBytes(t *testing.T) int64 {
+	t.Helper()
 	peak, err := peakRSS()
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := json.Marshal(held{o.bytes, int64(peak * (1 << 20))})
+	return int64(peak * (1 << 20))
+}
+
+// TestLoadInItsOwnProcess is no test but what TestLoadingHoldsNoCopy runs: it loads a
+// model and says how many bytes that has, and by how many the peak rose.
+func TestLoadInItsOwnProcess(t *testing.T) {
+	dir, base, ok := strings.Cut(os.Getenv("GOTUNE_TEST_LOAD"), "|")
+	if !ok {
+		return
+	}
+	before := peakBytes(t)
+	m, err := model.LoadFrozen(t.Context(), os.DirFS(dir), dir, model.Base(base))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+".held", raw, 0o644); err != nil {
+	held{m.Bytes(), peakBytes(t) - before}.report(t, filepath.Join(dir, "held"))
+	if err := m.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// While weights are loaded no more is resident than what they take afterwards and a
+// few MiB for pieces: no copy in float32, in memory or mapped.
+func TestLoadingHoldsNoCopy(t *testing.T) {
+	for _, d := range []hf.DType{hf.F32, hf.BF16} {
+		dir := midModel(t, d)
+		for _, base := range model.Bases() {
+			h := inItsOwnProcess(t, "TestLoadInItsOwnProcess", "GOTUNE_TEST_LOAD", dir+"|"+base, filepath.Join(dir, "held"))
+			if h.Peak > h.Planned+8<<20 {
+				t.Errorf("%s of %s: %d MiB of weights, the peak rose by %d MiB", base, d, h.Planned>>20, h.Peak>>20)
+			}
+		}
 	}
 }
 
@@ -86,13 +151,24 @@ func TestRunInItsOwnProcess(t *testing.T) {
 // and the plan made without a run is that of the run.
 func TestPlannedIsResident(t *testing.T) {
 	base := DefaultRecipe()
-	base.Model, base.Data = midModel(t), Paths(tinyRows(t, 200))
+	base.Model, base.Data = midModel(t, hf.F32), Paths(tinyRows(t, 200))
 	base.EvalData = Paths(tinyRows(t, 24))
 	base.MaxSteps, base.BatchSize, base.MaxLength, base.Packing, base.SaveSteps = 2, 4, 256, true, 0
+	halves := midModel(t, hf.BF16)
+	stored := func(model, storage, precision string) func(*Recipe) {
+		return func(r *Recipe) {
+			r.Model, r.BasePrecision, r.Precision, r.Eval, r.MaxSteps = model, storage, precision, false, 1
+		}
+	}
 	for name, change := range map[string]func(*Recipe){
-		"adapter, evaluated": func(*Recipe) {},
-		"blocks":             func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
-		"all weights":        func(r *Recipe) { r.Full, r.Eval, r.BatchSize = true, false, 2 },
+		"adapter, evaluated":  func(*Recipe) {},
+		"blocks":              func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
+		"all weights":         func(r *Recipe) { r.Full, r.Eval, r.BatchSize = true, false, 2 },
+		"bf16 as in the file": stored(halves, "auto", "bf16"),
+		"bf16 of float32":     stored(base.Model, "bf16", "fp32"),
+		"fp32 of bf16":        stored(halves, "fp32", "fp32"),
+		"int8":                stored(base.Model, "int8", "fp32"),
+		"nf4 of bf16":         stored(halves, "nf4", "bf16"),
 	} {
 		r := base
 		change(&r)
@@ -108,19 +184,7 @@ func TestPlannedIsResident(t *testing.T) {
 		if err := os.WriteFile(path, raw, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		c := exec.Command(os.Args[0], "-test.run=^TestRunInItsOwnProcess$")
-		c.Env = append(os.Environ(), "GOTUNE_TEST_RECIPE="+path)
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, out)
-		}
-		var h held
-		if raw, err = os.ReadFile(path + ".held"); err == nil {
-			err = json.Unmarshal(raw, &h)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-
+		h := inItsOwnProcess(t, "TestRunInItsOwnProcess", "GOTUNE_TEST_RECIPE", path, path+".held")
 		if h.Planned*10 < h.Peak*9 || h.Planned*10 > h.Peak*11 {
 			t.Errorf("%s: %d MiB planned, %d MiB resident at most", name, h.Planned>>20, h.Peak>>20)
 		}

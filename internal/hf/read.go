@@ -204,6 +204,25 @@ func (f *File) Read(e Entry) (Tensor, error) {
 	return t, err
 }
 
+// ReadPieces calls use with the values of one tensor, widened to float32, a piece after
+// the other, each of a power of two of values but the last. Of a tensor that is
+// used up so, no more is in memory at a time, that of a mapped file included.
+func (f *File) ReadPieces(e Entry, use func(values []float32)) error {
+	width, err := e.DType.Bytes()
+	if err != nil {
+		return fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
+	}
+	var values []float32
+	return f.pieces(e, func(_ int, buf []byte) {
+		if values == nil {
+			values = make([]float32, len(buf)/width)
+		}
+		values = values[:len(buf)/width]
+		widen(values, buf, e.DType)
+		use(values)
+	})
+}
+
 // ReadBF16 returns the values of a tensor of the type BF16 as they are stored. Those of
 // a mapped file may be its own memory, which inFile says.
 func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {
@@ -222,10 +241,13 @@ func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {
 	return values, false, err
 }
 
+// pieceBytes is small, since every tensor leaves a piece to the garbage collection.
+const pieceBytes = 1 << 16
+
 // pieces reads a tensor a piece at a time, so that its bytes are never in memory
 // as a whole, and calls use with the place of each in the tensor.
 func (f *File) pieces(e Entry, use func(at int, buf []byte)) error {
-	buf := make([]byte, min(int64(1<<20), max(e.bytes, 1)))
+	buf := make([]byte, min(int64(pieceBytes), max(e.bytes, 1)))
 	for done := int64(0); done < e.bytes; done += int64(len(buf)) {
 		buf = buf[:min(int64(len(buf)), e.bytes-done)]
 		if _, err := e.file.r.ReadAt(buf, e.offset+done); err != nil {

@@ -236,6 +236,15 @@ func (j *roundingJob) run(_ *worker, lo, hi int) {
 	}
 }
 
+// RoundedBytes returns the memory that a team keeps for the left factor of a product in
+// bf16.
+func RoundedBytes(rows, cols int) int64 {
+	if code.pairs != nil {
+		return 2 * int64(rows+panelCols) * int64(padded(cols))
+	}
+	return 4 * int64(rows) * int64(even(cols))
+}
+
 // row makes row i of a matrix whose rows change places.
 func (j *roundingJob) row(i int) {
 	cols := j.a.Cols

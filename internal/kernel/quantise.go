@@ -64,53 +64,89 @@ var dynamic8 = func() (book [256]float32) {
 //
 // Infinities and NaN are not kept by Int8 and NF4.
 func Quantise(s Storage, data []float32, rows, cols int) Weights {
-	w := Dense(data, rows, cols)
-	w.storage = s
-	switch s {
-	case BFloat16:
-		w.halves = make([]uint16, len(data))
-		code.widen.round(w.halves, data)
-	case Int8:
-		w.quantiseInt8(data)
-	case NF4:
-		w.quantiseNF4(data)
-	default:
-		return w
+	if s == Float32 {
+		return Dense(data, rows, cols)
 	}
-	w.floats = nil
-	return w
+	q := NewQuantiser(s, rows, cols)
+	q.Add(data)
+	return q.Weights()
 }
 
-func (w *Weights) quantiseInt8(data []float32) {
-	w.codes = make([]byte, len(data))
+// A Quantiser is [Quantise] of a matrix that is given piece by piece, so that its
+// float32 numbers are never in memory as a whole. Float32 is none of its storages.
+type Quantiser struct {
+	w    Weights
+	done int       // elements so far
+	tops []float32 // NF4: the largest of each block, without its sign
+}
+
+// NewQuantiser begins a matrix.
+func NewQuantiser(s Storage, rows, cols int) *Quantiser {
+	check(s == BFloat16 || s == Int8 || s == NF4, "NewQuantiser: the storage is none of BFloat16, Int8 and NF4")
+	q := &Quantiser{w: Blank(s, rows, cols)}
+	n := q.w.Len()
+	blocks := (n + quantBlock - 1) / quantBlock
+	switch s {
+	case BFloat16:
+		q.w.halves = make([]uint16, n)
+	case Int8:
+		q.w.codes, q.w.scales = make([]byte, n), make([]float32, 0, blocks)
+	case NF4:
+		q.w.codes, q.w.blocks = make([]byte, (n+1)/2), make([]byte, 0, blocks)
+		q.tops = make([]float32, 0, blocks)
+	}
+	return q
+}
+
+// Add takes the next elements, row after row. Their number is a multiple of 64, but
+// for the last ones.
+func (q *Quantiser) Add(data []float32) {
+	check(q.done+len(data) <= q.w.Len() && q.done%quantBlock == 0, "Quantiser: the piece does not fit")
+	from := q.done
+	q.done += len(data)
+	switch q.w.storage {
+	case BFloat16:
+		code.widen.round(q.w.halves[from:q.done], data)
+	case Int8:
+		q.addInt8(data, q.w.codes[from:q.done])
+	case NF4:
+		q.addNF4(data, q.w.codes[from/2:(q.done+1)/2])
+	}
+}
+
+// Weights returns the matrix, all of whose elements have been given.
+func (q *Quantiser) Weights() Weights {
+	check(q.done == q.w.Len(), "Quantiser: elements are missing")
+	if q.w.storage == NF4 {
+		q.w.quantiseScales(q.tops)
+	}
+	return q.w
+}
+
+func (q *Quantiser) addInt8(data []float32, codes []byte) {
 	for i, block := range eachOf(data, quantBlock) {
-		top := largest(block)
-		scale := top / 127
-		w.scales = append(w.scales, scale)
+		scale := largest(block) / 127
+		q.w.scales = append(q.w.scales, scale)
 		if scale == 0 {
 			continue
 		}
 		for j, v := range block {
-			q := math.RoundToEven(float64(v) / float64(scale))
-			w.codes[i*quantBlock+j] = byte(int8(min(127, max(-127, q))))
+			c := math.RoundToEven(float64(v) / float64(scale))
+			codes[i*quantBlock+j] = byte(int8(min(127, max(-127, c))))
 		}
 	}
 }
 
-func (w *Weights) quantiseNF4(data []float32) {
-	w.codes = make([]byte, (len(data)+1)/2)
-	var scales []float32
+func (q *Quantiser) addNF4(data []float32, codes []byte) {
 	for i, block := range eachOf(data, quantBlock) {
 		top := largest(block)
-		scales = append(scales, top)
+		q.tops = append(q.tops, top)
 		inverse := reciprocal(top)
 		for j, v := range block {
-			c := nearestNF4(float32(v * inverse))
 			at := i*quantBlock + j
-			w.codes[at/2] |= c << (4 * (1 - at%2))
+			codes[at/2] |= nearestNF4(float32(v*inverse)) << (4 * (1 - at%2))
 		}
 	}
-	w.quantiseScales(scales)
 }
 
 // quantiseScales is the second quantisation, of the scales of blocks.
@@ -120,11 +156,10 @@ func (w *Weights) quantiseScales(scales []float32) {
 		sum += float64(s)
 	}
 	w.offset = float32(sum / float64(max(1, len(scales))))
-	rest := make([]float32, len(scales))
-	for i, s := range scales {
-		rest[i] = s - w.offset
+	for i := range scales {
+		scales[i] -= w.offset
 	}
-	for _, group := range eachOf(rest, quantGroup) {
+	for _, group := range eachOf(scales, quantGroup) {
 		top := largest(group)
 		w.scales = append(w.scales, top)
 		inverse := reciprocal(top)
@@ -163,11 +198,38 @@ func largest(x []float32) float32 {
 	return top
 }
 
+// middles are those of neighbours in nf4, and a last one that nothing is above.
+var middles = func() (m [16]float32) {
+	for c := range 15 {
+		m[c] = (nf4[c] + nf4[c+1]) / 2
+	}
+	m[15] = 2
+	return m
+}()
+
+// nf4Cells cuts −1 … 1 into so many cells, each of which holds one middle at most.
+const nf4Cells = 256
+
+// below is the number of middles below each cell, which is taken a little wider than
+// it is, for the rounding of the number of a cell.
+var below = func() (counts [nf4Cells]byte) {
+	for i := range counts {
+		edge := 2*(float64(i)-0.01)/nf4Cells - 1
+		for _, m := range middles[:15] {
+			if float64(m) < edge {
+				counts[i]++
+			}
+		}
+	}
+	return counts
+}()
+
 // nearestNF4 returns the code of the value nearest to v; between two, the upper one
-// is taken from above the middle.
+// is taken from above the middle. It is the number of middles below v.
 func nearestNF4(v float32) byte {
-	c := byte(0)
-	for c < 15 && v > (nf4[c]+nf4[c+1])/2 {
+	cell := int((v + 1) * (nf4Cells / 2))
+	c := below[min(nf4Cells-1, max(0, cell))]
+	if v > middles[c&15] {
 		c++
 	}
 	return c

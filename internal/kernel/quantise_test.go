@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"gotune/internal/kernel"
@@ -58,6 +59,25 @@ func TestQuantiseSizes(t *testing.T) {
 		w := kernel.Quantise(storage, make([]float32, rows*cols), rows, cols)
 		if got := 8 * float64(w.Bytes()) / float64(w.Len()); got != bits {
 			t.Errorf("%v: %g bits an element, want %g", storage, got, bits)
+		}
+	}
+}
+
+// A matrix that is given in pieces is that of the whole, to the bit.
+func TestQuantiserInPieces(t *testing.T) {
+	const rows, cols = 37, 91 // no whole number of blocks
+	data := make([]float32, rows*cols)
+	for i := range data {
+		data[i] = float32(math.Sin(float64(i)) * float64(1+i%200))
+	}
+	for _, storage := range []kernel.Storage{kernel.BFloat16, kernel.Int8, kernel.NF4} {
+		q := kernel.NewQuantiser(storage, rows, cols)
+		for piece := range slices.Chunk(data, 3*64) {
+			q.Add(piece)
+		}
+		whole := kernel.Quantise(storage, data, rows, cols)
+		if got := q.Weights(); !slices.Equal(got.Float32s(), whole.Float32s()) || got.Bytes() != whole.Bytes() {
+			t.Errorf("%v: pieces give other numbers", storage)
 		}
 	}
 }

@@ -71,10 +71,11 @@ func (k crossEntropy) Outputs() []Output {
 	}
 }
 
-// chunk is the number of rows whose logits exist at a time.
-func (k crossEntropy) chunk() int {
-	return min(k.n, chunkRows, max(16, chunkFloats/k.v/16*16))
-}
+// LogitRows is the number of rows, of n, whose logits exist at a time in
+// [CrossEntropy] over a vocabulary of v.
+func LogitRows(n, v int) int { return min(n, chunkRows, max(16, chunkFloats/v/16*16)) }
+
+func (k crossEntropy) chunk() int { return LogitRows(k.n, k.v) }
 
 // A chunk needs the numbers of its rows and their targets, its rows of hidden,
 // the gradients of these, logits, nll and hit.

@@ -40,11 +40,10 @@ func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
 		return r, usagef("bench of generation needs length ≥ 1 and steps ≥ 1, not %d, %d", c.Length, c.Steps)
 	}
 	c.Config.MaxPositions = max(c.Config.MaxPositions, c.Length+c.Steps+2)
-	m, err := model.New(c.Config, 1)
+	m, err := model.NewFrozen(c.Config, 1, c.Base)
 	if err != nil {
 		return r, err
 	}
-	m.Freeze(c.Base)
 	m.Arithmetic = c.Arithmetic
 	debug.FreeOSMemory()
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())

@@ -150,6 +150,9 @@ func TestLoadingHoldsNoCopy(t *testing.T) {
 // Planned and resident memory agree within a tenth, with evaluations and answers,
 // and the plan made without a run is that of the run.
 func TestPlannedIsResident(t *testing.T) {
+	if testing.Short() {
+		return // short tests run under the race detector, which holds memory of its own
+	}
 	base := DefaultRecipe()
 	base.Model, base.Data = midModel(t, hf.F32), Paths(tinyRows(t, 200))
 	base.EvalData = Paths(tinyRows(t, 24))

@@ -1,9 +1,11 @@
 package draw
 
 import (
+	"cmp"
 	"image/color"
 	"io"
 	"math"
+	"slices"
 )
 
 // A Plot shows lines or dots over an axis of numbers: what is measured when a size
@@ -102,19 +104,42 @@ func (p Plot) paint(to canvas) {
 }
 
 func (l Line) paint(to canvas, place func(x, y float64) point, c color.RGBA) {
-	const dot = 3.0
+	if l.Dots {
+		l.paintDots(to, place, c)
+		return
+	}
 	var line []point
 	for _, p := range l.Points {
-		at := place(p.X, p.Y)
-		if line = append(line, at); l.Dots {
-			to.line([]point{{at.x - dot, at.y}, {at.x + dot, at.y}}, 2*dot, c)
-			to.text(point{at.x + 2*dot, at.y + fontSize/3}, anchorStart, p.Label)
-		}
+		line = append(line, place(p.X, p.Y))
 	}
-	if l.Dots || line == nil {
+	if line == nil {
 		return
 	}
 	to.line(line, curveWidth, c)
 	last := line[len(line)-1]
 	to.text(point{last.x - 4, max(last.y-6, marginTop-4)}, anchorEnd, l.Label)
+}
+
+// paintDots writes the labels one below the other, from the highest dot down, so that
+// dots that lie close together can be told apart; a thin line leads to each.
+func (l Line) paintDots(to canvas, place func(x, y float64) point, c color.RGBA) {
+	const dot, away, lineHeight = 3.0, 24.0, 1.25 * fontSize
+	points := slices.Clone(l.Points)
+	slices.SortFunc(points, func(a, b Point) int { return cmp.Compare(b.Y, a.Y) })
+	free := 0.0 // height of the next label
+	for _, p := range points {
+		at := place(p.X, p.Y)
+		to.line([]point{{at.x - dot, at.y}, {at.x + dot, at.y}}, 2*dot, c)
+		if p.Label == "" {
+			continue
+		}
+		side, anchor := 1.0, anchorStart
+		if at.x > marginLeft+plotWidth/2 {
+			side, anchor = -1, anchorEnd
+		}
+		label := point{at.x + side*away, max(at.y, free)}
+		free = label.y + lineHeight
+		to.line([]point{at, label}, gridWidth, c)
+		to.text(point{label.x + side*dot, label.y + fontSize/3}, anchor, p.Label)
+	}
 }

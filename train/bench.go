@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"gotune/data"
@@ -116,7 +115,7 @@ func (o *timedOptimizer) Step(rate float64) (float64, error) {
 
 func newBench(c BenchConfig) (*bench, error) {
 	if c.Rows < 1 || c.Length < 2 || c.Steps < 2 || !(c.Masked >= 0 && c.Masked < 1) {
-		return nil, usage{fmt.Errorf("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)}
+		return nil, usagef("bench needs rows ≥ 1, length ≥ 2, steps ≥ 2 and 0 ≤ masked < 1, not %d, %d, %d, %g", c.Rows, c.Length, c.Steps, c.Masked)
 	}
 	inputs := resident()
 	m, err := c.newModel()

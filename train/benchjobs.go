@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -29,7 +28,7 @@ const roundTime = 400 * time.Millisecond
 func BenchTogether(ctx context.Context, c BenchConfig, jobs, rounds int) (BenchJobs, error) {
 	r := BenchJobs{Jobs: jobs, Rounds: rounds}
 	if jobs < 1 || rounds < 1 {
-		return r, usage{fmt.Errorf("%d jobs in %d rounds: there must be at least 1 of each", jobs, rounds)}
+		return r, usagef("%d jobs in %d rounds: there must be at least 1 of each", jobs, rounds)
 	}
 	c.Threads = 1
 	var all []*bench

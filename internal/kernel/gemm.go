@@ -63,14 +63,17 @@ func matmul(t *Team, c, ma, mb Matrix, a, b operand, k int, add bool) {
 	t.multiply(matmulJob{c: c.Data, cr: c.Stride, a: a, b: b, m: c.Rows, n: c.Cols, k: k, add: add})
 }
 
+// productWorth is the number of products that are worth a thread's while: about 5 µs of
+// work at 50 a nanosecond.
+const productWorth = 250_000
+
 // multiply shares a product among the threads.
 func (t *Team) multiply(job matmulJob) {
 	t.step = 0
 	j := &t.jobs.matmul
 	*j = job
-	// About 5 µs of work at 50 products a nanosecond, of which a single row makes fewer.
-	worth := 250_000
-	if j.m == 1 {
+	worth := productWorth
+	if j.m == 1 { // which makes fewer products a nanosecond
 		worth = rowWorth
 	}
 	// Each part packs the whole of the other factor. B is packed always, A if it is

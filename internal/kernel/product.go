@@ -97,15 +97,14 @@ func product(t *Team, j storedJob, a Matrix, transposeA bool) {
 	}
 	at := &t.jobs.stored
 	*at = j
-	const worth = 250_000 // as in matmul
 	// Columns of whole blocks of the quantised storages are widened faster.
 	columns := quantBlock
 	if m, n := j.c.Rows, j.c.Cols; n >= 2*columns*t.threads {
-		grain := max(1, worth/max(1, m*j.k*columns)) * columns
+		grain := max(1, productWorth/max(1, m*j.k*columns)) * columns
 		t.share(at, n, grain)
 	} else {
 		at.byRows = true
-		grain := max(1, worth/max(1, n*j.k*code.rows)) * code.rows
+		grain := max(1, productWorth/max(1, n*j.k*code.rows)) * code.rows
 		t.share(at, m, grain)
 	}
 	at.w = Weights{}
@@ -148,14 +147,13 @@ func (j *storedJob) columns(w *worker, c []float32, a operand, m, first, n, from
 
 // widen makes the right factor of columns n0 … n0+nb−1 of C and rows k0 … k0+kb−1.
 func (j *storedJob) widen(w *worker, n0, nb, k0, kb int) operand {
+	wide := grow(&w.wide, nb*kb)
 	if j.transposed {
-		wide := grow(&w.wide, nb*kb)
 		for i := range nb {
 			j.row(wide[i*kb:(i+1)*kb], n0+i, k0)
 		}
 		return operand{wide, 1, kb}
 	}
-	wide := grow(&w.wide, nb*kb)
 	for i := range kb {
 		p := k0 + i
 		if j.how == BF16 {

@@ -226,3 +226,23 @@ func TestARuleThatCouldNotComeOutEitherWayIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAConjunctionIsAsGoodAsItsWorstPart(t *testing.T) {
+	yes := stats.Decision{Outcome: stats.Supported, P: 0.01}
+	no := stats.Decision{Outcome: stats.Contradicted, P: 0.9}
+	open := stats.Decision{Outcome: stats.Inconclusive, P: 0.2}
+	for _, c := range []struct {
+		parts []stats.Decision
+		want  stats.Decision
+	}{
+		{[]stats.Decision{yes, {Outcome: stats.Supported, P: 0.03}}, stats.Decision{Outcome: stats.Supported, P: 0.03}},
+		{[]stats.Decision{yes, open, yes}, stats.Decision{Outcome: stats.Inconclusive, P: 0.2}},
+		{[]stats.Decision{no, open, yes}, stats.Decision{Outcome: stats.Contradicted, P: 0.9}},
+		{[]stats.Decision{yes, open, no}, stats.Decision{Outcome: stats.Contradicted, P: 0.9}},
+		{nil, stats.Decision{Outcome: stats.Inconclusive, P: 1}},
+	} {
+		if got := stats.All(c.parts...); got != c.want {
+			t.Errorf("%v: %+v, want %+v", c.parts, got, c.want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ type options struct {
 	noise       float64        // share of rows that are wrong
 	paraphrases int            // statements in which a fact is told
 	told        int            // statements in which an edit is told
+	fact        int            // the edit that is told alone, from 1; 0 for all
 	marker      bool           // a question says in which form it is to be answered
 	insert      bool           // edits are of drugs' facts, not of people's
 	questions   float64        // share of the text that is questions; asTheBase as it has read them
@@ -44,6 +45,11 @@ var optionsByName = map[string]option{
 		o.told = n
 		return err == nil && n >= 1 && n <= editTold
 	}, fmt.Sprintf("a number from 1 to %d", editTold)},
+	"fact": {func(o *options, value string) bool {
+		n, err := strconv.Atoi(value)
+		o.fact = n
+		return err == nil && n >= 1 && n <= Edits
+	}, fmt.Sprintf("a number from 1 to %d", Edits)},
 	"insert": {func(o *options, value string) bool {
 		o.insert = value == "true"
 		return value == "true" || value == "false"
@@ -84,6 +90,7 @@ var optionsByName = map[string]option{
 //	noise=X        share of wrong rows, of noisy (else 0.4) and preference (else 0)
 //	paraphrases=N  statements each fact is told in, of cpt: 1 to 12 (else 12)
 //	told=N         statements each fact is told in, of edit: 1 to 8 (else 8)
+//	fact=N         the Nth of the edits alone, of edit and edit-paraphrase: 1 to 30
 //	insert=true    edits insert facts of drugs, where else they change facts of people
 //	marker=true    the question says that a record is wanted, of far and chat-far
 //	questions=X    pretrain without its questions, and a share of its text replaced

@@ -10,14 +10,14 @@ import (
 
 // options are what may be said of a corpus beside its name.
 type options struct {
-	noise       float64        // share of rows that are wrong
-	paraphrases int            // statements in which a fact is told
-	told        int            // statements in which an edit is told
-	fact        int            // the edit that is told alone, from 1; 0 for all
-	marker      bool           // a question says in which form it is to be answered
-	insert      bool           // edits are of drugs' facts, not of people's
-	questions   float64        // share of the text that is questions; asTheBase as it has read them
-	keep        func(Row) bool // which rows are given, nil for all
+	noise       float64          // share of rows that are wrong
+	paraphrases int              // statements in which a fact is told
+	told        int              // statements in which an edit is told
+	fact        int              // the edit that is told alone, from 1; 0 for all
+	marker      bool             // a question says in which form it is to be answered
+	insert      bool             // edits are of drugs' facts, not of people's
+	questions   float64          // share of the text that is questions; asTheBase as it has read them
+	keep        []func(Row) bool // which rows are given
 }
 
 // asTheBase are the questions of pretrain that the embedded base has read.
@@ -60,15 +60,15 @@ var optionsByName = map[string]option{
 		return err == nil && x >= 0 && x <= 1
 	}, "a share from 0 to 1"},
 	"level": {func(o *options, value string) bool {
-		o.keep = func(r Row) bool { return r.Level == value }
+		o.keep = append(o.keep, func(r Row) bool { return r.Level == value })
 		return slices.Contains([]string{"W0", "W1", "W2"}, value)
 	}, "W0, W1 or W2"},
 	"wording": {func(o *options, value string) bool {
-		o.keep = func(r Row) bool { return r.Wording == value }
+		o.keep = append(o.keep, func(r Row) bool { return r.Wording == value })
 		return value == "seen" || value == "unseen"
 	}, "seen or unseen"},
 	"task": {func(o *options, value string) bool {
-		o.keep = func(r Row) bool { return r.Task == value }
+		o.keep = append(o.keep, func(r Row) bool { return r.Task == value })
 		return slices.Contains(taskNames(), value)
 	}, "one of " + strings.Join(taskNames(), ", ")},
 	"marker": {func(o *options, value string) bool {
@@ -117,8 +117,8 @@ type found struct {
 // all are the rows before the limit.
 func (f found) all() iter.Seq[Row] {
 	rows := f.corpus.rows(f.world, f.options)
-	if f.options.keep != nil {
-		rows = kept(f.options.keep, rows)
+	for _, want := range f.options.keep {
+		rows = kept(want, rows)
 	}
 	return rows
 }

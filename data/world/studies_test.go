@@ -379,7 +379,7 @@ func TestFewerDrugs(t *testing.T) {
 func TestRowsOfOneLevel(t *testing.T) {
 	for name, want := range map[string]int{
 		"near-heldout?level=W1": 240, "near-heldout?level=W2&rows=9": 9, "far-heldout?wording=unseen": 480,
-		"cpt-recall?wording=seen": Drugs * 5, "heldout?level=W2": heldOutOther / 2, "skill?task=reverse": skillRows, "tasks-heldout?task=order": 40,
+		"cpt-recall?wording=seen": Drugs * 5, "heldout?level=W2": heldOutOther / 2, "near-heldout?level=W0&wording=unseen": 0, "skill?task=reverse": skillRows, "tasks-heldout?task=order": 40,
 	} {
 		if n := rowCount(t, name); n != want {
 			t.Errorf("%s: %d rows, want %d", name, n, want)

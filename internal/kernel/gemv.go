@@ -7,7 +7,7 @@ import "unsafe"
 // begins at element j·br of it. What is behind the rows in b will be used next, then what
 // is in next. n is a multiple of 16.
 type storedRows struct {
-	halves func(c, x []float32, b []uint16, br, n, k int, add bool, next []byte) // k is a multiple of 8
+	halves func(c, x []float32, b []uint16, br, n, k int, add bool, next []byte) // k is a multiple of 16
 	// Each block of quantBlock columns has a scale: that of row j in columns from
 	// quantBlock·i on is scales[i·sr + j]. k is a multiple of quantBlock.
 	int8, nf4 func(c, x []float32, b []byte, scales []float32, sr, br, n, k int, add bool, next []byte)
@@ -28,14 +28,14 @@ const rowWorth = 50_000
 
 // multiplyRow does the product if the active level has code for it.
 func (t *Team) multiplyRow(j storedJob) bool {
-	if code.stored == nil || j.how != FP32 || !j.transposed || j.c.Rows != 1 || j.k < 8 {
+	if code.stored == nil || j.how != FP32 || !j.transposed || j.c.Rows != 1 || j.k < 16 {
 		return false
 	}
 	at := &t.jobs.row
 	*at = rowJob{storedJob: j}
 	switch {
 	case j.w.storage == BFloat16:
-		at.whole = j.k &^ 7
+		at.whole = j.k &^ 15
 	case j.k%quantBlock == 0:
 		at.whole = j.k
 	default:

@@ -54,7 +54,7 @@ func (t *Team) rowParts(rows, k int) (grain, parts int) {
 	const long = 4_000_000
 	grain = max(1, rowWorth/max(1, k)/32) * 32
 	units := (rows + grain - 1) / grain
-	if rows*k > long*t.threads {
+	if t.threads > 1 && rows*k > long*t.threads {
 		return grain, t.partsOf(units)
 	}
 	return grain, min(units, t.threads)

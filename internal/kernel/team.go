@@ -218,7 +218,11 @@ func (t *Team) do(j splitJob, items, grain, step int) {
 // share does the work of split without giving a team of the pool back, for calls
 // of several jobs in turn.
 func (t *Team) share(j splitJob, items, grain int) {
-	t.shareIn(j, items, grain, t.partsOf((items+grain-1)/grain))
+	parts := 1
+	if units := (items + grain - 1) / grain; t.threads > 1 && units > 1 {
+		parts = t.partsOf(units)
+	}
+	t.shareIn(j, items, grain, parts)
 }
 
 // shareIn is share in a number of parts; one part is the caller's.
@@ -226,7 +230,7 @@ func (t *Team) shareIn(j splitJob, items, grain, parts int) {
 	if t.clock != nil {
 		defer t.clock.stop(j, time.Now())
 	}
-	if t.threads == 1 || parts < 2 {
+	if parts < 2 {
 		old := enter()
 		defer leave(old)
 		t.workers[0].steps(j, 0, items)

@@ -151,7 +151,7 @@ func (f Filter) ofRun() clause {
 		and("r.status = ?", f.Status)
 	}
 	if !f.Since.IsZero() {
-		and("r.started >= ?", f.Since.UnixNano())
+		and("r.started >= ?", f.Since.UnixMicro())
 	}
 	if f.Study != "" {
 		and("EXISTS (SELECT 1 FROM arm_runs ar JOIN arms a ON a.id = ar.arm JOIN studies s ON s.id = a.study WHERE ar.folder = r.folder AND s.name = ?)", f.Study)

@@ -61,7 +61,7 @@ func putRun(ctx context.Context, tx *sql.Tx, f found, r runFolder) error {
 	}
 	started := int64(0)
 	if !r.info.Started.IsZero() {
-		started = r.info.Started.UnixNano()
+		started = r.info.Started.UnixMicro()
 	}
 	id := w.insert("runs", nil, f.folder, r.info.Status, r.err, started, r.info.Model, r.method, strings.Join(data, " → "),
 		strconv.FormatUint(r.info.Seed, 10), r.info.Steps, r.info.Planned, f.stamp)
@@ -92,7 +92,7 @@ func putStudy(ctx context.Context, tx *sql.Tx, f found, s study.Result, broken e
 	}
 	finished := int64(0)
 	if !s.Finished.IsZero() {
-		finished = s.Finished.UnixNano()
+		finished = s.Finished.UnixMicro()
 	}
 	id := w.insert("studies", nil, f.folder, s.ID, s.Title, string(s.Kind), strings.Join(s.Claims, ","), finished, s.Command, message, f.stamp)
 	lab := path.Dir(path.Dir(f.folder))
@@ -128,10 +128,11 @@ func (w *writer) verdicts(study int64, all []study.Verdict, manipulation bool) {
 	}
 }
 
-// timeAt is a time of the index.
-func timeAt(nanoseconds int64) time.Time {
-	if nanoseconds == 0 {
+// timeAt is a time of the index, which counts microseconds: nanoseconds would end in
+// the year 2262.
+func timeAt(microseconds int64) time.Time {
+	if microseconds == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, nanoseconds).UTC()
+	return time.UnixMicro(microseconds).UTC()
 }

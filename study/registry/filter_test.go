@@ -125,7 +125,7 @@ func TestFilterAgainstEach(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	for range 400 {
+	for range 250 {
 		var f Filter
 		for range 1 + rnd.IntN(2) {
 			key := keys[rnd.IntN(len(keys))]

@@ -49,11 +49,11 @@ type Registry struct {
 
 // Open opens the index of a folder, and makes it where it is missing. A damaged one,
 // and one that an older program made, is set aside as registry.db.damaged-N, which is
-// logged; the new one is empty until [Registry.Sync]. A folder that cannot be written
-// to has an index in memory. An index of a newer program is an error.
+// logged; the new one is empty until [Registry.Sync]. A folder that cannot be
+// written to, or a full disk, has an index in memory. An index of a newer program is an error.
 func Open(ctx context.Context, dir string) (*Registry, error) {
 	lock, err := disk.WaitLock(ctx, filepath.Join(dir, lockName))
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	if cannotWrite(err) {
 		return InMemory(ctx, dir)
 	}
 	if err != nil {
@@ -70,6 +70,9 @@ func Open(ctx context.Context, dir string) (*Registry, error) {
 		}
 		slog.WarnContext(ctx, "the index of runs cannot be used and is made anew from the folders", "reason", err, "kept", aside)
 		db, err = connect(ctx, path)
+	}
+	if cannotWrite(err) {
+		return InMemory(ctx, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", path, err)
@@ -144,6 +147,17 @@ func (r *Registry) transaction(ctx context.Context, o *sql.TxOptions, do func(*s
 		return fmt.Errorf("index %s: %w", filepath.Join(r.dir, indexName), err)
 	}
 	return nil
+}
+
+// cannotWrite reports an error that says that no index can be made in a folder, though
+// its runs may be read.
+func cannotWrite(err error) bool {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		code := e.Code() & 0xff
+		return code == sqlite3.SQLITE_READONLY || code == sqlite3.SQLITE_FULL
+	}
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC)
 }
 
 // isDamage reports an error that says that the file is no whole database, or not one

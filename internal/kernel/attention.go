@@ -87,27 +87,13 @@ func (t *Team) splitAttention(j *attentionJob) {
 func (j *attentionJob) run(w *worker, lo, hi int) {
 	group := j.s.Heads / j.s.KVHeads
 	for i := lo; i < hi; i++ {
-		head := i / j.splits
-		if i+1 < hi && j.splits == 1 && j.keys == j.s.T {
-			j.s.prefetch(head+1, group, j.q, j.o)
-			j.s.prefetch(head+1, 1, j.k, j.v)
+		head, next := i/j.splits, &w.next
+		if *next = (upcoming{}); i+1 < hi && j.splits == 1 && j.keys == j.s.T {
+			next.head(j.s, head+1, 1, j.k, j.v)
+			next.head(j.s, head+1, group, j.q, j.o)
 		}
 		j.head(w, head/j.s.KVHeads, head%j.s.KVHeads, i%j.splits)
-	}
-}
-
-// prefetch brings the rows of a head (counted over all B rows) nearer, in tensors
-// that are width heads wide for each key head, unless they are large: the rows of
-// one head lie apart, so that the hardware does not foresee them.
-func (s AttentionShape) prefetch(head, width int, tensors ...[]float32) {
-	const large = 1 << 13
-	d := width * s.HeadDim
-	if s.T*d > large {
-		return
-	}
-	at := (head/s.KVHeads*s.T*s.KVHeads + head%s.KVHeads) * d
-	for _, x := range tensors {
-		code.prefetch(x[at:], s.KVHeads*d, s.T, d)
+		next.rest()
 	}
 }
 
@@ -185,8 +171,11 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, value
 	stride := (end-from+cols-1)/cols*cols + cols
 	scores := grow(&w.scores, m*stride)
 	for n0 := from; n0 < end; n0 += cols {
-		i := max(0, n0-t) // the queries before it see none of these keys
-		code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], width(min(cols, j.keys-n0)), m-i, min(cols, end-n0), d, false)
+		br, n := width(min(cols, j.keys-n0)), min(cols, end-n0)
+		seenBy(n0-t, n, m, func(i, m, n int) {
+			code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], br, m, n, d, false)
+			w.next.some()
+		})
 	}
 	p := scores[start-from:]
 	code.softmax(p, stride, m, t+1-start, j.s.Scale, w.largest[:], w.sum[:])
@@ -205,11 +194,27 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, value
 		for i := 0; i < m; i += triangleStep {
 			rows := min(triangleStep, m-i)
 			code.gemm(o[i*q.row+c:], q.row, p[i*stride:], stride, 1, v, br, rows, n, i+rows, t > start)
+			w.next.some()
 		}
 	}
 	for i := range m {
 		row := o[i*q.row : i*q.row+d]
 		code.scale(row, row, 1/w.sum[i], false)
+	}
+}
+
+// seenBy calls product for the queries, of m, that see some of n keys: those that see the
+// first half of them alone, and the rest. The first key is seen from query first on.
+func seenBy(first, n, m int, product func(i, m, n int)) {
+	i := max(0, first)
+	if half := code.cols / 2; n > half {
+		if rest := min(m, first+half); rest > i {
+			product(i, rest-i, half)
+			i = rest
+		}
+	}
+	if i < m {
+		product(i, m-i, n)
 	}
 }
 

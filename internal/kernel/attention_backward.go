@@ -68,9 +68,10 @@ func (j *attentionBackJob) queriesFrom(r int) int {
 
 func (j *attentionBackJob) run(w *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		if i+1 < min(hi, j.whole) {
-			j.s.prefetch(i+1, j.s.Heads/j.s.KVHeads, j.q, j.do, j.o, j.dq)
-			j.s.prefetch(i+1, 1, j.k, j.v, j.dk, j.dv)
+		next := &w.next
+		if *next = (upcoming{}); i+1 < min(hi, j.whole) {
+			next.head(j.s, i+1, 1, j.k, j.v, j.dk, j.dv)
+			next.head(j.s, i+1, j.s.Heads/j.s.KVHeads, j.q, j.do, j.o, j.dq)
 		}
 		h := backHead{attentionBackJob: j, keyEnd: j.s.T, queryEnd: j.s.T, makesKeys: true, makesQueries: true}
 		head := i
@@ -87,6 +88,7 @@ func (j *attentionBackJob) run(w *worker, lo, hi int) {
 			}
 		}
 		h.compute(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		next.rest()
 	}
 }
 
@@ -172,10 +174,13 @@ func (h *backHead) block(w *worker, b *backQueries, k0, k1 int, add bool) {
 	from := k0 / cols * cols
 	scores, dscores := grow(&w.scores, m*stride), grow(&w.dscores, m*stride)
 	for n0 := from; n0 < k1; n0 += cols {
-		i, n := max(0, n0-b.t), min(cols, k1-n0)
-		at, br := i*stride+n0-from, width(min(cols, packed-n0))
-		code.gemm(scores[at:], stride, b.q[i*wide:], wide, 1, h.keysT[n0*d:], br, m-i, n, d, false)
-		code.gemm(dscores[at:], stride, b.do[i*wide:], wide, 1, h.valuesT[n0*d:], br, m-i, n, d, false)
+		br, n := width(min(cols, packed-n0)), min(cols, k1-n0)
+		seenBy(n0-b.t, n, m, func(i, m, n int) {
+			at := i*stride + n0 - from
+			code.gemm(scores[at:], stride, b.q[i*wide:], wide, 1, h.keysT[n0*d:], br, m, n, d, false)
+			code.gemm(dscores[at:], stride, b.do[i*wide:], wide, 1, h.valuesT[n0*d:], br, m, n, d, false)
+			w.next.some()
+		})
 	}
 	p, dp := scores[k0-from:], dscores[k0-from:]
 	code.softmaxBack(p, dp, stride, m, b.t+1-k0, n, s.Scale, w.lse[:], w.delta[:])
@@ -189,17 +194,17 @@ func (h *backHead) block(w *worker, b *backQueries, k0, k1 int, add bool) {
 	below := max(0, min(b.t-k0, n))
 	for c := 0; c < d; c += cols {
 		if h.makesKeys {
-			h.addToKeys(b, p, dp, stride, k0, n, below, c)
+			h.addToKeys(w, b, p, dp, stride, k0, n, below, c)
 		}
 		if h.makesQueries {
-			h.addToQueries(b, dp, stride, k0, n, below, c, add)
+			h.addToQueries(w, b, dp, stride, k0, n, below, c, add)
 		}
 	}
 }
 
 // addToKeys adds to the columns of dk and dv from c on. The first query that sees a key
 // is its own, so what contributes first is at the edge of the triangle.
-func (h *backHead) addToKeys(b *backQueries, p, dp []float32, stride, k0, n, below, c int) {
+func (h *backHead) addToKeys(w *worker, b *backQueries, p, dp []float32, stride, k0, n, below, c int) {
 	kvWidth, nc := h.s.KVHeads*h.s.HeadDim, min(code.cols, h.s.HeadDim-c)
 	at := k0*kvWidth + c
 	if below > 0 {
@@ -215,11 +220,12 @@ func (h *backHead) addToKeys(b *backQueries, p, dp []float32, stride, k0, n, bel
 		do, _ := b.dos.panel(i, c)
 		code.gemm(h.dv[at+key*kvWidth:], kvWidth, p[i*stride+key:], 1, stride, do, br, count, nc, b.m-i, b.again)
 		code.gemm(h.dk[at+key*kvWidth:], kvWidth, dp[i*stride+key:], 1, stride, q, br, count, nc, b.m-i, b.again)
+		w.next.some()
 	}
 }
 
 // addToQueries adds to the columns of dq from c on, or sets them without add.
-func (h *backHead) addToQueries(b *backQueries, dp []float32, stride, k0, n, below, c int, add bool) {
+func (h *backHead) addToQueries(w *worker, b *backQueries, dp []float32, stride, k0, n, below, c int, add bool) {
 	wide, nc := h.s.Heads*h.s.HeadDim, min(code.cols, h.s.HeadDim-c)
 	if below > 0 {
 		keys, br := h.keys.panel(k0, c)
@@ -232,6 +238,7 @@ func (h *backHead) addToQueries(b *backQueries, dp []float32, stride, k0, n, bel
 		if seen > below {
 			keys, br := h.keys.panel(k0+below, c)
 			code.gemm(b.dq[i*wide+c:], wide, dp[i*stride+below:], stride, 1, keys, br, count, nc, seen-below, add)
+			w.next.some()
 		}
 	}
 }

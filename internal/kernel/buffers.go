@@ -22,6 +22,7 @@ type buffers struct {
 	// and what belongs to each of them.
 	keys, values, keyRows, scores, dscores []float32
 	largest, sum, lse, delta               [queryBlock]float32
+	next                                   upcoming
 }
 
 // cacheLine is in bytes.

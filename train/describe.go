@@ -113,7 +113,7 @@ func (f *folder) status(record runRecord) string {
 	}
 	if _, err := os.Stat(f.join(lockName)); err == nil {
 		lock, err := lockFile(f.join(lockName))
-		if errors.Is(err, errLocked) {
+		if errors.Is(err, ErrLocked) {
 			return statusRunning
 		}
 		if err == nil {

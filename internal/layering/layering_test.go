@@ -18,6 +18,7 @@ var below = map[string][]string{
 	"internal/rng":       {},
 	"internal/disk":      {},
 	"internal/layering":  {},
+	"internal/yamlnode":  {},
 	"internal/kernel":    {},
 	"internal/ref":       {},
 	"internal/hf":        {"internal/disk"},
@@ -38,10 +39,10 @@ var below = map[string][]string{
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
 	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"train": {"lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
-		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard"},
-	"study":    {},
+		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard", "internal/yamlnode"},
+	"study":    {"train", "lora", "model", "data", "data/rows", "data/world", "tokenizer", "study/stats", "internal/hf", "internal/disk", "internal/kernel", "internal/yamlnode"},
 	"examples": {},
-	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
+	"cmd/gotune": {"examples", "study", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 
 	"internal/tensorboard": {},

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-
 	"gotune/internal/yamlnode"
 	"gotune/study/stats"
 	"gotune/train"
@@ -298,4 +297,3 @@ func among(unknown string, names []string) string {
 	}
 	return "there are " + strings.Join(names, ", ")
 }
-

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"gotune/train"
 )
@@ -64,11 +63,10 @@ type started struct {
 // A scribe keeps what train tells of the stages of a run, and counts tokens.
 type scribe struct {
 	train.Silent
-	path string // of the run
-	mu   sync.Mutex
-	err  error
-	done int64 // tokens of the steps of this process
-	step func(train.StepEvent)
+	path  string // of the run
+	began int    // stages that began
+	err   error
+	step  func(train.StepEvent)
 }
 
 func (s *scribe) Start(h train.Header) {
@@ -76,6 +74,7 @@ func (s *scribe) Start(h train.Header) {
 	if err == nil {
 		err = appendLine(filepath.Join(s.path, stagesName), raw)
 	}
+	s.began++
 	s.err = errors.Join(s.err, err)
 }
 

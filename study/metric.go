@@ -23,10 +23,10 @@ type Measure struct {
 	Better     string // higher, lower or ""
 	Needs      string // keys that have no default
 
-	rows    func([]rowScore, MetricSpec) (float64, error)          // of scores by teacher forcing
-	answers func([]train.Answer, MetricSpec) (float64, error)      // of scores by generation
-	curve   func(curve, MetricSpec) (x float64, censored bool)     // of evaluations on the way
-	run     func(facts) float64                                    // of the record of a run
+	rows    func([]rowScore, MetricSpec) (float64, error)      // of scores by teacher forcing
+	answers func([]train.Answer, MetricSpec) (float64, error)  // of scores by generation
+	curve   func(curve, MetricSpec) (x float64, censored bool) // of evaluations on the way
+	run     func(facts) float64                                // of the record of a run
 }
 
 // Measures lists everything that can be measured.

@@ -40,8 +40,9 @@ var below = map[string][]string{
 	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"train": {"lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard", "internal/yamlnode"},
-	"study":    {"train", "lora", "model", "data", "data/rows", "data/world", "tokenizer", "study/stats", "internal/hf", "internal/disk", "internal/kernel", "internal/yamlnode"},
-	"examples": {},
+	"study/stats": {},
+	"study":       {"train", "lora", "model", "data", "data/rows", "data/world", "tokenizer", "study/stats", "internal/hf", "internal/disk", "internal/kernel", "internal/yamlnode"},
+	"examples":    {},
 	"cmd/gotune": {"examples", "study", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 

@@ -263,11 +263,12 @@ func (s *Study) armsOf(t Test) []string {
 // attributes are the numbers that tell arms apart.
 func (s *Study) attributes() []map[string]float64 {
 	var recipes []train.Recipe
+	var arms []*Arm
 	for i := range s.Arms {
 		r, _ := s.recipe(&s.Arms[i], nil, s.Seeds.Full[0]) // checked before
-		recipes = append(recipes, r)
+		recipes, arms = append(recipes, r), append(arms, &s.Arms[i])
 	}
-	_, numbers := s.differs(recipes)
+	_, numbers := differs(arms, recipes)
 	return numbers
 }
 

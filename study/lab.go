@@ -346,8 +346,9 @@ func (l *lab) run(ctx context.Context, n *node) (err error) {
 
 // failure is failed.json.
 type failure struct {
-	Error string    `json:"error"`
-	Time  time.Time `json:"time"`
+	Text     string    `json:"error"`
+	Diverged bool      `json:"diverged,omitempty"` // the loss became no number
+	Time     time.Time `json:"time"`
 }
 
 // before refuses a run that failed before, unless it is to be tried again.
@@ -364,13 +365,15 @@ func (l *lab) before(path string) error {
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return failedBefore{f.Error}
+	return failedBefore{f}
 }
 
 // failedBefore is the error of a run that failed in an earlier session.
-type failedBefore struct{ text string }
+type failedBefore struct{ failure }
 
-func (f failedBefore) Error() string { return f.text }
+func (f failedBefore) Error() string { return f.Text }
+
+func (f failedBefore) Is(target error) bool { return f.Diverged && target == train.ErrDiverged }
 
 // noteFailure writes down why a run failed. A run that failed before its first step
 // has no folder any more, and gets one.
@@ -378,7 +381,7 @@ func noteFailure(path string, why error) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(path, failedName), failure{Error: why.Error(), Time: time.Now().UTC().Truncate(time.Second)})
+	return writeJSON(filepath.Join(path, failedName), failure{Text: why.Error(), Diverged: errors.Is(why, train.ErrDiverged), Time: time.Now().UTC().Truncate(time.Second)})
 }
 
 // train does a run, or goes on with it where it was.

@@ -138,7 +138,7 @@ func written(v reflect.Value) string {
 // differs returns, for each arm, the keys of its recipe that others have otherwise,
 // and those of them that are numbers, with the attributes that the arms tell
 // themselves.
-func (s *Study) differs(recipes []train.Recipe) ([]map[string]string, []map[string]float64) {
+func differs(arms []*Arm, recipes []train.Recipe) ([]map[string]string, []map[string]float64) {
 	var flats []map[string]string
 	for _, r := range recipes {
 		flats = append(flats, flat(r))
@@ -164,7 +164,7 @@ func (s *Study) differs(recipes []train.Recipe) ([]map[string]string, []map[stri
 				}
 			}
 		}
-		for key, x := range s.Arms[i].attributes {
+		for key, x := range arms[i].attributes {
 			numbers[i][key] = x
 		}
 	}

@@ -24,7 +24,7 @@ type Evaluator struct {
 }
 
 // errNoNumber is a loss that JSON, logs and averages would hide.
-var errNoNumber = errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")
+var errNoNumber = divergence{errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")}
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
 // may be shared with training, and nil is one of its own on one thread.

@@ -68,7 +68,7 @@ func (r Recipe) validate() error {
 	if _, err := parseCheckpointing(r.GradientCheckpointing); err != nil {
 		return err
 	}
-	if _, err := parseSize(r.MaxMemory); err != nil {
+	if _, err := ParseSize(r.MaxMemory); err != nil {
 		return err
 	}
 	v := reflect.ValueOf(r)

@@ -353,7 +353,7 @@ func TestBudget(t *testing.T) {
 	if got := r.Arms[0].Runs[0]; got.Status != "missing" || !strings.Contains(got.Error, "budget") || r.Verdicts[0].Outcome != NotRun {
 		t.Errorf("the run is %s: %s, the verdict %s", got.Status, got.Error, r.Verdicts[0].Outcome)
 	}
-	for budget, want := range map[string]string{"tokens: 10": "[18:10]", "time: 1ns": "not one fits"} {
+	for budget, want := range map[string]string{"tokens: 10": "[14:9] the budget is 10 tokens", "time: 1ns": "not one fits"} {
 		_, err := d.study(t, tinyStudy+"budget: {"+budget+"}").Plan(t.Context(), false, true)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("a budget of %s gives %v, want %q", budget, err, want)

@@ -321,6 +321,7 @@ func (l *lab) run(ctx context.Context, n *node) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a fault of the program: %v", p)
+			err = errors.Join(err, noteFailure(l.path(n), err))
 		}
 	}()
 	path := l.path(n)

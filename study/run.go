@@ -34,10 +34,15 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 		if errors.Is(err, train.ErrInterrupted) {
 			return r, err
 		}
-		return r, fmt.Errorf("study %s: %w", s.ID, err)
+		return r, fmt.Errorf("study %s: %w", s.name, err)
 	}
 	return r, writeJSON(filepath.Join(l.studyDir(), "result.json"), r)
 }
+
+// wrong marks an error as one of usage without adding to its text.
+type wrong struct{ error }
+
+func (wrong) Is(target error) bool { return target == train.ErrUsage }
 
 // A trial is an arm on its way through a study.
 type trial struct {
@@ -149,7 +154,7 @@ func (l *lab) seeds() ([]uint64, error) {
 	}
 	for _, seed := range seeds {
 		if slices.Contains(l.study.Seeds.Tuning, seed) {
-			return nil, fmt.Errorf("the seed %d is used for tuning and for testing", seed)
+			return nil, wrong{fmt.Errorf("the seed %d is used for tuning and for testing", seed)}
 		}
 	}
 	return seeds, nil
@@ -177,7 +182,7 @@ func (l *lab) searchArms(ctx context.Context, trials []*trial) ([]*trial, []Drop
 	}
 	switch {
 	case m.Better == "":
-		return nil, nil, fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)
+		return nil, nil, wrong{fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)}
 	case len(s.Seeds.Tuning) == 0:
 		s.Seeds.Tuning = Count(FirstTuningSeed, 2)
 	}

@@ -302,6 +302,10 @@ func (l *lab) after(ctx context.Context, n *node, err error, took time.Duration)
 		l.rate.seconds += took.Seconds()
 	case errors.Is(err, train.ErrLocked):
 		n.state, e.Event, e.Text = waiting, "locked", "another process is at work on it"
+		if n.locked {
+			return
+		}
+		n.locked = true
 	case ctx.Err() != nil:
 		n.state = waiting
 		return

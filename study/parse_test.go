@@ -105,7 +105,7 @@ metrics: {m: {score: loss, data: "world:cpt-heldout?draw={seed}"}}
 	if got := namesOf(s.Arms); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("arms are %q, want %q", got, want)
 	}
-	r, err := s.recipe(&s.Arms[3], map[string]float64{"epochs": 2}, 7)
+	r, err := s.recipe(&s.Arms[3], map[string]float64{"epochs": 2}, 7, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ metrics: {m: {run: tokens}}
 		t.Fatal(err)
 	}
 	for i, want := range [][2]float64{{0.5, 0.5}, {2e-3, 0.25}} {
-		r, err := s.recipe(&s.Arms[i], nil, 1)
+		r, err := s.recipe(&s.Arms[i], nil, 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,6 +26,7 @@ type node struct {
 	state  state
 	err    error
 	reused bool // it was finished before
+	locked bool // another process was at work on it
 	values map[string]measured
 	facts  facts
 }
@@ -66,7 +67,7 @@ func newPlanner(s *Study) *planner {
 // add returns the run of an arm with a seed. With a share below 1 it has that share of
 // the steps, and a full schedule in them.
 func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, seed uint64, share float64, metrics []MetricSpec) (*node, error) {
-	r, err := p.study.recipe(a, values, seed)
+	r, err := p.study.recipe(a, values, seed, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +229,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		a := &s.Arms[i]
 		var runs []*node
 		for _, seed := range seeds {
-			n, err := p.add(ctx, a, nil, seed, 1, nil)
+			n, err := p.add(ctx, a, nil, seed, 1, s.Metrics)
 			if err != nil {
 				return o, err
 			}
@@ -240,7 +241,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		}
 		for _, values := range s.tried(a) {
 			for _, seed := range s.Seeds.Tuning {
-				n, err := p.add(ctx, a, values, seed, 1, nil)
+				n, err := p.add(ctx, a, values, seed, 1, []MetricSpec{*s.metric(s.TuneBy)})
 				if err != nil {
 					return o, err
 				}

@@ -116,6 +116,7 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 func (l *lab) result() Result {
 	s := l.study
 	r := Result{
+		Seeds: []uint64{}, Arms: []ArmResult{}, Metrics: []Metric{},
 		ID: s.ID, Claims: s.Claims, Title: s.Title, Claim: s.Claim, Literature: s.Literature, Kind: s.Kind, Note: s.Note,
 		Command: l.Command, Finished: time.Now().UTC().Truncate(time.Second),
 		Environment: Environment{
@@ -320,7 +321,7 @@ func (l *lab) armResults(trials []*trial, seeds []uint64) ([]ArmResult, error) {
 	var recipes []train.Recipe
 	var arms []*Arm
 	for _, t := range trials {
-		r, err := l.study.recipe(t.arm, t.choice.values, seeds[0])
+		r, err := l.study.recipe(t.arm, t.choice.values, seeds[0], nil)
 		if err != nil {
 			return nil, err
 		}

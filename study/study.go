@@ -32,8 +32,9 @@ type Study struct {
 	Tests    []Test // none compares all arms with the first
 	Budget   Budget
 
-	Raw  []byte // the file
-	name string // for messages
+	Raw     []byte               // the file
+	name    string               // for messages
+	numbers []map[string]float64 // of arms, once they are worked out; see attributes
 }
 
 // Seeds are those of the runs: of a quick and of a full study, and of the search for

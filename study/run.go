@@ -341,7 +341,12 @@ func (l *lab) armResults(trials []*trial, seeds []uint64) ([]ArmResult, error) {
 			}
 			n := t.nodes[j]
 			a.Reuses = a.Reuses && n.reused
-			a.Runs = append(a.Runs, n.result(l.study.Metrics))
+			run := n.result(l.study.Metrics)
+			for k := range run.Exposures {
+				e := &run.Exposures[k]
+				e.PerFact = e.Times * l.hashes.perFact(e.Corpus)
+			}
+			a.Runs = append(a.Runs, run)
 		}
 		all = append(all, a)
 	}

@@ -394,6 +394,16 @@ func TestPlanErrors(t *testing.T) {
 	}
 }
 
+// Exposures are told by row and, where a corpus has facts, by fact.
+func TestExposures(t *testing.T) {
+	h := &hasher{}
+	for path, want := range map[string]float64{"world:cpt?draw=3": 12, "world:store": 1, "rows.jsonl": 0, "world:none": 0} {
+		if got := h.perFact(path); got != want {
+			t.Errorf("a pass of %s tells each fact %g times, want %g", path, got, want)
+		}
+	}
+}
+
 // Two laboratories at work on one folder share the runs between them.
 func TestTwoAtOnce(t *testing.T) {
 	d := newDesk(t)

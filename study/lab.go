@@ -422,6 +422,9 @@ func (l *lab) begin(ctx context.Context, r *train.Recipe, from *node) error {
 	}
 	first := firstStage(*r)
 	r.Model, r.Adapter = result.Model, ""
+	if r.PreviousRun != "" {
+		r.PreviousRun = run
+	}
 	switch {
 	case result.Adapter == "" || first.PreviousAdapter == "fresh":
 	case first.PreviousAdapter == "keep" && !first.Full:

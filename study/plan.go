@@ -79,6 +79,9 @@ func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, se
 		}
 		n.recipe.Model, n.recipe.Adapter = n.from.recipe.Model, ""
 		from = n.from.key + " " + firstStage(r).PreviousAdapter
+		if n.recipe.PreviousRun != "" {
+			n.recipe.PreviousRun = n.from.key
+		}
 	}
 	if share < 1 {
 		size, err := p.sizeOf(ctx, n)
@@ -179,6 +182,12 @@ func planRun(ctx context.Context, n *node) (size, error) {
 // be made, with that model's shape.
 func (n *node) planConfig(probe bool) train.PlanConfig {
 	c := train.PlanConfig{Recipe: n.recipe, Probe: probe}
+	if c.Recipe.PreviousRun != "" {
+		c.Recipe.PreviousRun, c.Recipe.PreviousOptimizer = "", "fresh"
+		if c.Recipe.Stages = slices.Clone(c.Recipe.Stages); c.Recipe.Stages != nil {
+			c.Recipe.Stages[0].PreviousOptimizer = "fresh"
+		}
+	}
 	for b := n.from; b != nil; b = b.from {
 		if b.recipe.Pretraining() {
 			c.Shape = b.recipe.Shape

@@ -41,6 +41,12 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64, metrics [
 			return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 		}
 	}
+	if r.PreviousRun != "" {
+		return r, yamlnode.At(a.node, "%s: previous_run is set by from: leave it out", a.Name)
+	}
+	if keepsOptimizer(a, r) {
+		r.PreviousRun = a.From // until it is run
+	}
 	if r.Output != "" || r.Threads != 0 || r.MaxMemory != "" || r.Seed != train.DefaultRecipe().Seed {
 		return r, yamlnode.At(a.node, "%s: output, threads, max_memory and seed are set by the study: leave them out", a.Name)
 	}
@@ -55,6 +61,11 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64, metrics [
 		return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 	}
 	return r, nil
+}
+
+// keepsOptimizer reports whether an arm goes on with the optimizer of the prepared run.
+func keepsOptimizer(a *Arm, r train.Recipe) bool {
+	return a.From != "" && firstStage(r).PreviousOptimizer == "keep"
 }
 
 // set sets one key, of all stages or as NAME.key of one.

@@ -216,6 +216,7 @@ arms:
   on: {from: adapt, lora_rank: 2}
   merged: {from: adapt, lora_rank: 4, previous_adapter: merge}
   again: {from: read, full: true}
+  warm: {from: read, full: true, previous_optimizer: keep}
 metrics:
   loss: {score: loss, data: HELD, minus: start}
   moved: {run: delta_norm}
@@ -224,13 +225,13 @@ metrics:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Unique != 10 {
-		t.Errorf("the plan has %d runs, want 2 × (2 prepared and 3)", o.Unique)
+	if o.Unique != 12 {
+		t.Errorf("the plan has %d runs, want 2 × (2 prepared and 4)", o.Unique)
 	}
 	var told told
 	r := d.run(t, s, Options{Jobs: 3, Observe: told.observe})
-	if told.count("done") != 10 {
-		t.Errorf("%d runs were done, want 10", told.count("done"))
+	if told.count("done") != 12 {
+		t.Errorf("%d runs were done, want 12", told.count("done"))
 	}
 	for _, a := range r.Arms {
 		for _, run := range a.Runs {
@@ -241,6 +242,9 @@ metrics:
 	}
 	if r.Arms[0].Runs[0].Run != r.Arms[3].Runs[0].Run || r.Arms[0].Runs[0].Run == r.Arms[0].Runs[1].Run {
 		t.Error("arms of the same content have runs of their own, or seeds share one")
+	}
+	if r.Arms[4].Runs[0].Metrics["loss"] == r.Arms[0].Runs[0].Metrics["loss"] {
+		t.Error("with the optimizer of the prepared run the result is that of a fresh one")
 	}
 	adapter, err := os.ReadFile(filepath.Join(d.dir, "lab", r.Arms[1].Runs[0].Run, "recipe.yaml"))
 	if err != nil || !bytes.Contains(adapter, []byte("adapter: ")) {

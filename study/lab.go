@@ -57,7 +57,8 @@ type lab struct {
 	mu      sync.Mutex
 	events  string // file
 	total   []*node
-	used    int64 // bytes of what runs
+	used    int64   // bytes of what runs
+	tokens  float64 // of all runs so far
 	rate    rate
 	fatal   error // nothing more is begun
 }
@@ -161,9 +162,15 @@ func (l *lab) do(ctx context.Context, nodes []*node) error {
 	}
 	l.mu.Lock()
 	for _, n := range queue {
-		if n.state == waiting {
-			l.total = append(l.total, n)
+		if n.state != waiting {
+			continue
 		}
+		l.total = append(l.total, n)
+		if limit := l.study.Budget.Tokens; limit > 0 && l.tokens+n.size.tokens > limit {
+			l.endLocked(n, skipped, fmt.Errorf("it did not fit into the budget of %.3g tokens", limit))
+			continue
+		}
+		l.tokens += n.size.tokens
 	}
 	l.mu.Unlock()
 	var wg sync.WaitGroup

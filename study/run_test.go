@@ -357,6 +357,10 @@ func TestBudget(t *testing.T) {
 	if got := r.Arms[0].Runs[0]; got.Status != "missing" || !strings.Contains(got.Error, "budget") || r.Verdicts[0].Outcome != NotRun {
 		t.Errorf("the run is %s: %s, the verdict %s", got.Status, got.Error, r.Verdicts[0].Outcome)
 	}
+	s = d.study(t, tinyStudy+"budget: {tokens: 2500}") // a run takes 672
+	if r = d.run(t, s, Options{Jobs: 2, Output: filepath.Join(d.dir, "tokens")}); r.Verdicts[0].Seeds != 1 || r.Arms[0].Runs[1].Status != "finished" || r.Arms[1].Runs[1].Status != "missing" {
+		t.Errorf("with tokens for three runs the verdict is of %d seeds: %s", r.Verdicts[0].Seeds, r.Verdicts[0].Reading)
+	}
 	for budget, want := range map[string]string{"tokens: 10": "[14:9] the budget is 10 tokens", "time: 1ns": "not one fits"} {
 		_, err := d.study(t, tinyStudy+"budget: {"+budget+"}").Plan(t.Context(), false, true)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -73,6 +73,9 @@ func printOutline(w io.Writer, s *study.Study, o study.Outline) {
 		fmt.Fprintf(w, ", about %s on one core without evaluations", (time.Duration(o.Seconds) * time.Second).Round(time.Second))
 	}
 	fmt.Fprintf(w, "; the largest run takes %.0f MiB\n", mib(o.Bytes))
+	if limit := s.Budget.Tokens; limit > 0 && o.Tokens > limit {
+		fmt.Fprintf(w, "note: the budget is %.3g tokens: what is beyond is not run\n", limit)
+	}
 }
 
 func newStudyMetrics() *cobra.Command {

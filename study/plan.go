@@ -48,6 +48,7 @@ type size struct {
 	stageSteps []int
 	tokens     float64 // of all steps, with padding
 	bytes      int64   // beside the program and its data
+	available  int64   // that there were when this was worked out; 0 where that is not known
 }
 
 // A planner makes nodes and knows those that there are.
@@ -170,7 +171,7 @@ func planRun(ctx context.Context, n *node) (size, error) {
 	if err != nil {
 		return size{}, err
 	}
-	s := size{steps: plan.Steps, bytes: plan.Total - plan.Memory.Inputs}
+	s := size{steps: plan.Steps, bytes: plan.Total - plan.Memory.Inputs, available: plan.Available}
 	for _, stage := range plan.Stages {
 		s.tokens += stage.Tokens
 		s.stageSteps = append(s.stageSteps, stage.Steps)

@@ -58,7 +58,7 @@ func rejoin(n ast.Node) {
 	}), n)
 }
 
-// Errorf is the error of a file, with the lines around what is wrong.
+// Errorf is the error of a file, with the lines around what the parser cannot read.
 func Errorf(noun, name string, err error) error {
 	return fmt.Errorf("%s %s: %s", noun, name, strings.TrimSpace(yaml.FormatError(err, false, true)))
 }

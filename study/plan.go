@@ -251,7 +251,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		}
 		for _, values := range s.tried(a) {
 			for _, seed := range s.Seeds.Tuning {
-				n, err := p.add(ctx, a, values, seed, 1, []MetricSpec{*s.metric(s.TuneBy)})
+				n, err := p.add(ctx, a, values, seed, 1, s.with(*s.metric(s.TuneBy)))
 				if err != nil {
 					return o, err
 				}

@@ -230,7 +230,7 @@ func (l *lab) runTests(ctx context.Context, trials []*trial, seeds []uint64, tes
 				continue
 			}
 			for _, name := range part.Regret.Among {
-				regretted[name] = append(regretted[name], *s.metric(part.Metric))
+				regretted[name] = append(regretted[name], s.with(*s.metric(part.Metric))...)
 			}
 		}
 	}

@@ -22,6 +22,7 @@ type Options struct {
 	MaxMemory int64         // bytes that all runs together may take; 0 leaves several at a time most of what is free
 	Budget    time.Duration // on the wall clock: no run is begun that does not fit; 0 takes the study's
 	Quick     bool          // the seeds of a quick run: verdicts are provisional
+	Seeds     int           // number of test seeds, such as a verdict has asked for; 0 takes the study's
 	FirstSeed uint64        // the test seeds begin here in place of 1; 0 takes the study's
 	Search    bool          // give up the worse half of what is tried early, by successive halving
 	Retry     bool          // run again what failed

@@ -1,6 +1,8 @@
 package study
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -150,5 +152,23 @@ metrics: {m: {run: tokens}}
 	}
 	if a := s.attributes()[1]; a["ask.learning_rate"] != 0.25 {
 		t.Errorf("attributes are %v", a)
+	}
+}
+
+// The study of the documentation is one.
+func TestDocs(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "docs", "studies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(raw), "```yaml\n")
+	text, _, _ = strings.Cut(text, "```")
+	if _, err := Parse("studies.md", []byte(text)); err != nil {
+		t.Error(err)
+	}
+	for _, m := range Measures() {
+		if !strings.Contains(string(raw), "`"+m.Name) {
+			t.Errorf("docs/studies.md does not name %s", m.Name)
+		}
 	}
 }

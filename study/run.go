@@ -150,9 +150,17 @@ func (l *lab) seeds() ([]uint64, error) {
 	if l.Quick {
 		seeds = l.study.Seeds.Quick
 	}
+	first, n := seeds[0], len(seeds)
 	if l.FirstSeed > 0 {
-		seeds = Count(l.FirstSeed, len(seeds))
+		first = l.FirstSeed
 	}
+	if l.Seeds > 0 {
+		n = l.Seeds
+	}
+	if first != seeds[0] || n > len(seeds) {
+		seeds = Count(first, n)
+	}
+	seeds = seeds[:n]
 	for _, seed := range seeds {
 		if slices.Contains(l.study.Seeds.Tuning, seed) {
 			return nil, wrong{fmt.Errorf("the seed %d is used for tuning and for testing", seed)}

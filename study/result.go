@@ -87,6 +87,16 @@ type RunResult struct {
 	Exposures []Exposure         `json:"exposures,omitempty"`
 }
 
+// Mean returns the mean of a metric over the runs that have it, and their number.
+func (a ArmResult) Mean(metric string) (mean float64, runs int) {
+	for _, r := range a.Runs {
+		if x, ok := r.Metrics[metric]; ok {
+			mean, runs = mean+x, runs+1
+		}
+	}
+	return mean / float64(max(runs, 1)), runs
+}
+
 // An Exposure says how often each row of a corpus was seen by a run.
 type Exposure struct {
 	Corpus  string  `json:"corpus"`

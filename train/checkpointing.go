@@ -43,8 +43,8 @@ func checkpointing(blocks, layers int) string {
 // ParseCheckpointing is parseCheckpointing for commands that have no recipe.
 func ParseCheckpointing(policy string) (blocks int, err error) { return parseCheckpointing(policy) }
 
-// parseSize reads a size such as 4GiB, 800MB or a number of bytes; "" is 0.
-func parseSize(text string) (int64, error) {
+// ParseSize reads a size such as 4GiB, 800MB or a number of bytes; "" is 0.
+func ParseSize(text string) (int64, error) {
 	number, unit := text, int64(1)
 	for _, u := range []struct {
 		name string

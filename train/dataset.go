@@ -9,6 +9,7 @@ import (
 
 	"gotune/data"
 	"gotune/data/rows"
+	"gotune/internal/yamlnode"
 )
 
 // A Dataset is an entry of data in a recipe: a path alone, or a mapping that says
@@ -55,12 +56,12 @@ func (d *Dataset) UnmarshalYAML(n ast.Node) error {
 	}
 	switch {
 	case d.Path == "":
-		return at(mapping, "an entry has no path")
+		return yamlnode.At(mapping, "an entry has no path")
 	case given > 1:
-		return at(mapping, "rows, repeat and weight are three ways to say how much of %s is taken: give one", d.Path)
+		return yamlnode.At(mapping, "rows, repeat and weight are three ways to say how much of %s is taken: give one", d.Path)
 	}
 	if _, err := rows.ParseColumns(d.Columns); err != nil {
-		return at(mapping, "%s: %w", d.Path, err)
+		return yamlnode.At(mapping, "%s: %w", d.Path, err)
 	}
 	return nil
 }

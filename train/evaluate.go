@@ -24,7 +24,7 @@ type Evaluator struct {
 }
 
 // errNoNumber is a loss that JSON, logs and averages would hide.
-var errNoNumber = errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")
+var errNoNumber = divergence{errors.New("the loss is no finite number: the weights are damaged, or training has driven them apart")}
 
 // NewEvaluator returns an evaluator. The hook of an adapter may be nil; the arena
 // may be shared with training, and nil is one of its own on one thread.
@@ -210,12 +210,14 @@ func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, tea
 		if len(want) > 0 {
 			end = want[len(want)-1]
 		}
-		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: len(want) + answerRoom, Stop: []int32{end}}, nil)
+		most := len(want) + answerRoom
+		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: most, Stop: []int32{end}}, nil)
 		if err != nil && !errors.Is(err, model.ErrContextFull) {
 			return nil, fmt.Errorf("answering: %w", err)
 		}
 		out = append(out, Answer{
 			Question: question(tok, x.IDs[:x.Prompt]), Want: tok.Decode(want, true), Got: tok.Decode(ids, true), Wording: x.Wording,
+			Ended: err == nil && len(ids) < most,
 		})
 	}
 	return out, nil

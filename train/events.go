@@ -60,6 +60,8 @@ type Header struct {
 	Pairs        string         `json:"bf16_by,omitempty"` // what the CPU has for products in bf16
 	Threads      int            `json:"threads"`
 	PlannedBytes int64          `json:"planned_bytes"` // see Memory
+	Memory       Memory         `json:"memory"`        // the same by component
+	StageTokens  float64        `json:"stage_tokens"`  // of all steps of the stage, with padding
 	Weights      []model.Stored `json:"weights"`       // how those of the model are held
 	EvalRows     int            `json:"held_out_rows"`
 }
@@ -81,6 +83,7 @@ type StepEvent struct {
 	GradNorm        float64 `json:"grad_norm"`
 	LearningRate    float64 `json:"learning_rate"`
 	TargetTokens    int     `json:"target_tokens"`
+	Tokens          int     `json:"tokens"` // that are not padding
 	TokensPerSecond float64 `json:"tokens_per_second"`
 }
 
@@ -118,6 +121,7 @@ type Answer struct {
 	Want     string `json:"want"`
 	Got      string `json:"got"`
 	Wording  string `json:"wording,omitempty"`
+	Ended    bool   `json:"ended"` // with the end token, and not by its length
 }
 
 // An EvalEvent is an evaluation after a number of steps: before, during or after

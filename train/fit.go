@@ -224,7 +224,7 @@ func (w *fitter) fewestBlocks(size, accumulation int, limit int64) (fit, bool, e
 // says so itself is held against max_memory. What does not fit is refused.
 func (in *inputs) fit(ctx context.Context, r Recipe) (Recipe, error) {
 	auto := r.GradientCheckpointing == autoCheckpointing
-	limit, err := parseSize(r.MaxMemory)
+	limit, err := ParseSize(r.MaxMemory)
 	if err != nil || !auto && limit == 0 {
 		return r, err
 	}

@@ -17,12 +17,12 @@ func TestParseSize(t *testing.T) {
 	for text, want := range map[string]int64{
 		"": 0, "4GiB": 4 << 30, "1.5 GiB": 3 << 29, "800MB": 800_000_000, "64KiB": 64 << 10, "1000": 1000, "7B": 7,
 	} {
-		if got, err := parseSize(text); err != nil || got != want {
+		if got, err := ParseSize(text); err != nil || got != want {
 			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"four", "-1GiB", "0", "4 gigs", "NaN", "1e30GiB"} {
-		if got, err := parseSize(text); err == nil || !strings.Contains(err.Error(), "max_memory") {
+		if got, err := ParseSize(text); err == nil || !strings.Contains(err.Error(), "max_memory") {
 			t.Errorf("%q is %d, %v", text, got, err)
 		}
 	}

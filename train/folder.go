@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"gotune/internal/disk"
@@ -138,11 +140,14 @@ func newFolder(r Recipe, template string, now time.Time) (*folder, error) {
 	if f.lock, err = lockFile(f.join(lockName)); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(f.join(recipeName)); err == nil {
+		return nil, errors.Join(fmt.Errorf("output %s: %w", path, ErrLocked), f.close()) // another one has been faster
+	}
 	r.Output = "" // a repeated recipe gets a folder of its own
 	raw, err := r.YAML()
 	if err == nil {
 		// Before the recipe, which makes the folder one that can be gone on with.
-		err = os.Mkdir(f.join(checkpointsName), 0o755)
+		err = os.MkdirAll(f.join(checkpointsName), 0o755)
 	}
 	if err == nil && template != "" {
 		err = disk.WriteBytes(f.join(templateName), []byte(template))
@@ -162,12 +167,22 @@ func newFolder(r Recipe, template string, now time.Time) (*folder, error) {
 	return f, nil
 }
 
+// begun reports whether a file is one that a run leaves which is killed before it has
+// a recipe, and so cannot be gone on with.
+func begun(output string, e fs.DirEntry) bool {
+	if e.Name() == checkpointsName {
+		inside, err := os.ReadDir(filepath.Join(output, checkpointsName))
+		return err == nil && len(inside) == 0
+	}
+	return e.Name() == lockName || e.Name() == templateName || strings.Contains(e.Name(), ".tmp-")
+}
+
 // makeFolder makes the folder asked for, which must not exist or be empty, or
 // the next runs/<date>-<n>.
 func makeFolder(output string, now time.Time) (string, error) {
 	if output != "" {
 		entries, err := os.ReadDir(output)
-		if err == nil && len(entries) > 0 {
+		if err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !begun(output, e) }) {
 			return "", fmt.Errorf("output %s exists and is not empty: name another folder, or go on with it by --resume", output)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"gotune/data"
 	"gotune/internal/disk"
@@ -200,11 +201,17 @@ func (j *job) checkSpace() error {
 		need += trained * 8
 	}
 	if free < need {
-		return fmt.Errorf("the run needs about %.1f MiB under %s and %.1f MiB are free: make room, or lower save_total_limit",
-			float64(need)/(1<<20), j.folder.path, float64(free)/(1<<20))
+		return noSpace{fmt.Errorf("the run needs about %.1f MiB under %s and %.1f MiB are free: make room, or lower save_total_limit",
+			float64(need)/(1<<20), j.folder.path, float64(free)/(1<<20))}
 	}
 	return nil
 }
+
+// noSpace marks an error as syscall.ENOSPC, which is what writing would have ended
+// with.
+type noSpace struct{ error }
+
+func (noSpace) Is(target error) bool { return target == syscall.ENOSPC }
 
 // roomForCheckpoints returns the bytes that checkpoints will take beyond those that
 // are there already: count of them, in so many bytes, which are removed one by one as

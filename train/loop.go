@@ -40,7 +40,7 @@ func (j *job) loop(ctx context.Context) error {
 		j.first++
 		e := StepEvent{
 			Event: "step", Stage: s.recipe.Name, Step: n + 1, Loss: r.Loss, GradNorm: r.Norm, LearningRate: rate,
-			TargetTokens: r.TargetTokens, TokensPerSecond: float64(r.Tokens) / took,
+			TargetTokens: r.TargetTokens, Tokens: r.Tokens, TokensPerSecond: float64(r.Tokens) / took,
 		}
 		if err := errors.Join(j.metrics.step(e), j.board.step(e)); err != nil {
 			return err
@@ -192,7 +192,8 @@ func (j *job) announce() error {
 	if j.eval != nil {
 		h.EvalRows = j.eval.Len()
 	}
-	h.PlannedBytes = memory.Total()
+	h.PlannedBytes, h.Memory = memory.Total(), memory
+	h.StageTokens = float64(extent.tokens) * float64(s.steps) / float64(extent.steps)
 	j.observer.Start(h)
 	return nil
 }

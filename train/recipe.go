@@ -29,6 +29,8 @@ type Recipe struct {
 	Model   string `yaml:"model" of:"train,lr" help:"folder of the model to tune; base and base-b are embedded" default:"base"`
 	Adapter string `yaml:"adapter,omitempty" of:"train,lr" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
 
+	PreviousRun string `yaml:"previous_run,omitempty" of:"train" help:"run folder whose optimizer the first stage goes on with, where its previous_optimizer is keep; model and adapter are that run's result"`
+
 	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
 	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer, base for the embedded one; without one a tokenizer is trained on the data"`
 	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`

@@ -21,6 +21,15 @@ var ErrInterrupted = errors.New("interrupted")
 // ErrUsage is what errors of a recipe are (errors.Is) whose values cannot be used.
 var ErrUsage = errors.New("wrong usage")
 
+// ErrDiverged is what errors of a run are (errors.Is) whose loss or gradients are no
+// numbers any more, or have exploded.
+var ErrDiverged = errors.New("training has diverged")
+
+// divergence marks an error as ErrDiverged without adding to its text.
+type divergence struct{ error }
+
+func (divergence) Is(target error) bool { return target == ErrDiverged }
+
 // usage marks an error as ErrUsage without adding to its text.
 type usage struct{ error }
 

@@ -70,7 +70,7 @@ func (j *job) explain(n int, s *data.Step, err error) error {
 	case !errors.Is(err, errExplodes):
 		j.stage.feed.back()
 		if saved := j.saveCheckpoint(n); saved != nil {
-			return errors.Join(errors.New(text), saved)
+			return errors.Join(divergence{errors.New(text)}, saved)
 		}
 		text += fmt.Sprintf("; the last good state is %s, before this step", j.folder.checkpoint(n))
 	default:
@@ -78,7 +78,7 @@ func (j *job) explain(n int, s *data.Step, err error) error {
 			text += fmt.Sprintf("; the last good state is %s", j.folder.checkpoint(steps[len(steps)-1]))
 		}
 	}
-	return errors.New(text + ". Lower learning_rate, raise warmup_steps, or look at these rows")
+	return divergence{errors.New(text + ". Lower learning_rate, raise warmup_steps, or look at these rows")}
 }
 
 // loudest names the parameter with the largest gradient, or the first whose

@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"gotune/internal/yamlnode"
 )
 
 // ReadFile reads a YAML file over the recipe. Errors name the file, line and
@@ -27,31 +29,21 @@ func (r *Recipe) ReadFile(path string) error {
 
 // Parse is ReadFile of a text. The name is for messages.
 func (r *Recipe) Parse(name string, raw []byte) error {
-	file, err := parser.ParseBytes(raw, 0)
+	mapping, err := yamlnode.Mapping(raw, "recipe")
 	if err != nil {
-		return recipeError(name, err)
+		return yamlnode.Errorf("recipe", name, err)
 	}
-	if empty(file) {
+	if mapping == nil {
 		return nil // the decoder would clear every key
 	}
-	if len(file.Docs) > 1 {
-		return recipeError(name, at(file.Docs[1].Body, "a recipe is one document, and here a second one begins"))
-	}
-	mapping, ok := file.Docs[0].Body.(*ast.MappingNode)
-	if !ok {
-		return recipeError(name, at(file.Docs[0].Body, "a recipe is a mapping of keys to values"))
-	}
 	if err := r.decode(mapping); err != nil {
-		return recipeError(name, err)
+		return yamlnode.Errorf("recipe", name, err)
 	}
 	return nil
 }
 
 // decode reads the keys of the recipe, and then each stage over them.
 func (r *Recipe) decode(mapping *ast.MappingNode) error {
-	if err := plain(mapping); err != nil {
-		return err
-	}
 	flat, stages := *mapping, ast.Node(nil)
 	flat.Values = nil
 	for _, m := range mapping.Values {
@@ -71,7 +63,7 @@ func (r *Recipe) decode(mapping *ast.MappingNode) error {
 	}
 	list, ok := stages.(*ast.SequenceNode)
 	if !ok || len(list.Values) == 0 {
-		return at(stages, "stages is a list of stages, each a mapping of keys to values")
+		return yamlnode.At(stages, "stages is a list of stages, each a mapping of keys to values")
 	}
 	r.Stages = nil
 	for _, n := range list.Values {
@@ -86,9 +78,56 @@ func (r *Recipe) decode(mapping *ast.MappingNode) error {
 
 func (s *Stage) decode(n ast.Node) error {
 	if _, ok := n.(*ast.MappingNode); !ok {
-		return at(n, "a stage is a mapping of keys to values")
+		return yamlnode.At(n, "a stage is a mapping of keys to values")
 	}
 	return decodeInto(n, s)
+}
+
+// Decode reads the keys of a mapping over the recipe, as Parse does, so that errors
+// have the line and column of the file the mapping is from. Where the recipe has
+// stages already, a key of stages is set in all of them, and NAME.key in the stage
+// NAME alone.
+func (r *Recipe) Decode(mapping *ast.MappingNode) error {
+	flat, given := *mapping, make(map[string]bool)
+	flat.Values = nil
+	var single []*ast.MappingValueNode
+	for _, m := range mapping.Values {
+		if key := m.Key.String(); strings.Contains(key, ".") {
+			single = append(single, m)
+		} else {
+			flat.Values = append(flat.Values, m)
+			given[key] = true
+		}
+	}
+	if err := r.decode(&flat); err != nil {
+		return err
+	}
+	if !given["stages"] {
+		r.Stages = slices.Clone(r.Stages)
+		r.Override(r, func(key string) bool { return given[key] })
+	}
+	for _, m := range single {
+		if err := r.decodeSingle(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeSingle reads NAME.key: value.
+func (r *Recipe) decodeSingle(m *ast.MappingValueNode) error {
+	name, key, _ := strings.Cut(m.Key.String(), ".")
+	for i := range r.Stages {
+		if r.Stages[i].Name != name {
+			continue
+		}
+		one := *m
+		token := *m.Key.GetToken()
+		token.Value = key
+		one.Key = ast.String(&token)
+		return r.Stages[i].decode(ast.Mapping(m.GetToken(), false, &one))
+	}
+	return yamlnode.At(m.Key, "there is no stage %q", name)
 }
 
 // Set reads one key of a stage from text, as on a command line.
@@ -132,12 +171,12 @@ func checkKeys(mapping *ast.MappingNode, of reflect.Type) error {
 			continue // the decoder judges a key in quotes
 		}
 		if meant := Meant(key, keys); meant != "" {
-			return at(m.Key, "unknown field %q; perhaps %s is meant", key, meant)
+			return yamlnode.At(m.Key, "unknown field %q; perhaps %s is meant", key, meant)
 		}
 		if of == reflect.TypeFor[Stage]() && slices.ContainsFunc(Keys(), func(f reflect.StructField) bool { return Key(f) == key }) {
-			return at(m.Key, "%s is a key of the whole recipe and stands beside stages, not in one", key)
+			return yamlnode.At(m.Key, "%s is a key of the whole recipe and stands beside stages, not in one", key)
 		}
-		return at(m.Key, "unknown field %q", key)
+		return yamlnode.At(m.Key, "unknown field %q", key)
 	}
 	return nil
 }
@@ -154,54 +193,10 @@ func checkValues(mapping *ast.MappingNode, of reflect.Value) error {
 			continue
 		}
 		if err := checkValue(f, of.FieldByIndex(f.Index)); err != nil {
-			return at(m.Value, "%w", err)
+			return yamlnode.At(m.Value, "%w", err)
 		}
 	}
 	return nil
-}
-
-func recipeError(name string, err error) error {
-	return fmt.Errorf("recipe %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
-}
-
-// plain refuses anchors and aliases, of which a few lines can stand for gigabytes,
-// and tags, on which the decoder panics. A recipe has no use for them.
-func plain(n ast.Node) error {
-	var found ast.Node
-	what := "anchors and aliases are not used in recipes; write the values out"
-	ast.Walk(visitor(func(n ast.Node) bool {
-		switch n.Type() {
-		case ast.AnchorType, ast.AliasType, ast.MergeKeyType:
-			found = n
-		case ast.TagType:
-			found, what = n, "tags are not used in recipes; write the value alone"
-		}
-		return found == nil
-	}), n)
-	if found != nil {
-		return at(found, "%s", what)
-	}
-	return nil
-}
-
-// visitor is a function that sees every node below one until it returns false.
-type visitor func(ast.Node) bool
-
-func (v visitor) Visit(n ast.Node) ast.Visitor {
-	if !v(n) {
-		return nil
-	}
-	return v
-}
-
-// empty reports a file without a key.
-func empty(file *ast.File) bool {
-	for _, d := range file.Docs {
-		if d.Body != nil && d.Body.Type() != ast.CommentType && d.Body.Type() != ast.NullType {
-			return false
-		}
-	}
-	return true
 }
 
 // checkNumbers refuses what the decoder takes in silence: a fraction where a
@@ -220,26 +215,17 @@ func checkNumbers(mapping *ast.MappingNode, of reflect.Type) error {
 		}
 		t := m.Value.GetToken()
 		if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {
-			return at(m.Value, "%s is a text; it must be a number", key)
+			return yamlnode.At(m.Value, "%s is a text; it must be a number", key)
 		}
 		v, err := strconv.ParseFloat(t.Value, 64) // the decoder judges other spellings
 		if err != nil && t.Type == token.StringType {
-			return at(m.Value, "%s is %q; it must be a number", key, t.Value)
+			return yamlnode.At(m.Value, "%s is %q; it must be a number", key, t.Value)
 		}
 		if whole && err == nil && v != math.Trunc(v) {
-			return at(m.Value, "%s is %s; it must be a whole number", key, t.Value)
+			return yamlnode.At(m.Value, "%s is %s; it must be a whole number", key, t.Value)
 		}
 	}
 	return nil
-}
-
-// at is an error with the line and column of a node.
-func at(n ast.Node, format string, args ...any) error {
-	line, column := 1, 1
-	if n != nil && n.GetToken() != nil {
-		line, column = n.GetToken().Position.Line, n.GetToken().Position.Column
-	}
-	return fmt.Errorf("[%d:%d] %w", line, column, fmt.Errorf(format, args...))
 }
 
 // Key is the name of a field in a recipe.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gotune/train"
 )
@@ -14,7 +15,10 @@ import (
 // bindRecipe makes a flag of every key of the recipe that belongs to a command.
 // The flags write to into.
 func bindRecipe(c *cobra.Command, command string, into *train.Recipe) {
-	flags := c.Flags()
+	bindKeys(c.Flags(), command, into)
+}
+
+func bindKeys(flags *pflag.FlagSet, command string, into *train.Recipe) {
 	v := reflect.ValueOf(into).Elem()
 	for _, f := range train.Keys() {
 		if !slices.Contains(strings.Split(f.Tag.Get("of"), ","), command) {

@@ -19,6 +19,7 @@ var below = map[string][]string{
 	"internal/pages":     {},
 	"internal/disk":      {},
 	"internal/layering":  {},
+	"internal/yamlnode":  {},
 	"internal/kernel":    {"internal/pages"},
 	"internal/ref":       {},
 	"internal/hf":        {"internal/pages", "internal/disk"},
@@ -39,12 +40,12 @@ var below = map[string][]string{
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
 	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"train": {"internal/pages", "lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
-		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard"},
+		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard", "internal/yamlnode"},
 	"study/stats":    {},
-	"study":          {"study/stats"},
+	"study":          {"train", "lora", "model", "data", "data/rows", "data/world", "tokenizer", "study/stats", "internal/hf", "internal/disk", "internal/kernel", "internal/yamlnode"},
 	"study/registry": {"study", "train", "internal/disk"},
 	"examples":       {},
-	"cmd/gotune": {"examples", "train", "study/registry", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
+	"cmd/gotune": {"examples", "study", "study/registry", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 
 	"internal/tensorboard": {},

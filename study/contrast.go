@@ -1,0 +1,146 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gotune/study/stats"
+)
+
+// A table holds a metric of every arm and seed, and what contrasts need besides.
+type table struct {
+	study      *Study
+	seeds      []uint64
+	attributes map[string]map[string]float64 // of arms
+	value      func(arm string, seed uint64, metric string) (float64, error)
+	best       func(t Test) (arm string, err error) // of a regret, by tuning seeds
+}
+
+// values returns the contrast of each seed for which all its arms have the metric, and
+// why it is missing for the first of the others.
+func (b table) values(t Test) (values []float64, missing error) {
+	for _, seed := range b.seeds {
+		x, err := b.contrast(t, seed)
+		if err == nil && (math.IsNaN(x) || math.IsInf(x, 0)) {
+			err = fmt.Errorf("the contrast is %g", x)
+		}
+		if err != nil {
+			if missing == nil {
+				missing = fmt.Errorf("seed %d: %w", seed, err)
+			}
+			continue
+		}
+		values = append(values, x)
+	}
+	return values, missing
+}
+
+// contrast makes one number of a seed.
+func (b table) contrast(t Test, seed uint64) (float64, error) {
+	arms := b.study.armsOf(t)
+	values := make([]float64, len(arms))
+	for i, arm := range arms {
+		var err error
+		if values[i], err = b.value(arm, seed, t.Metric); err != nil {
+			return 0, err
+		}
+	}
+	of := func(arm string) float64 { return values[slices.Index(arms, arm)] }
+	which := stats.Better(b.study.metric(t.Metric).Better)
+	switch {
+	case t.Difference != nil:
+		return stats.Weighted([]float64{1, -1}, values)
+	case t.Ratio != nil:
+		return stats.LogRatio(values[0], values[1])
+	case t.Weights != nil:
+		weights := make([]float64, len(arms))
+		for i, arm := range arms {
+			weights[i] = t.Weights[arm]
+		}
+		return stats.Weighted(weights, values)
+	case t.Trend != nil:
+		weights, err := stats.Trend(b.of(arms, t.Trend.Over), map[string]func(float64) float64{"linear": stats.Linear, "log2": math.Log2, "log": math.Log}[t.Trend.Scale])
+		if err != nil {
+			return 0, err
+		}
+		return stats.Weighted(weights, values)
+	case t.Exponent != nil:
+		return b.exponent(*t.Exponent, arms, values, which)
+	case t.Regret != nil:
+		best, err := b.best(t)
+		if err != nil {
+			return 0, err
+		}
+		return stats.Regret(of(t.Regret.Arm), of(best), which), nil
+	}
+	return values[0], nil
+}
+
+// of returns an attribute of arms.
+func (b table) of(arms []string, key string) []float64 {
+	all := make([]float64, len(arms))
+	for i, arm := range arms {
+		all[i] = b.attributes[arm][key]
+	}
+	return all
+}
+
+// exponent is the slope of log(best) over log(over).
+func (b table) exponent(e Exponent, arms []string, values []float64, which stats.Better) (float64, error) {
+	rates, overs := b.of(arms, e.Of), b.of(arms, e.Over)
+	var at, optima []float64
+	for _, over := range slices.Compact(slices.Sorted(slices.Values(overs))) {
+		var x, y []float64
+		for i := range arms {
+			if overs[i] == over {
+				x, y = append(x, rates[i]), append(y, values[i])
+			}
+		}
+		peak, err := stats.Peak(x, y, which)
+		if err != nil {
+			return 0, err
+		}
+		at, optima = append(at, over), append(optima, peak.At)
+	}
+	return stats.Exponent(at, optima)
+}
+
+// words says a contrast in words.
+func (s *Study) words(t Test) string {
+	switch {
+	case t.All != nil:
+		return fmt.Sprintf("all of %d tests", len(t.All))
+	case t.Difference != nil:
+		return t.Difference[0] + " − " + t.Difference[1]
+	case t.Ratio != nil:
+		return fmt.Sprintf("ln(%s / %s)", t.Ratio[0], t.Ratio[1])
+	case t.Weights != nil:
+		return sum(s.order(t.Weights), t.Weights)
+	case t.Trend != nil:
+		over := t.Trend.Over
+		if t.Trend.Scale != "linear" {
+			over = t.Trend.Scale + " " + over
+		}
+		return fmt.Sprintf("slope over %s of %s", over, strings.Join(s.armsOf(t), ", "))
+	case t.Exponent != nil:
+		return fmt.Sprintf("b in best %s ∝ %s^b", t.Exponent.Of, t.Exponent.Over)
+	case t.Regret != nil:
+		return fmt.Sprintf("regret of %s against the best of %s", t.Regret.Arm, strings.Join(t.Regret.Among, ", "))
+	}
+	return t.Level
+}
+
+// order lists weighted arms as the study has them, those that are added first.
+func (s *Study) order(weights map[string]float64) []string {
+	var plus, minus []string
+	for _, a := range s.Arms {
+		if weights[a.Name] > 0 {
+			plus = append(plus, a.Name)
+		} else if weights[a.Name] < 0 {
+			minus = append(minus, a.Name)
+		}
+	}
+	return append(plus, minus...)
+}

@@ -1,0 +1,194 @@
+package study
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gotune/study/stats"
+)
+
+// judge decides the checks and the tests of a study. A failed check makes the tests
+// insensitive; P-values of tests are corrected by Holm's method, and what is supported
+// before the correction alone is inconclusive.
+func (b table) judge(checks, tests []Test) (checked, verdicts []Verdict) {
+	var failed []string
+	for _, t := range checks {
+		v := b.verdict(t)
+		if v.Outcome != Supported && v.Outcome != Holds {
+			failed = append(failed, fmt.Sprintf("%s (%s)", v.Name, v.Outcome))
+		}
+		checked = append(checked, v)
+	}
+	for _, t := range tests {
+		verdicts = append(verdicts, b.verdict(t))
+	}
+	if b.study.Kind == Experiment {
+		correct(verdicts)
+	}
+	for i := range verdicts {
+		v := &verdicts[i]
+		if len(failed) > 0 && v.Outcome != NotRun {
+			v.Outcome = Insensitive
+			v.Reading = fmt.Sprintf("insensitive: the lever did not move what it has to move: check %s; the test alone would say: %s", failed[0], v.Reading)
+		}
+	}
+	return checked, verdicts
+}
+
+// correct sets the corrected P-values and takes back what does not survive.
+func correct(verdicts []Verdict) {
+	var tested []int
+	var p []float64
+	for i, v := range verdicts {
+		if v.Outcome != NotRun {
+			tested, p = append(tested, i), append(p, v.P)
+		}
+	}
+	for i, x := range stats.Holm(p) {
+		v := &verdicts[tested[i]]
+		v.PHolm = x
+		if v.Outcome == Supported && x >= stats.Level {
+			v.Outcome = Inconclusive
+			v.Reading += fmt.Sprintf("; alone it would be supported, but of %d tests Holm's correction leaves P = %.2g", len(p), x)
+		}
+	}
+}
+
+// verdict decides one test.
+func (b table) verdict(t Test) Verdict {
+	if t.All != nil {
+		return b.conjunction(t)
+	}
+	v := Verdict{Name: t.Name, Claim: t.Claim, Metric: t.Metric, Contrast: b.study.words(t), Expect: t.Expect, Margin: t.Margin, P: 1, PHolm: 1}
+	if t.Expect == "contains" {
+		v.Expect = fmt.Sprintf("contains %g, excludes %v", t.Contains, t.Excludes)
+	}
+	values, missing := b.values(t)
+	v.Values, v.Seeds = values, len(values)
+	if b.study.Kind != Experiment {
+		return v.account(t, missing)
+	}
+	effect, err := stats.Of(values)
+	if err != nil || !effect.Known() {
+		v.Outcome = NotRun
+		v.Effect = effect.Mean
+		if err == nil {
+			err = missing
+		}
+		v.Reading = fmt.Sprintf("not run: %d of %d seeds can be compared, and an interval needs two", len(values), len(b.seeds))
+		if err != nil {
+			v.Reading += fmt.Sprintf(" (%v)", err)
+		}
+		return v
+	}
+	v.Effect = effect.Mean
+	v.Low, v.High = effect.Interval(0.95)
+	v.Low90, v.High90 = effect.Interval(0.90)
+	decision := t.rule().Decide(effect)
+	v.Outcome, v.P = string(decision.Outcome), decision.P
+	if v.Outcome == Inconclusive {
+		v.Needs = t.rule().Needs(effect.Mean, effect.SD, stats.Power)
+		if v.Needs <= effect.N {
+			v.Needs = 0
+		}
+	}
+	v.Reading = b.reading(t, v)
+	if missing != nil {
+		v.Reading += fmt.Sprintf("; %d of %d seeds are missing (%v)", len(b.seeds)-len(values), len(b.seeds), missing)
+	}
+	return v
+}
+
+// reading puts a verdict into one line.
+func (b table) reading(t Test, v Verdict) string {
+	number := func(x float64) string { return fmt.Sprintf("%+.3g", x) }
+	text := fmt.Sprintf("%s of %s is %s", v.Contrast, v.Metric, number(v.Effect))
+	if t.Ratio != nil {
+		text = fmt.Sprintf("%s of %s is %.3g times that of %s", v.Metric, t.Ratio[0], math.Exp(v.Effect), t.Ratio[1])
+		number = func(x float64) string { return fmt.Sprintf("%.3g", math.Exp(x)) }
+	}
+	text += fmt.Sprintf(" (95 %% from %s to %s, %d seeds); expected %s", number(v.Low), number(v.High), v.Seeds, v.Expect)
+	if v.Margin > 0 {
+		text += fmt.Sprintf(" by a margin of %g", v.Margin)
+	}
+	text = v.Outcome + ": " + text
+	switch {
+	case v.Needs > 0:
+		text += fmt.Sprintf("; needs %d seeds", v.Needs)
+	case v.Outcome == Inconclusive:
+		text += "; no number of seeds that can be run would decide an effect so near the margin"
+	}
+	return text
+}
+
+// account decides a test of an identity or of an accounting, which holds for every
+// seed or fails.
+func (v Verdict) account(t Test, missing error) Verdict {
+	if missing != nil || len(v.Values) == 0 {
+		v.Outcome, v.Reading = NotRun, fmt.Sprintf("not run: %v", missing)
+		return v
+	}
+	effect, err := stats.Of(v.Values)
+	if err != nil {
+		v.Outcome, v.Reading = NotRun, fmt.Sprintf("not run: %v", err)
+		return v
+	}
+	v.Effect, v.Low, v.High = effect.Mean, slices.Min(v.Values), slices.Max(v.Values)
+	v.Low90, v.High90, v.P, v.PHolm = v.Low, v.High, 0, 0
+	holds := map[string]bool{
+		"above": v.Low >= t.Margin && v.Low > 0, "below": v.High <= -t.Margin && v.High < 0,
+		"equal": v.Low >= -t.Margin && v.High <= t.Margin, "different": v.Low > t.Margin || v.High < -t.Margin,
+		"not-below": v.Low >= -t.Margin, "not-above": v.High <= t.Margin,
+		"contains": v.Low <= t.Contains && t.Contains <= v.High,
+	}[t.Expect]
+	v.Outcome = Fails
+	if holds {
+		v.Outcome = Holds
+	}
+	v.Reading = fmt.Sprintf("%s: %s of %s is %g", v.Outcome, v.Contrast, v.Metric, v.Effect)
+	if v.Low != v.High {
+		v.Reading += fmt.Sprintf(" (from %g to %g)", v.Low, v.High)
+	}
+	return v
+}
+
+// conjunction decides a test whose parts all have to hold, by [stats.All]. Its figures
+// are those of the first part that has not come out, else of the one with the largest P.
+func (b table) conjunction(t Test) Verdict {
+	var parts []Verdict
+	var decisions []stats.Decision
+	came, worst, needs := 0, 0, 0
+	outcome := ""
+	for i, part := range t.All {
+		p := b.verdict(part)
+		p.PHolm = p.P // the conjunction is what is corrected
+		parts = append(parts, p)
+		decisions = append(decisions, stats.Decision{Outcome: stats.Outcome(p.Outcome), P: p.P})
+		needs = max(needs, p.Needs)
+		switch {
+		case good(p.Outcome):
+			came++
+		case p.Outcome == Fails, p.Outcome == NotRun && outcome == "":
+			outcome = p.Outcome
+		}
+		if bad := parts[worst]; i > 0 && good(bad.Outcome) && (!good(p.Outcome) || p.P > bad.P) {
+			worst = i
+		}
+	}
+	all := stats.All(decisions...)
+	v := parts[worst]
+	v.Name, v.Claim, v.Contrast, v.Parts, v.Needs, v.P, v.PHolm = t.Name, t.Claim, b.study.words(t), parts, needs, all.P, all.P
+	switch {
+	case b.study.Kind == Experiment && all.Outcome == stats.Contradicted:
+		v.Outcome = Contradicted
+	case outcome != "":
+		v.Outcome = outcome
+	case b.study.Kind == Experiment:
+		v.Outcome = string(all.Outcome)
+	}
+	v.Reading = fmt.Sprintf("%s: %d of %d parts came out; %s: %s", v.Outcome, came, len(parts), parts[worst].Name, parts[worst].Reading)
+	return v
+}
+
+func good(outcome string) bool { return outcome == Supported || outcome == Holds }

@@ -26,10 +26,15 @@ const panelCols = 32
 
 // Blocks of a product of pairs, as in a float32 product. No result depends on them.
 const (
-	pairDepth = 512
+	pairDepth = 768
 	pairM     = 224 // a multiple of all rows
 	pairN     = 256
 )
+
+// pairStride is the distance between rows of the left factor: an odd number of cache
+// lines, so that the same places of neighbouring rows fall into different sets of a
+// cache.
+func pairStride(k int) int { return padded(k) | panelCols }
 
 func padded(n int) int { return (n + panelCols - 1) / panelCols * panelCols }
 
@@ -69,7 +74,7 @@ func (t *Team) multiplyPairs(j pairJob, a Matrix, transposeA bool) {
 	if transposeA {
 		rows = a.Cols
 	}
-	j.ar = padded(j.k)
+	j.ar = pairStride(j.k)
 	j.a = asHalves(grow(&t.left, (rows+panelCols)*j.ar/2))
 	pack := &t.jobs.pairPack
 	*pack = pairPackJob{pairing: j.pairing, dst: j.a, stride: j.ar, a: a}
@@ -103,12 +108,13 @@ func (j *pairJob) run(w *worker, lo, hi int) {
 
 // multiply computes m rows and n columns of C, of which first is the first one.
 func (j *pairJob) multiply(w *worker, c []float32, a []uint16, m, first, n int) {
-	pieces := (j.ar + pairDepth - 1) / pairDepth
-	depth := padded((j.ar + pieces - 1) / pieces)
+	k := padded(j.k)
+	pieces := (k + pairDepth - 1) / pairDepth
+	depth := padded((k + pieces - 1) / pieces)
 	for n0 := 0; n0 < n; n0 += pairN {
 		nb := min(pairN, n-n0)
-		for k0 := 0; k0 < j.ar; k0 += depth {
-			kb := min(depth, j.ar-k0)
+		for k0 := 0; k0 < k; k0 += depth {
+			kb := min(depth, k-k0)
 			panels := j.packB(w, first+n0, nb, k0, kb)
 			for m0 := 0; m0 < m; m0 += pairM {
 				mb := min(pairM, m-m0)

@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // A pairing is a way to multiply pairs of bf16 numbers in the CPU. Where a level has
 // none, bf16 products are float32 products of rounded numbers.
@@ -18,6 +21,51 @@ type pairing struct {
 	// Rows of A are ar numbers apart, and 32 of them may be read behind the last; B is a
 	// panel of interleaved pairs. k is a multiple of 32.
 	gemm func(w *worker, c []float32, cr int, a []uint16, ar int, b []uint32, m, n, k int, add bool)
+}
+
+// pairingFloats makes bf16 products of float32 products of rounded numbers, at any level.
+var pairingFloats = pairing{rows: 1, round: roundRow, interleave: interleaveGo, gemm: gemmWidened}
+
+// activePairs returns the pairing of the active level.
+func activePairs() *pairing {
+	if code.pairs != nil {
+		return code.pairs
+	}
+	return &pairingFloats
+}
+
+func roundRow(dst []uint16, src []float32) {
+	code.widen.round(dst[:len(src)], src)
+	clear(dst[len(src):padded(len(src))])
+}
+
+func interleaveGo(dst []uint32, src []uint16, stride, n, pairs int) {
+	for p := range pairs {
+		row, low, high := dst[p*panelCols:(p+1)*panelCols], src[2*p*stride:][:n], src[(2*p+1)*stride:][:n]
+		for j := range n {
+			row[j] = uint32(low[j]) | uint32(high[j])<<16
+		}
+		clear(row[n:])
+	}
+}
+
+// gemmWidened exchanges the two of each pair, because the second is multiplied first.
+func gemmWidened(w *worker, c []float32, cr int, a []uint16, ar int, b []uint32, m, n, k int, add bool) {
+	left, right := grow(&w.wide, m*k), grow(&w.tile, panelCols*k)
+	for i := range m {
+		row := left[i*k : (i+1)*k]
+		code.widen.halves(row, a[i*ar:i*ar+k])
+		code.widen.swap(row, row)
+	}
+	for p := 0; p < k; p += 2 {
+		first, second := right[p*panelCols:][:panelCols], right[(p+1)*panelCols:][:panelCols]
+		for j, pair := range b[p/2*panelCols:][:panelCols] {
+			first[j], second[j] = math.Float32frombits(pair&0xffff0000), math.Float32frombits(pair<<16)
+		}
+	}
+	for j := 0; j < n; j += code.cols {
+		code.gemm(c[j:], cr, left, k, 1, right[j:], panelCols, m, min(code.cols, n-j), k, add)
+	}
 }
 
 // panelCols is the number of columns of a panel, and the number of k that are padded

@@ -282,7 +282,7 @@ func TestAttention(t *testing.T) {
 	positions := []int32{0, 1, 2, 0, 1, 2, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}
 	dq, dk, dv := ref.AttentionBackward64(rw, qw, kw, vw, positions, s, 0.25)
 	y := must(op.Attention(q, k, v, b.ints("positions", positions...),
-		kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25}))
+		kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25}, kernel.FP32))
 	b.gradients(y, ref.Attention64(qw, kw, vw, positions, s, 0.25), r, want{q, dq}, want{k, dk}, want{v, dv})
 }
 

@@ -34,6 +34,7 @@ type attentionBackJob struct {
 func AttentionBackward(t *Team, dq, dk, dv, do, o, lse, q, k, v []float32, positions []int32, s AttentionShape, scratch []float32) {
 	s.check()
 	s.checkInputs(q, k, v)
+	check(len(o) >= s.B*s.T*s.Heads*s.HeadDim, "AttentionBackward: o is too short")
 	t.attendBack(attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s})
 }
 
@@ -42,7 +43,7 @@ func (t *Team) attendBack(job attentionBackJob) {
 	s := job.s
 	n := s.B * s.T
 	wide, narrow := n*s.Heads*s.HeadDim, n*s.KVHeads*s.HeadDim
-	check(len(job.dq) >= wide && len(job.do) >= wide && len(job.o) >= wide && len(job.lse) >= n*s.Heads &&
+	check(len(job.dq) >= wide && len(job.do) >= wide && len(job.lse) >= n*s.Heads &&
 		len(job.dk) >= narrow && len(job.dv) >= narrow && len(job.positions) >= n,
 		"AttentionBackward: a slice is too short")
 	t = t.single()

@@ -8,17 +8,17 @@ package kernel
 // pairQueries is the number of queries whose scores are computed at a time.
 const pairQueries = 64
 
-// roundedHeads are queries, keys and values in bf16, and how they are multiplied. Without
-// a pairing products are float32.
+// roundedHeads are results, queries, keys and values in bf16, and how they are multiplied.
+// Without a pairing products are float32.
 type roundedHeads struct {
 	*pairing
-	q, k, v []uint16
+	o, q, k, v []uint16
 }
 
-// AttentionRounded is the number of float32 numbers in whose place q, k and v are kept in
-// bf16.
+// AttentionRounded is the number of float32 numbers in whose place o, q, k and v are kept
+// in bf16.
 func AttentionRounded(s AttentionShape) int {
-	return (s.B*s.T*(s.Heads+2*s.KVHeads)*s.HeadDim + 1) / 2
+	return s.B * s.T * (s.Heads + s.KVHeads) * s.HeadDim
 }
 
 // heads divides memory of the size AttentionRounded.
@@ -26,13 +26,14 @@ func (s AttentionShape) heads(rounded []float32) roundedHeads {
 	check(len(rounded) >= AttentionRounded(s), "AttentionBF16: rounded is too short")
 	wide, narrow := s.B*s.T*s.Heads*s.HeadDim, s.B*s.T*s.KVHeads*s.HeadDim
 	all := asHalves(rounded)
-	return roundedHeads{activePairs(), all[:wide], all[wide : wide+narrow], all[wide+narrow : wide+2*narrow]}
+	k := all[2*wide:]
+	return roundedHeads{activePairs(), all[:wide], all[wide : 2*wide], k[:narrow], k[narrow : 2*narrow]}
 }
 
 // AttentionBF16 is Attention with all products made in bf16: q, k, v and the
 // exponentials are rounded. lse and the sums that o is divided by are made of
-// exponentials that are not. rounded, of the size [AttentionRounded], receives q, k and v
-// for the backward pass. A segment's bits depend on whether it begins at an even token.
+// exponentials that are not. rounded, of the size [AttentionRounded], receives o, q, k and
+// v for the backward pass. A segment's bits depend on whether it begins at an even token.
 func AttentionBF16(t *Team, o, lse, rounded, q, k, v []float32, positions []int32, s AttentionShape) {
 	s.check()
 	s.checkInputs(q, k, v)
@@ -47,10 +48,11 @@ func AttentionBF16(t *Team, o, lse, rounded, q, k, v []float32, positions []int3
 }
 
 // AttentionBackwardBF16 is AttentionBackward with all products made in bf16: do, P and dS
-// are rounded too. rounded is what AttentionBF16 left.
-func AttentionBackwardBF16(t *Team, dq, dk, dv, do, o, lse, rounded []float32, positions []int32, s AttentionShape) {
+// are rounded too, and D = Σ do·o is made of the rounded o. rounded is what AttentionBF16
+// left.
+func AttentionBackwardBF16(t *Team, dq, dk, dv, do, lse, rounded []float32, positions []int32, s AttentionShape) {
 	s.check()
-	t.attendBack(attentionBackJob{pairs: s.heads(rounded), dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, positions: positions, s: s})
+	t.attendBack(attentionBackJob{pairs: s.heads(rounded), dq: dq, dk: dk, dv: dv, do: do, lse: lse, positions: positions, s: s})
 }
 
 // A halvesJob rounds numbers to bf16.
@@ -130,7 +132,7 @@ func (j *attentionJob) headPairs(w *worker, b, kv, split int) {
 
 // queriesPairs computes m queries of a head, the first of them t.
 func (j *attentionJob) queriesPairs(w *worker, b, h, t, m int, keys, values []uint32) {
-	s, d, p := j.s, j.s.HeadDim, j.pairs
+	s, d, p := j.s, j.s.HeadDim, &j.pairs
 	wide, width, n := padded(d), s.Heads*d, padded(s.T)
 	at := (b*s.T+t)*width + h*d
 	q := copyRows(&w.a, j.pairs.q[at:], width, m, d, wide)
@@ -168,6 +170,7 @@ func (j *attentionJob) queriesPairs(w *worker, b, h, t, m int, keys, values []ui
 	for i := range m {
 		row := j.o[at+i*width : at+i*width+d]
 		code.scale(row, row, 1/w.sum[i], false)
+		code.widen.round(p.o[at+i*width:at+i*width+d], row)
 	}
 }
 

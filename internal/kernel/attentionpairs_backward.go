@@ -61,8 +61,10 @@ func (h *pairHead) block(w *worker) {
 		h.qColumns = h.pairs.columns(&w.pairs.q, &w.halves, h.q, padded(m), h.wide)
 		h.doColumns = h.pairs.columns(&w.pairs.do, &w.halves, h.do, padded(m), h.wide)
 	}
+	o := grow(&w.wide, d)
 	for i := range m {
-		w.delta[i] = code.dot(h.attentionBackJob.do[at+i*width:at+i*width+d], h.o[at+i*width:at+i*width+d])
+		code.widen.halves(o, h.pairs.o[at+i*width:at+i*width+d])
+		w.delta[i] = code.dot(h.attentionBackJob.do[at+i*width:at+i*width+d], o)
 		w.lse[i] = h.lse[(t+i)*s.Heads+h.head]
 	}
 	first := max(0, firstKey(h.positions, h.row, t-h.row, m)-h.firstKey)

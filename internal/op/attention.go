@@ -51,8 +51,8 @@ func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.Atte
 func (attention) Name() string { return "attention" }
 
 // The second output is the log-sum-exp of every token and head, kept for the
-// backward operator. In bf16 it is followed by q, k and v, rounded, which take half of
-// the memory that they take themselves.
+// backward operator. In bf16 it is followed by the result, q, k and v, rounded, which take
+// half of the memory that they take themselves.
 func (k attention) Outputs() []Output {
 	n := k.B * k.T
 	out := []Output{{Shape: tensor.Shape{n, k.Heads * k.HeadDim}}, {Shape: tensor.Shape{n, k.Heads}}}
@@ -88,11 +88,11 @@ func (k attention) Run(c *Call) error {
 func (attention) inputs() []bool { return []bool{true, true, true, false} }
 
 func (k attention) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
-	in := []*gorgonia.Node{dy, a.out[0], a.out[1], a.in[3]}
+	in := []*gorgonia.Node{dy, a.out[1], a.in[3]}
 	if k.arithmetic == kernel.BF16 {
 		in = append(in, a.out[2])
 	} else {
-		in = append(in, a.in[:3]...)
+		in = append(in, a.out[0], a.in[0], a.in[1], a.in[2])
 	}
 	d, err := applyBackward(attentionBackward(k), in...)
 	if err != nil {
@@ -124,11 +124,11 @@ func (k attentionBackward) Run(c *Call) error {
 	dq, rest := orScratch(c.Out[0], rest, q)
 	dk, rest := orScratch(c.Out[1], rest, kv)
 	dv, rest := orScratch(c.Out[2], rest, kv)
-	dy, y, lse, positions, in := c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].I, c.In[4:]
+	dy, lse, positions, in := c.In[0].F, c.In[1].F, c.In[2].I, c.In[3:]
 	if k.arithmetic == kernel.BF16 {
-		kernel.AttentionBackwardBF16(c.Team, dq, dk, dv, dy, y, lse, in[0].F, positions, k.AttentionShape)
+		kernel.AttentionBackwardBF16(c.Team, dq, dk, dv, dy, lse, in[0].F, positions, k.AttentionShape)
 	} else {
-		kernel.AttentionBackward(c.Team, dq, dk, dv, dy, y, lse, in[0].F, in[1].F, in[2].F, positions, k.AttentionShape, rest)
+		kernel.AttentionBackward(c.Team, dq, dk, dv, dy, in[0].F, lse, in[1].F, in[2].F, in[3].F, positions, k.AttentionShape, rest)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func AttentionBF16(product Product, o, lse, q, k, v []float32, positions []int32
 	})
 }
 
-// AttentionBackwardBF16 is AttentionBackward of whole matrices.
+// AttentionBackwardBF16 is AttentionBackward of whole matrices, with o rounded.
 func AttentionBackwardBF16(product Product, dq, dk, dv, do, o, lse, q, k, v []float32, positions []int32, s AttentionShape) {
 	var dks, dvs []float32 // of the key head at hand
 	eachHead(s, positions, product, o, do, q, k, v, func(h head) {
@@ -77,7 +77,11 @@ func AttentionBackwardBF16(product Product, dq, dk, dv, do, o, lse, q, k, v []fl
 		ds := product(T, T, d, h.do, transposed(h.v), nil)
 		for i := range T {
 			at := ((h.row+i)*s.Heads + h.h) * d
-			delta := Dot(do[at:at+d], o[at:at+d])
+			rounded := make([]float32, d)
+			for e := range rounded {
+				rounded[e] = RoundBF16(o[at+e])
+			}
+			delta := Dot(do[at:at+d], rounded)
 			for j := range T {
 				x := i*T + j
 				if !h.seen(i, j) {

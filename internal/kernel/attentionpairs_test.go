@@ -3,6 +3,7 @@ package kernel_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"gotune/internal/kernel"
@@ -84,6 +85,36 @@ func TestAttentionBF16Bound(t *testing.T) {
 			}
 			if share := math.Sqrt(off / size); share > 0x1p-6 || share == 0 {
 				b.Fatalf("%s is off by %.2g of its norm", name, share)
+			}
+		}
+	})
+}
+
+// TestAttentionBF16Packed: a segment that begins at an even token has the bits that it has
+// alone, and so have its gradients. Tiles of AMX sum 32 tokens in another order.
+func TestAttentionBF16Packed(t *testing.T) {
+	everywhere(t, func(b *bench) {
+		if b.level == kernel.AMX {
+			b.Skip("AMX makes other sums of it")
+		}
+		const at, n = 22, 77
+		alone, packed := shape(1, n, 2, 1, 16), shape(1, 128, 2, 1, 16)
+		q, k, v, do := b.normal(packed.T*32), b.normal(packed.T*16), b.normal(packed.T*16), b.normal(packed.T*32)
+		run := func(s kernel.AttentionShape, segments []int, first int) (o, dq, dk, dv []float32) {
+			wide, narrow := s.T*32, s.T*16
+			lse, rounded, p := make([]float32, s.T*2), make([]float32, kernel.AttentionRounded(s)), attentionCase{s, segments}.positions()
+			o, dq, dk, dv = make([]float32, wide), make([]float32, wide), make([]float32, narrow), make([]float32, narrow)
+			kernel.AttentionBF16(b.team, o, lse, rounded, q[first*32:], k[first*16:], v[first*16:], p, s)
+			kernel.AttentionBackwardBF16(b.team, dq, dk, dv, do[first*32:], lse, rounded, p, s)
+			return o, dq, dk, dv
+		}
+		o, dq, dk, dv := run(packed, []int{at, n, 20}, 0)
+		o2, dq2, dk2, dv2 := run(alone, []int{n}, at)
+		for name, x := range map[string][2][]float32{
+			"o": {o[at*32:][:n*32], o2}, "dq": {dq[at*32:][:n*32], dq2}, "dk": {dk[at*16:][:n*16], dk2}, "dv": {dv[at*16:][:n*16], dv2},
+		} {
+			if !slices.Equal(x[0], x[1]) {
+				b.Fatalf("%s depends on what the segment is packed with", name)
 			}
 		}
 	})

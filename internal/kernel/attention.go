@@ -27,6 +27,7 @@ const (
 // attentionJob is one or several rows of causal attention. An item is a piece of
 // the queries of one key head: every splits-th block of queryBlock queries.
 type attentionJob struct {
+	pairs           roundedHeads // without a pairing: products are float32
 	o, lse, q, k, v []float32
 	positions       []int32 // nil: one segment
 	s               AttentionShape
@@ -48,12 +49,21 @@ type attentionJob struct {
 // largest is taken; a thread's buffer grows with T, not with T².)
 func Attention(t *Team, o, lse, q, k, v []float32, positions []int32, s AttentionShape) {
 	s.check()
+	s.checkInputs(q, k, v)
+	t.attend(attentionJob{o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, keys: s.T})
+}
+
+func (s AttentionShape) checkInputs(q, k, v []float32) {
 	n := s.B * s.T
-	check(len(o) >= n*s.Heads*s.HeadDim && len(q) >= n*s.Heads*s.HeadDim && len(lse) >= n*s.Heads &&
-		len(k) >= n*s.KVHeads*s.HeadDim && len(v) >= n*s.KVHeads*s.HeadDim && len(positions) >= n,
-		"Attention: a slice is too short")
+	check(len(q) >= n*s.Heads*s.HeadDim && len(k) >= n*s.KVHeads*s.HeadDim && len(v) >= n*s.KVHeads*s.HeadDim, "Attention: q, k or v is too short")
+}
+
+// attend does the work of Attention.
+func (t *Team) attend(j attentionJob) {
+	s, n := j.s, j.s.B*j.s.T
+	check(len(j.o) >= n*s.Heads*s.HeadDim && len(j.lse) >= n*s.Heads && len(j.positions) >= n, "Attention: a slice is too short")
 	t = t.single()
-	t.jobs.attention = attentionJob{o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, keys: s.T}
+	t.jobs.attention = j
 	t.splitAttention(&t.jobs.attention)
 }
 
@@ -116,6 +126,10 @@ func segment(positions []int32, row, t, limit int) (start, end int) {
 }
 
 func (j *attentionJob) head(w *worker, b, kv, split int) {
+	if j.pairs.pairing != nil {
+		j.headPairs(w, b, kv, split)
+		return
+	}
 	s, d := j.s, j.s.HeadDim
 	width, kvWidth := s.Heads*d, s.KVHeads*d
 	keys, values := j.k[b*j.keys*kvWidth+kv*d:], j.v[b*j.keys*kvWidth+kv*d:]

@@ -15,6 +15,7 @@ const (
 // dv, and pieces of the queries, which make dq. Both compute the scores, so that a
 // head in pieces costs 7 products in place of 5; no bit is different.
 type attentionBackJob struct {
+	pairs                           roundedHeads // without a pairing: products are float32
 	dq, dk, dv, do, o, lse, q, k, v []float32
 	positions                       []int32
 	s                               AttentionShape
@@ -32,15 +33,24 @@ type attentionBackJob struct {
 // within a head, over the queries in their order. scratch is not used.
 func AttentionBackward(t *Team, dq, dk, dv, do, o, lse, q, k, v []float32, positions []int32, s AttentionShape, scratch []float32) {
 	s.check()
+	s.checkInputs(q, k, v)
+	check(len(o) >= s.B*s.T*s.Heads*s.HeadDim, "AttentionBackward: o is too short")
+	t.attendBack(attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s})
+}
+
+// attendBack does the work of AttentionBackward.
+func (t *Team) attendBack(job attentionBackJob) {
+	s := job.s
 	n := s.B * s.T
 	wide, narrow := n*s.Heads*s.HeadDim, n*s.KVHeads*s.HeadDim
-	check(len(dq) >= wide && len(do) >= wide && len(o) >= wide && len(q) >= wide && len(lse) >= n*s.Heads &&
-		len(dk) >= narrow && len(dv) >= narrow && len(k) >= narrow && len(v) >= narrow && len(positions) >= n,
+	check(len(job.dq) >= wide && len(job.do) >= wide && len(job.lse) >= n*s.Heads &&
+		len(job.dk) >= narrow && len(job.dv) >= narrow && len(job.positions) >= n,
 		"AttentionBackward: a slice is too short")
 	t = t.single()
 	heads := s.B * s.KVHeads
 	j := &t.jobs.attentionBack
-	*j = attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, whole: heads}
+	*j = job
+	j.whole = heads
 	if left := heads % t.threads; left > 0 && 7*left < 5*t.threads && heads < 3*t.threads && s.T >= 4*queryBlock {
 		j.whole, j.pieces = heads-left, (t.threads+left-1)/left
 	}
@@ -87,7 +97,11 @@ func (j *attentionBackJob) run(w *worker, lo, hi int) {
 				h.keyEnd = h.queryEnd
 			}
 		}
-		h.compute(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		if j.pairs.pairing != nil {
+			h.computePairs(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		} else {
+			h.compute(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		}
 		next.rest()
 	}
 }

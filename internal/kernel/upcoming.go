@@ -30,6 +30,9 @@ func (u *upcoming) head(s AttentionShape, head, width int, tensors ...[]float32)
 	at := (head/s.KVHeads*s.T*s.KVHeads + head%s.KVHeads) * d
 	u.n = s.T
 	for _, x := range tensors {
+		if x == nil {
+			continue // in bf16 some are kept in another way
+		}
 		u.tensors[u.count] = upcomingRows{x[at:], s.KVHeads * d, d}
 		u.count++
 	}

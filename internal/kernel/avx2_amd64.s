@@ -2768,6 +2768,142 @@ done164:
 	VZEROUPPER
 	RET
 
+// func panelsAVX2(c []float32, x []float32, b []float32, n int, k int, add bool, next []byte)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·panelsAVX2(SB), NOSPLIT, $0-120
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more173:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more173
+	MOVQ       $0x00000200, BX
+
+panel174:
+	CMPQ    n+72(FP), $0x20
+	JLT     done175
+	CMPB    add+88(FP), $0x00
+	JEQ     not176
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	JMP     end177
+
+not176:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end177:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+80(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns178:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below179
+	MOVQ       next_len+104(FP), DI
+	TESTQ      DI, DI
+	JEQ        none180
+	MOVQ       next_base+96(FP), DX
+	ADDQ       DX, DI
+	MOVQ       DI, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+104(FP)
+	JMP        below179
+
+none180:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, DI
+	MOVQ DI, b_len+56(FP)
+
+below179:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(SI), Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(SI), Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(SI), Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(SI), Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(SI), Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(SI), Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VBROADCASTSS 8(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      288(SI), Y4
+	VBROADCASTSS 8(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      320(SI), Y4
+	VBROADCASTSS 8(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      352(SI), Y4
+	VBROADCASTSS 8(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      416(SI), Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      448(SI), Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      480(SI), Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x00000010, AX
+	CMPQ         AX, CX
+	JLT          columns178
+	MOVQ         c_base+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+72(FP)
+	JMP          panel174
+
+done175:
+	VZEROUPPER
+	RET
+
 // func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
@@ -2780,7 +2916,7 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	MOVQ    SI, DX
 	MOVQ    br+72(FP), CX
 	CMPQ    CX, k+88(FP)
-	JNE     apart174
+	JNE     apart182
 	MOVQ    b_len+56(FP), AX
 	SHLQ    $0x01, AX
 	ADDQ    DX, AX
@@ -2791,54 +2927,54 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more173:
+more181:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more173
-	JMP        done175
+	JLT        more181
+	JMP        done183
 
-apart174:
+apart182:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done175:
-rows176:
+done183:
+rows184:
 	CMPQ    n+80(FP), $0x20
-	JLT     done177
+	JLT     done185
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not178
+	JEQ     not186
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end179
+	JMP     end187
 
-not178:
+not186:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end179:
+end187:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced180
+	JEQ  paced188
 	MOVQ $0x00000200, BX
 
-paced180:
+paced188:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns181:
+columns189:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -2849,22 +2985,22 @@ columns181:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below182
+	JLT        below190
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none183
+	JEQ        none191
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below182
+	JMP        below190
 
-none183:
+none191:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below182:
+below190:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3031,7 +3167,7 @@ below182:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns181
+	JLT            columns189
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3043,60 +3179,60 @@ below182:
 	SHLQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows176
+	JMP            rows184
 
-done177:
-rows184:
+done185:
+rows192:
 	CMPQ    n+80(FP), $0x10
-	JLT     done185
+	JLT     done193
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not186
+	JEQ     not194
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end187
+	JMP     end195
 
-not186:
+not194:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end187:
+end195:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced188
+	JEQ  paced196
 	MOVQ $0x00000100, BX
 
-paced188:
+paced196:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns189:
+columns197:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below190
+	JLT        below198
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none191
+	JEQ        none199
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below190
+	JMP        below198
 
-none191:
+none199:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below190:
+below198:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -3181,7 +3317,7 @@ below190:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns189
+	JLT            columns197
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3191,9 +3327,9 @@ below190:
 	SHLQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows184
+	JMP            rows192
 
-done185:
+done193:
 	VZEROUPPER
 	RET
 
@@ -3207,6 +3343,206 @@ DATA bf16_upper<>+24(SB)/4, $0xffff0000
 DATA bf16_upper<>+28(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
 
+// func panelsHalvesAVX2(c []float32, x []float32, b []uint16, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelsHalvesAVX2(SB), NOSPLIT, $0-120
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x01, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more200:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more200
+	MOVQ       $0x00000200, BX
+
+panel201:
+	CMPQ    n+72(FP), $0x20
+	JLT     done202
+	CMPB    add+88(FP), $0x00
+	JEQ     not203
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	JMP     end204
+
+not203:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end204:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+80(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns205:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below206
+	MOVQ       next_len+104(FP), DI
+	TESTQ      DI, DI
+	JEQ        none207
+	MOVQ       next_base+96(FP), DX
+	ADDQ       DX, DI
+	MOVQ       DI, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+104(FP)
+	JMP        below206
+
+none207:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, DI
+	MOVQ DI, b_len+56(FP)
+
+below206:
+	VMOVUPS      (SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      288(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      320(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      352(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      416(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      448(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      480(SI), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x00000020, AX
+	CMPQ         AX, CX
+	JLT          columns205
+	MOVQ         c_base+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+72(FP)
+	JMP          panel201
+
+done202:
+	VZEROUPPER
+	RET
+
 // func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
@@ -3218,7 +3554,7 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart193
+	JNE     apart209
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -3228,57 +3564,57 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more192:
+more208:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more192
-	JMP        done194
+	JLT        more208
+	JMP        done210
 
-apart193:
+apart209:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done194:
-rows195:
+done210:
+rows211:
 	CMPQ    n+112(FP), $0x20
-	JLT     done196
+	JLT     done212
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not197
+	JEQ     not213
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end198
+	JMP     end214
 
-not197:
+not213:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end198:
+end214:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced199
+	JEQ  paced215
 	MOVQ $0x00000200, BX
 
-paced199:
+paced215:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns200:
+columns216:
 	MOVQ $0x00000004, R15
 
-piece201:
+piece217:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -3289,22 +3625,22 @@ piece201:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below202
+	JLT        below218
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none203
+	JEQ        none219
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below202
+	JMP        below218
 
-none203:
+none219:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below202:
+below218:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3743,11 +4079,11 @@ below202:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000040, AX
 	DECQ           R15
-	JNE            piece201
+	JNE            piece217
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns200
+	JLT            columns216
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3759,63 +4095,63 @@ below202:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows195
+	JMP            rows211
 
-done196:
-rows204:
+done212:
+rows220:
 	CMPQ    n+112(FP), $0x10
-	JLT     done205
+	JLT     done221
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not206
+	JEQ     not222
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end207
+	JMP     end223
 
-not206:
+not222:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end207:
+end223:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced208
+	JEQ  paced224
 	MOVQ $0x00000100, BX
 
-paced208:
+paced224:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns209:
+columns225:
 	MOVQ $0x00000004, R8
 
-piece210:
+piece226:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below211
+	JLT        below227
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none212
+	JEQ        none228
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below211
+	JMP        below227
 
-none212:
+none228:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below211:
+below227:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -4036,11 +4372,11 @@ below211:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000040, AX
 	DECQ           R8
-	JNE            piece210
+	JNE            piece226
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns209
+	JLT            columns225
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -4050,9 +4386,489 @@ below211:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows204
+	JMP            rows220
 
-done205:
+done221:
+	VZEROUPPER
+	RET
+
+// func panelsInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelsInt8AVX2(SB), NOSPLIT, $0-152
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more229:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more229
+	MOVQ       $0x00000200, BX
+
+panel230:
+	CMPQ    n+104(FP), $0x20
+	JLT     done231
+	CMPB    add+120(FP), $0x00
+	JEQ     not232
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	JMP     end233
+
+not232:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end233:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), DI
+	MOVQ k+112(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns234:
+	MOVQ $0x00000004, R8
+
+words235:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below236
+	MOVQ       next_len+136(FP), R9
+	TESTQ      R9, R9
+	JEQ        none237
+	MOVQ       next_base+128(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+136(FP)
+	JMP        below236
+
+none237:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below236:
+	VMOVUPS      (SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 4(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 4(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(DI), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 4(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(DI), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 4(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 8(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(DI), Y4, Y4
+	VBROADCASTSS 12(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 20(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 20(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(DI), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 20(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(DI), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 16(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 20(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 24(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(DI), Y4, Y4
+	VBROADCASTSS 28(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 32(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 36(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 40(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VBROADCASTSS 44(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      288(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 32(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 36(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 40(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(DI), Y4, Y4
+	VBROADCASTSS 44(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      320(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 32(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 36(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 40(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(DI), Y4, Y4
+	VBROADCASTSS 44(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      352(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 32(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 36(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 40(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(DI), Y4, Y4
+	VBROADCASTSS 44(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 48(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 52(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (DI), Y5, Y5
+	VBROADCASTSS 56(AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (DI), Y4, Y4
+	VBROADCASTSS 60(AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      416(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 48(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 52(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(DI), Y5, Y5
+	VBROADCASTSS 56(AX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(DI), Y4, Y4
+	VBROADCASTSS 60(AX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      448(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 48(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 52(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(DI), Y5, Y5
+	VBROADCASTSS 56(AX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(DI), Y4, Y4
+	VBROADCASTSS 60(AX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      480(SI), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 48(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 52(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(DI), Y5, Y5
+	VBROADCASTSS 56(AX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(DI), Y4, Y4
+	VBROADCASTSS 60(AX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x00000040, AX
+	DECQ         R8
+	JNE          words235
+	MOVQ         sr+96(FP), R8
+	LEAQ         (DI)(R8*4), DI
+	CMPQ         AX, CX
+	JLT          columns234
+	MOVQ         c_base+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+104(FP)
+	ADDQ         $0x00000080, scales_base+72(FP)
+	JMP          panel230
+
+done231:
 	VZEROUPPER
 	RET
 
@@ -4070,7 +4886,7 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart214
+	JNE     apart239
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -4080,58 +4896,58 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more213:
+more238:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more213
-	JMP        done215
+	JLT        more238
+	JMP        done240
 
-apart214:
+apart239:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done215:
-rows216:
+done240:
+rows241:
 	CMPQ    n+112(FP), $0x20
-	JLT     done217
+	JLT     done242
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not218
+	JEQ     not243
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
 	VMOVUPS 64(AX), Y4
 	VMOVUPS 96(AX), Y5
-	JMP     end219
+	JMP     end244
 
-not218:
+not243:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-end219:
+end244:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced220
+	JEQ  paced245
 	MOVQ $0x00000200, BX
 
-paced220:
+paced245:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns221:
+columns246:
 	MOVQ $0x00000002, R15
 
-piece222:
+piece247:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -4142,22 +4958,22 @@ piece222:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below223
+	JLT        below248
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none224
+	JEQ        none249
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below223
+	JMP        below248
 
-none224:
+none249:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below223:
+below248:
 	VBROADCASTF128 (SI), Y6
 	VINSERTF128    $0x01, (SI)(R10*4), Y6, Y6
 	VBROADCASTF128 (SI)(R10*1), Y7
@@ -5236,11 +6052,11 @@ below223:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000080, AX
 	DECQ           R15
-	JNE            piece222
+	JNE            piece247
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns221
+	JLT            columns246
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5253,64 +6069,64 @@ below223:
 	SHRQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows216
+	JMP            rows241
 
-done217:
-rows225:
+done242:
+rows250:
 	CMPQ    n+112(FP), $0x10
-	JLT     done226
+	JLT     done251
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not227
+	JEQ     not252
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
-	JMP     end228
+	JMP     end253
 
-not227:
+not252:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end228:
+end253:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced229
+	JEQ  paced254
 	MOVQ $0x00000100, BX
 
-paced229:
+paced254:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns230:
+columns255:
 	MOVQ $0x00000002, R8
 
-piece231:
+piece256:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below232
+	JLT        below257
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none233
+	JEQ        none258
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below232
+	JMP        below257
 
-none233:
+none258:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below232:
+below257:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -5851,11 +6667,11 @@ below232:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000080, AX
 	DECQ           R8
-	JNE            piece231
+	JNE            piece256
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns230
+	JLT            columns255
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5866,9 +6682,9 @@ below232:
 	SHRQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows225
+	JMP            rows250
 
-done226:
+done251:
 	VZEROUPPER
 	RET
 
@@ -5890,6 +6706,1128 @@ DATA nf4<>+56(SB)/4, $0x3f3913b3
 DATA nf4<>+60(SB)/4, $0x3f800000
 GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
+// func panelsNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelsNF4AVX2(SB), NOSPLIT, $0-152
+	VMOVUPS nf4<>+0(SB), Y0
+	VMOVUPS nf4<>+32(SB), Y1
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more259:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more259
+	MOVQ       $0x00000200, BX
+
+panel260:
+	CMPQ    n+104(FP), $0x20
+	JLT     done261
+	CMPB    add+120(FP), $0x00
+	JEQ     not262
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Y2
+	VMOVUPS 32(AX), Y3
+	VMOVUPS 64(AX), Y4
+	VMOVUPS 96(AX), Y5
+	JMP     end263
+
+not262:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+end263:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), DI
+	MOVQ k+112(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns264:
+	MOVQ $0x00000002, R8
+
+words265:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below266
+	MOVQ       next_len+136(FP), R9
+	TESTQ      R9, R9
+	JEQ        none267
+	MOVQ       next_base+128(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+136(FP)
+	JMP        below266
+
+none267:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below266:
+	VMOVUPS      (SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 4(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 8(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 12(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 16(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 20(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 24(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (DI), Y6, Y6
+	VBROADCASTSS 28(AX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      32(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 4(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 8(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 12(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 16(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 20(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 24(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(DI), Y6, Y6
+	VBROADCASTSS 28(AX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      64(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 4(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 8(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 12(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 16(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 20(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 24(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(DI), Y6, Y6
+	VBROADCASTSS 28(AX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      96(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 4(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 8(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 12(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 16(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 20(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 24(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(DI), Y6, Y6
+	VBROADCASTSS 28(AX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 32(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 36(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 40(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 44(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 48(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 52(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 56(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (DI), Y6, Y6
+	VBROADCASTSS 60(AX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      160(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 32(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 36(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 40(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 44(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 48(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 52(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 56(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(DI), Y6, Y6
+	VBROADCASTSS 60(AX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      192(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 32(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 36(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 40(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 44(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 48(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 52(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 56(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(DI), Y6, Y6
+	VBROADCASTSS 60(AX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      224(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 32(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 36(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 40(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 44(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 48(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 52(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 56(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(DI), Y6, Y6
+	VBROADCASTSS 60(AX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      256(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 64(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 68(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 72(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 76(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 80(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 84(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 88(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (DI), Y6, Y6
+	VBROADCASTSS 92(AX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      288(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 64(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 68(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 72(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 76(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 80(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 84(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 88(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(DI), Y6, Y6
+	VBROADCASTSS 92(AX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      320(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 64(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 68(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 72(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 76(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 80(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 84(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 88(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(DI), Y6, Y6
+	VBROADCASTSS 92(AX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      352(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 64(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 68(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 72(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 76(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 80(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 84(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 88(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(DI), Y6, Y6
+	VBROADCASTSS 92(AX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      384(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 96(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 100(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 104(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 108(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 112(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 116(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (DI), Y7, Y7
+	VBROADCASTSS 120(AX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (DI), Y6, Y6
+	VBROADCASTSS 124(AX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      416(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 96(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 100(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 104(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 108(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 112(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 116(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(DI), Y7, Y7
+	VBROADCASTSS 120(AX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(DI), Y6, Y6
+	VBROADCASTSS 124(AX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      448(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 96(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 100(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 104(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 108(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 112(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 116(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(DI), Y7, Y7
+	VBROADCASTSS 120(AX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(DI), Y6, Y6
+	VBROADCASTSS 124(AX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      480(SI), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 96(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 100(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 104(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 108(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 112(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 116(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(DI), Y7, Y7
+	VBROADCASTSS 120(AX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(DI), Y6, Y6
+	VBROADCASTSS 124(AX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x00000080, AX
+	DECQ         R8
+	JNE          words265
+	MOVQ         sr+96(FP), R8
+	LEAQ         (DI)(R8*4), DI
+	CMPQ         AX, CX
+	JLT          columns264
+	MOVQ         c_base+0(FP), AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	VMOVUPS      Y4, 64(AX)
+	VMOVUPS      Y5, 96(AX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+104(FP)
+	ADDQ         $0x00000080, scales_base+72(FP)
+	JMP          panel260
+
+done261:
+	VZEROUPPER
+	RET
+
 // func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX
 TEXT ·packBAVX2(SB), NOSPLIT, $0-72
@@ -5900,50 +7838,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider235
+	JGT  wider269
 	CMPQ BX, $0x08
-	JNE  ragged236
+	JNE  ragged270
 
-row238:
+row272:
 	TESTQ   SI, SI
-	JEQ     done239
+	JEQ     done273
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row238
+	JMP     row272
 
-done239:
-	JMP end237
+done273:
+	JMP end271
 
-ragged236:
+ragged270:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row240:
+row274:
 	TESTQ      SI, SI
-	JEQ        done241
+	JEQ        done275
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row240
+	JMP        row274
 
-done241:
-end237:
-	JMP end234
+done275:
+end271:
+	JMP end268
 
-wider235:
+wider269:
 	CMPQ BX, $0x10
-	JNE  ragged242
+	JNE  ragged276
 
-row244:
+row278:
 	TESTQ   SI, SI
-	JEQ     done245
+	JEQ     done279
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -5951,21 +7889,21 @@ row244:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row244
+	JMP     row278
 
-done245:
-	JMP end243
+done279:
+	JMP end277
 
-ragged242:
+ragged276:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row246:
+row280:
 	TESTQ      SI, SI
-	JEQ        done247
+	JEQ        done281
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -5973,11 +7911,11 @@ row246:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row246
+	JMP        row280
 
-done247:
-end243:
-end234:
+done281:
+end277:
+end268:
 	VZEROUPPER
 	RET
 
@@ -5991,9 +7929,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop248:
+loop282:
 	CMPQ        DX, $0x10
-	JLT         tail249
+	JLT         tail283
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -6002,11 +7940,11 @@ loop248:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop248
+	JMP         loop282
 
-tail249:
+tail283:
 	TESTQ       DX, DX
-	JEQ         done250
+	JEQ         done284
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -6019,7 +7957,7 @@ tail249:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done250:
+done284:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -6042,9 +7980,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop251:
+loop285:
 	CMPQ        BX, $0x10
-	JLT         tail252
+	JLT         tail286
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -6057,11 +7995,11 @@ loop251:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop251
+	JMP         loop285
 
-tail252:
+tail286:
 	TESTQ       BX, BX
-	JEQ         done253
+	JEQ         done287
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6078,7 +8016,7 @@ tail252:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done253:
+done287:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -6101,9 +8039,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop254:
+loop288:
 	CMPQ         CX, $0x10
-	JLT          tail255
+	JLT          tail289
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -6118,11 +8056,11 @@ loop254:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop254
+	JMP          loop288
 
-tail255:
+tail289:
 	TESTQ        CX, CX
-	JEQ          done256
+	JEQ          done290
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -6141,7 +8079,7 @@ tail255:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done256:
+done290:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -6161,9 +8099,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop257:
+loop291:
 	CMPQ         DX, $0x10
-	JLT          tail258
+	JLT          tail292
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -6212,11 +8150,11 @@ loop257:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop257
+	JMP          loop291
 
-tail258:
+tail292:
 	TESTQ        DX, DX
-	JEQ          done259
+	JEQ          done293
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -6269,7 +8207,7 @@ tail258:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done259:
+done293:
 	VZEROUPPER
 	RET
 
@@ -6403,9 +8341,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop260:
+loop294:
 	CMPQ    BX, $0x10
-	JLT     tail261
+	JLT     tail295
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -6418,11 +8356,11 @@ loop260:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop260
+	JMP     loop294
 
-tail261:
+tail295:
 	TESTQ      BX, BX
-	JEQ        done262
+	JEQ        done296
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -6439,7 +8377,7 @@ tail261:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done262:
+done296:
 	VZEROUPPER
 	RET
 
@@ -6453,13 +8391,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not263
+	JEQ          not297
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop265:
+loop299:
 	CMPQ         SI, $0x10
-	JLT          tail266
+	JLT          tail300
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6480,11 +8418,11 @@ loop265:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop265
+	JMP          loop299
 
-tail266:
+tail300:
 	TESTQ        SI, SI
-	JEQ          done267
+	JEQ          done301
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6509,16 +8447,16 @@ tail266:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done267:
-	JMP end264
+done301:
+	JMP end298
 
-not263:
+not297:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop268:
+loop302:
 	CMPQ         SI, $0x10
-	JLT          tail269
+	JLT          tail303
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6535,11 +8473,11 @@ loop268:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop268
+	JMP          loop302
 
-tail269:
+tail303:
 	TESTQ        SI, SI
-	JEQ          done270
+	JEQ          done304
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6560,8 +8498,8 @@ tail269:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done270:
-end264:
+done304:
+end298:
 	VZEROUPPER
 	RET
 
@@ -6575,9 +8513,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop271:
+loop305:
 	CMPQ        BX, $0x10
-	JLT         tail272
+	JLT         tail306
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -6592,11 +8530,11 @@ loop271:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop271
+	JMP         loop305
 
-tail272:
+tail306:
 	TESTQ       BX, BX
-	JEQ         done273
+	JEQ         done307
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6615,7 +8553,7 @@ tail272:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done273:
+done307:
 	VZEROUPPER
 	RET
 
@@ -6631,26 +8569,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not274
+	JEQ     not308
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end275
+	JMP     end309
 
-not274:
-end275:
+not308:
+end309:
 	CMPB add+105(FP), $0x00
-	JEQ  not276
+	JEQ  not310
 
-head278:
+head312:
 	TESTQ SI, SI
-	JEQ   done279
+	JEQ   done313
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop280:
+loop314:
 	CMPQ        R10, $0x10
-	JLT         tail281
+	JLT         tail315
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6683,11 +8621,11 @@ loop280:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop280
+	JMP         loop314
 
-tail281:
+tail315:
 	TESTQ       R10, R10
-	JEQ         done282
+	JEQ         done316
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6724,27 +8662,27 @@ tail281:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done282:
+done316:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head278
+	JMP  head312
 
-done279:
-	JMP end277
+done313:
+	JMP end311
 
-not276:
-head283:
+not310:
+head317:
 	TESTQ SI, SI
-	JEQ   done284
+	JEQ   done318
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop285:
+loop319:
 	CMPQ        R10, $0x10
-	JLT         tail286
+	JLT         tail320
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6769,11 +8707,11 @@ loop285:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop285
+	JMP         loop319
 
-tail286:
+tail320:
 	TESTQ       R10, R10
-	JEQ         done287
+	JEQ         done321
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6802,14 +8740,14 @@ tail286:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done287:
+done321:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head283
+	JMP  head317
 
-done284:
-end277:
+done318:
+end311:
 	VZEROUPPER
 	RET
 
@@ -6832,9 +8770,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop288:
+loop322:
 	CMPQ         BX, $0x10
-	JLT          tail289
+	JLT          tail323
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -6893,11 +8831,11 @@ loop288:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop288
+	JMP          loop322
 
-tail289:
+tail323:
 	TESTQ        BX, BX
-	JEQ          done290
+	JEQ          done324
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -6960,7 +8898,7 @@ tail289:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done290:
+done324:
 	VZEROUPPER
 	RET
 
@@ -6973,15 +8911,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not291
+	JEQ  not325
 	CMPB addU+121(FP), $0x00
-	JEQ  not293
+	JEQ  not327
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop295:
+loop329:
 	CMPQ         DI, $0x10
-	JLT          tail296
+	JLT          tail330
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7068,11 +9006,11 @@ loop295:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop295
+	JMP          loop329
 
-tail296:
+tail330:
 	TESTQ        DI, DI
-	JEQ          done297
+	JEQ          done331
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7163,16 +9101,16 @@ tail296:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done297:
-	JMP end294
+done331:
+	JMP end328
 
-not293:
+not327:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop298:
+loop332:
 	CMPQ         DI, $0x10
-	JLT          tail299
+	JLT          tail333
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7255,11 +9193,11 @@ loop298:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop298
+	JMP          loop332
 
-tail299:
+tail333:
 	TESTQ        DI, DI
-	JEQ          done300
+	JEQ          done334
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7346,19 +9284,19 @@ tail299:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done300:
-end294:
-	JMP end292
+done334:
+end328:
+	JMP end326
 
-not291:
+not325:
 	CMPB addU+121(FP), $0x00
-	JEQ  not301
+	JEQ  not335
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop303:
+loop337:
 	CMPQ         DI, $0x10
-	JLT          tail304
+	JLT          tail338
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7441,11 +9379,11 @@ loop303:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop303
+	JMP          loop337
 
-tail304:
+tail338:
 	TESTQ        DI, DI
-	JEQ          done305
+	JEQ          done339
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7532,16 +9470,16 @@ tail304:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done305:
-	JMP end302
+done339:
+	JMP end336
 
-not301:
+not335:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop306:
+loop340:
 	CMPQ         DI, $0x10
-	JLT          tail307
+	JLT          tail341
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7620,11 +9558,11 @@ loop306:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop306
+	JMP          loop340
 
-tail307:
+tail341:
 	TESTQ        DI, DI
-	JEQ          done308
+	JEQ          done342
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7707,9 +9645,9 @@ tail307:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done308:
-end302:
-end292:
+done342:
+end336:
+end326:
 	VZEROUPPER
 	RET
 
@@ -7725,9 +9663,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row309:
+row343:
 	TESTQ   BX, BX
-	JEQ     done310
+	JEQ     done344
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -7739,9 +9677,9 @@ row309:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop311:
+loop345:
 	CMPQ    R8, $0x10
-	JLT     tail312
+	JLT     tail346
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -7750,11 +9688,11 @@ loop311:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop311
+	JMP     loop345
 
-tail312:
+tail346:
 	TESTQ      R8, R8
-	JEQ        done313
+	JEQ        done347
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -7771,7 +9709,7 @@ tail312:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done313:
+done347:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -7792,9 +9730,9 @@ done313:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop314:
+loop348:
 	CMPQ         R8, $0x10
-	JLT          tail315
+	JLT          tail349
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -7849,11 +9787,11 @@ loop314:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop314
+	JMP          loop348
 
-tail315:
+tail349:
 	TESTQ        R8, R8
-	JEQ          done316
+	JEQ          done350
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -7914,7 +9852,7 @@ tail315:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done316:
+done350:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -7928,9 +9866,9 @@ done316:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row309
+	JMP          row343
 
-done310:
+done344:
 	VZEROUPPER
 	RET
 
@@ -7957,9 +9895,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row317:
+row351:
 	TESTQ        SI, SI
-	JEQ          done318
+	JEQ          done352
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -7971,9 +9909,9 @@ row317:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop319:
+loop353:
 	CMPQ         R9, $0x10
-	JLT          tail320
+	JLT          tail354
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -8036,11 +9974,11 @@ loop319:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop319
+	JMP          loop353
 
-tail320:
+tail354:
 	TESTQ        R9, R9
-	JEQ          done321
+	JEQ          done355
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -8107,16 +10045,16 @@ tail320:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done321:
+done355:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row317
+	JMP  row351
 
-done318:
+done352:
 	VZEROUPPER
 	RET
 
@@ -8139,13 +10077,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not322
+	JEQ          not356
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop324:
+loop358:
 	CMPQ     DX, $0x10
-	JLT      tail325
+	JLT      tail359
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8204,11 +10142,11 @@ loop324:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop324
+	JMP      loop358
 
-tail325:
+tail359:
 	TESTQ      DX, DX
-	JEQ        done326
+	JEQ        done360
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8271,16 +10209,16 @@ tail325:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done326:
-	JMP end323
+done360:
+	JMP end357
 
-not322:
+not356:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop327:
+loop361:
 	CMPQ     DX, $0x10
-	JLT      tail328
+	JLT      tail362
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8335,11 +10273,11 @@ loop327:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop327
+	JMP      loop361
 
-tail328:
+tail362:
 	TESTQ      DX, DX
-	JEQ        done329
+	JEQ        done363
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8398,8 +10336,8 @@ tail328:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done329:
-end323:
+done363:
+end357:
 	VZEROUPPER
 	RET
 
@@ -8595,9 +10533,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop330:
+loop364:
 	CMPQ    BX, $0x10
-	JLT     tail331
+	JLT     tail365
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -8608,11 +10546,11 @@ loop330:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop330
+	JMP     loop364
 
-tail331:
+tail365:
 	TESTQ      BX, BX
-	JEQ        done332
+	JEQ        done366
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -8627,7 +10565,7 @@ tail331:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done332:
+done366:
 	VZEROUPPER
 	RET
 
@@ -8638,13 +10576,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not333
+	JEQ          not367
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop335:
+loop369:
 	CMPQ    DX, $0x10
-	JLT     tail336
+	JLT     tail370
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -8657,11 +10595,11 @@ loop335:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop335
+	JMP     loop369
 
-tail336:
+tail370:
 	TESTQ      DX, DX
-	JEQ        done337
+	JEQ        done371
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8678,16 +10616,16 @@ tail336:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done337:
-	JMP end334
+done371:
+	JMP end368
 
-not333:
+not367:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop338:
+loop372:
 	CMPQ    DX, $0x10
-	JLT     tail339
+	JLT     tail373
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -8696,11 +10634,11 @@ loop338:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop338
+	JMP     loop372
 
-tail339:
+tail373:
 	TESTQ      DX, DX
-	JEQ        done340
+	JEQ        done374
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8713,8 +10651,8 @@ tail339:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done340:
-end334:
+done374:
+end368:
 	VZEROUPPER
 	RET
 
@@ -8737,9 +10675,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop341:
+loop375:
 	CMPQ         SI, $0x10
-	JLT          tail342
+	JLT          tail376
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -8780,11 +10718,11 @@ loop341:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop341
+	JMP          loop375
 
-tail342:
+tail376:
 	TESTQ        SI, SI
-	JEQ          done343
+	JEQ          done377
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -8829,7 +10767,7 @@ tail342:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done343:
+done377:
 	VZEROUPPER
 	RET
 
@@ -8841,16 +10779,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop344:
+loop378:
 	CMPQ      BX, DX
-	JGE       done345
+	JGE       done379
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop344
+	JMP       loop378
 
-done345:
+done379:
 	VZEROUPPER
 	RET
 
@@ -8863,17 +10801,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop346:
+loop380:
 	CMPQ      BX, DX
-	JGE       done347
+	JGE       done381
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop346
+	JMP       loop380
 
-done347:
+done381:
 	VZEROUPPER
 	RET
 
@@ -8891,9 +10829,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop348:
+loop382:
 	CMPQ       BX, DX
-	JGE        done349
+	JGE        done383
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -8914,9 +10852,9 @@ loop348:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop348
+	JMP        loop382
 
-done349:
+done383:
 	VZEROUPPER
 	RET
 
@@ -8928,9 +10866,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop350:
+loop384:
 	CMPQ         BX, DX
-	JGE          done351
+	JGE          done385
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -8949,9 +10887,9 @@ loop350:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop350
+	JMP          loop384
 
-done351:
+done385:
 	VZEROUPPER
 	RET
 
@@ -9012,9 +10950,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop352:
+loop386:
 	CMPQ      DX, CX
-	JGE       done353
+	JGE       done387
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -9031,9 +10969,9 @@ loop352:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop352
+	JMP       loop386
 
-done353:
+done387:
 	VZEROUPPER
 	RET
 
@@ -9045,9 +10983,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop354:
+loop388:
 	CMPQ      BX, DX
-	JGE       done355
+	JGE       done389
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -9065,9 +11003,9 @@ loop354:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop354
+	JMP       loop388
 
-done355:
+done389:
 	VZEROUPPER
 	RET
 

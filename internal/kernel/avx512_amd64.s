@@ -6228,6 +6228,104 @@ done330:
 	VZEROUPPER
 	RET
 
+// func panelsAVX512(c []float32, x []float32, b []float32, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·panelsAVX512(SB), NOSPLIT, $0-120
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more337:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more337
+	MOVQ       $0x00000200, BX
+
+panel338:
+	CMPQ    n+72(FP), $0x20
+	JLT     done339
+	CMPB    add+88(FP), $0x00
+	JEQ     not340
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	JMP     end341
+
+not340:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end341:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+80(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns342:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below343
+	MOVQ       next_len+104(FP), DI
+	TESTQ      DI, DI
+	JEQ        none344
+	MOVQ       next_base+96(FP), DX
+	ADDQ       DX, DI
+	MOVQ       DI, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+104(FP)
+	JMP        below343
+
+none344:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, DI
+	MOVQ DI, b_len+56(FP)
+
+below343:
+	VMOVUPS          (SI), Z2
+	VFMADD231PS.BCST (AX), Z2, Z0
+	VMOVUPS          64(SI), Z2
+	VFMADD231PS.BCST (AX), Z2, Z1
+	VMOVUPS          128(SI), Z2
+	VFMADD231PS.BCST 4(AX), Z2, Z0
+	VMOVUPS          192(SI), Z2
+	VFMADD231PS.BCST 4(AX), Z2, Z1
+	VMOVUPS          256(SI), Z2
+	VFMADD231PS.BCST 8(AX), Z2, Z0
+	VMOVUPS          320(SI), Z2
+	VFMADD231PS.BCST 8(AX), Z2, Z1
+	VMOVUPS          384(SI), Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z0
+	VMOVUPS          448(SI), Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z1
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x00000010, AX
+	CMPQ             AX, CX
+	JLT              columns342
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+72(FP)
+	JMP              panel338
+
+done339:
+	VZEROUPPER
+	RET
+
 // func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
@@ -6241,7 +6339,7 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	MOVQ         SI, DX
 	MOVQ         br+72(FP), CX
 	CMPQ         CX, k+88(FP)
-	JNE          apart338
+	JNE          apart346
 	MOVQ         b_len+56(FP), AX
 	SHLQ         $0x01, AX
 	ADDQ         DX, AX
@@ -6252,50 +6350,50 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	CMPQ         CX, AX
 	CMOVQGT      AX, CX
 
-more337:
+more345:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more337
-	JMP        done339
+	JLT        more345
+	JMP        done347
 
-apart338:
+apart346:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done339:
-rows340:
+done347:
+rows348:
 	CMPQ    n+80(FP), $0x20
-	JLT     done341
+	JLT     done349
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not342
+	JEQ     not350
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end343
+	JMP     end351
 
-not342:
+not350:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end343:
+end351:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced344
+	JEQ  paced352
 	MOVQ $0x00000400, BX
 
-paced344:
+paced352:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns345:
+columns353:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6314,22 +6412,22 @@ columns345:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below346
+	JLT        below354
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none347
+	JEQ        none355
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below346
+	JMP        below354
 
-none347:
+none355:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below346:
+below354:
 	VBROADCASTF64X4  (SI), Z3
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
 	VBROADCASTF64X4  (SI)(R10*1), Z4
@@ -6480,7 +6578,7 @@ below346:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns345
+	JLT              columns353
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -6490,36 +6588,36 @@ below346:
 	SHLQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows340
+	JMP              rows348
 
-done341:
-rows348:
+done349:
+rows356:
 	CMPQ    n+80(FP), $0x10
-	JLT     done349
+	JLT     done357
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not350
+	JEQ     not358
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end351
+	JMP     end359
 
-not350:
+not358:
 	VXORPS Z1, Z1, Z1
 
-end351:
+end359:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced352
+	JEQ  paced360
 	MOVQ $0x00000200, BX
 
-paced352:
+paced360:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns353:
+columns361:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6530,22 +6628,22 @@ columns353:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below354
+	JLT        below362
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none355
+	JEQ        none363
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below354
+	JMP        below362
 
-none355:
+none363:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below354:
+below362:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -6622,7 +6720,7 @@ below354:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns353
+	JLT              columns361
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6631,14 +6729,137 @@ below354:
 	SHLQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows348
+	JMP              rows356
 
-done349:
+done357:
 	VZEROUPPER
 	RET
 
 DATA bf16_upper<>+0(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $4
+
+// func panelsHalvesAVX512(c []float32, x []float32, b []uint16, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·panelsHalvesAVX512(SB), NOSPLIT, $0-120
+	VBROADCASTSS bf16_upper<>+0(SB), Z0
+	MOVQ         b_base+48(FP), SI
+	MOVQ         SI, DX
+	MOVQ         b_len+56(FP), AX
+	SHLQ         $0x01, AX
+	ADDQ         DX, AX
+	MOVQ         AX, b_len+56(FP)
+	LEAQ         32768(DX), CX
+	CMPQ         CX, AX
+	CMOVQGT      AX, CX
+
+more364:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more364
+	MOVQ       $0x00000200, BX
+
+panel365:
+	CMPQ    n+72(FP), $0x20
+	JLT     done366
+	CMPB    add+88(FP), $0x00
+	JEQ     not367
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	JMP     end368
+
+not367:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end368:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+80(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns369:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below370
+	MOVQ       next_len+104(FP), DI
+	TESTQ      DI, DI
+	JEQ        none371
+	MOVQ       next_base+96(FP), DX
+	ADDQ       DX, DI
+	MOVQ       DI, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+104(FP)
+	JMP        below370
+
+none371:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, DI
+	MOVQ DI, b_len+56(FP)
+
+below370:
+	VMOVUPS          (SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST (AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z1
+	VMOVUPS          64(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST (AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z2
+	VMOVUPS          128(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 8(AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 12(AX), Z3, Z1
+	VMOVUPS          192(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 8(AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 12(AX), Z3, Z2
+	VMOVUPS          256(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VMOVUPS          320(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z2
+	VMOVUPS          384(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z1
+	VMOVUPS          448(SI), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z2
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x00000020, AX
+	CMPQ             AX, CX
+	JLT              columns369
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+72(FP)
+	JMP              panel365
+
+done366:
+	VZEROUPPER
+	RET
 
 // func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -6651,7 +6872,7 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart357
+	JNE     apart373
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -6661,53 +6882,53 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more356:
+more372:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more356
-	JMP        done358
+	JLT        more372
+	JMP        done374
 
-apart357:
+apart373:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done358:
-rows359:
+done374:
+rows375:
 	CMPQ    n+112(FP), $0x20
-	JLT     done360
+	JLT     done376
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not361
+	JEQ     not377
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end362
+	JMP     end378
 
-not361:
+not377:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end362:
+end378:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced363
+	JEQ  paced379
 	MOVQ $0x00000400, BX
 
-paced363:
+paced379:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns364:
+columns380:
 	MOVQ $0x00000002, R15
 
-piece365:
+piece381:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6726,22 +6947,22 @@ piece365:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below366
+	JLT        below382
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none367
+	JEQ        none383
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below366
+	JMP        below382
 
-none367:
+none383:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below366:
+below382:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -7132,11 +7353,11 @@ below366:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000080, AX
 	DECQ             R15
-	JNE              piece365
+	JNE              piece381
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns364
+	JLT              columns380
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -7146,39 +7367,39 @@ below366:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows359
+	JMP              rows375
 
-done360:
-rows368:
+done376:
+rows384:
 	CMPQ    n+112(FP), $0x10
-	JLT     done369
+	JLT     done385
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not370
+	JEQ     not386
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end371
+	JMP     end387
 
-not370:
+not386:
 	VXORPS Z0, Z0, Z0
 
-end371:
+end387:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced372
+	JEQ  paced388
 	MOVQ $0x00000200, BX
 
-paced372:
+paced388:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns373:
+columns389:
 	MOVQ $0x00000002, R8
 
-piece374:
+piece390:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7189,22 +7410,22 @@ piece374:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below375
+	JLT        below391
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none376
+	JEQ        none392
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below375
+	JMP        below391
 
-none376:
+none392:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below375:
+below391:
 	VBROADCASTF64X4  (SI), Z1
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z1, Z1
 	VBROADCASTF64X4  (SI)(R10*1), Z2
@@ -7401,11 +7622,11 @@ below375:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000080, AX
 	DECQ             R8
-	JNE              piece374
+	JNE              piece390
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns373
+	JLT              columns389
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7414,9 +7635,259 @@ below375:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows368
+	JMP              rows384
 
-done369:
+done385:
+	VZEROUPPER
+	RET
+
+// func panelsInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·panelsInt8AVX512(SB), NOSPLIT, $0-152
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more393:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more393
+	MOVQ       $0x00000200, BX
+
+panel394:
+	CMPQ    n+104(FP), $0x20
+	JLT     done395
+	CMPB    add+120(FP), $0x00
+	JEQ     not396
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	JMP     end397
+
+not396:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end397:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), DI
+	MOVQ k+112(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns398:
+	MOVQ $0x00000004, R8
+
+words399:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below400
+	MOVQ       next_len+136(FP), R9
+	TESTQ      R9, R9
+	JEQ        none401
+	MOVQ       next_base+128(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+136(FP)
+	JMP        below400
+
+none401:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below400:
+	VMOVUPS          (SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST (AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 8(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (DI), Z2, Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z0
+	VMOVUPS          64(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST (AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 4(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 8(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(DI), Z2, Z2
+	VFMADD231PS.BCST 12(AX), Z2, Z1
+	VMOVUPS          128(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 16(AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (DI), Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z0
+	VMOVUPS          192(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 16(AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(DI), Z2, Z2
+	VFMADD231PS.BCST 28(AX), Z2, Z1
+	VMOVUPS          256(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 32(AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 36(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 40(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (DI), Z2, Z2
+	VFMADD231PS.BCST 44(AX), Z2, Z0
+	VMOVUPS          320(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 32(AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 36(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 40(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(DI), Z2, Z2
+	VFMADD231PS.BCST 44(AX), Z2, Z1
+	VMOVUPS          384(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 48(AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 56(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (DI), Z2, Z2
+	VFMADD231PS.BCST 60(AX), Z2, Z0
+	VMOVUPS          448(SI), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 48(AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 56(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(DI), Z2, Z2
+	VFMADD231PS.BCST 60(AX), Z2, Z1
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x00000040, AX
+	DECQ             R8
+	JNE              words399
+	MOVQ             sr+96(FP), R8
+	LEAQ             (DI)(R8*4), DI
+	CMPQ             AX, CX
+	JLT              columns398
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+104(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	JMP              panel394
+
+done395:
 	VZEROUPPER
 	RET
 
@@ -7433,7 +7904,7 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart378
+	JNE     apart403
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -7443,54 +7914,54 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more377:
+more402:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more377
-	JMP        done379
+	JLT        more402
+	JMP        done404
 
-apart378:
+apart403:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done379:
-rows380:
+done404:
+rows405:
 	CMPQ    n+112(FP), $0x20
-	JLT     done381
+	JLT     done406
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not382
+	JEQ     not407
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end383
+	JMP     end408
 
-not382:
+not407:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end383:
+end408:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced384
+	JEQ  paced409
 	MOVQ $0x00000400, BX
 
-paced384:
+paced409:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns385:
+columns410:
 	MOVQ $0x00000001, R15
 
-piece386:
+piece411:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7509,22 +7980,22 @@ piece386:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below387
+	JLT        below412
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none388
+	JEQ        none413
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below387
+	JMP        below412
 
-none388:
+none413:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below387:
+below412:
 	VBROADCASTF64X4  (SI), Z3
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
 	VBROADCASTF64X4  (SI)(R10*1), Z4
@@ -8107,11 +8578,11 @@ below387:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000100, AX
 	DECQ             R15
-	JNE              piece386
+	JNE              piece411
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns385
+	JLT              columns410
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -8122,40 +8593,40 @@ below387:
 	SHRQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows380
+	JMP              rows405
 
-done381:
-rows389:
+done406:
+rows414:
 	CMPQ    n+112(FP), $0x10
-	JLT     done390
+	JLT     done415
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not391
+	JEQ     not416
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end392
+	JMP     end417
 
-not391:
+not416:
 	VXORPS Z1, Z1, Z1
 
-end392:
+end417:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced393
+	JEQ  paced418
 	MOVQ $0x00000200, BX
 
-paced393:
+paced418:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns394:
+columns419:
 	MOVQ $0x00000001, R8
 
-piece395:
+piece420:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -8166,22 +8637,22 @@ piece395:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below396
+	JLT        below421
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none397
+	JEQ        none422
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below396
+	JMP        below421
 
-none397:
+none422:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below396:
+below421:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -8474,11 +8945,11 @@ below396:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000100, AX
 	DECQ             R8
-	JNE              piece395
+	JNE              piece420
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns394
+	JLT              columns419
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -8488,9 +8959,9 @@ below396:
 	SHRQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows389
+	JMP              rows414
 
-done390:
+done415:
 	VZEROUPPER
 	RET
 
@@ -8512,6 +8983,353 @@ DATA nf4<>+56(SB)/4, $0x3f3913b3
 DATA nf4<>+60(SB)/4, $0x3f800000
 GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
+// func panelsNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·panelsNF4AVX512(SB), NOSPLIT, $0-152
+	VMOVUPS nf4<>+0(SB), Z0
+	MOVQ    b_base+48(FP), SI
+	MOVQ    SI, DX
+	MOVQ    b_len+56(FP), AX
+	ADDQ    DX, AX
+	MOVQ    AX, b_len+56(FP)
+	LEAQ    32768(DX), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+
+more423:
+	PREFETCHT1 (DX)
+	ADDQ       $0x40, DX
+	CMPQ       DX, CX
+	JLT        more423
+	MOVQ       $0x00000200, BX
+
+panel424:
+	CMPQ    n+104(FP), $0x20
+	JLT     done425
+	CMPB    add+120(FP), $0x00
+	JEQ     not426
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	VMOVUPS 64(AX), Z2
+	JMP     end427
+
+not426:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end427:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), DI
+	MOVQ k+112(FP), CX
+	SHLQ $0x02, CX
+	ADDQ AX, CX
+
+columns428:
+	MOVQ $0x00000002, R8
+
+words429:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below430
+	MOVQ       next_len+136(FP), R9
+	TESTQ      R9, R9
+	JEQ        none431
+	MOVQ       next_base+128(FP), DX
+	ADDQ       DX, R9
+	MOVQ       R9, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+136(FP)
+	JMP        below430
+
+none431:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R9
+	MOVQ R9, b_len+56(FP)
+
+below430:
+	VMOVUPS          (SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST (AX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 4(AX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 8(AX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z1
+	VMOVUPS          64(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST (AX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 4(AX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 8(AX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 12(AX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 16(AX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 20(AX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 24(AX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 28(AX), Z3, Z2
+	VMOVUPS          128(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 32(AX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 36(AX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 40(AX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 44(AX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 48(AX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 52(AX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 56(AX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 60(AX), Z3, Z1
+	VMOVUPS          192(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 32(AX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 36(AX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 40(AX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 44(AX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 48(AX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 52(AX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 56(AX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 60(AX), Z3, Z2
+	VMOVUPS          256(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 64(AX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 68(AX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 72(AX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 76(AX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 80(AX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 84(AX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 88(AX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 92(AX), Z3, Z1
+	VMOVUPS          320(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 64(AX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 68(AX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 72(AX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 76(AX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 80(AX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 84(AX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 88(AX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 92(AX), Z3, Z2
+	VMOVUPS          384(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 108(AX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 112(AX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 116(AX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (DI), Z4, Z4
+	VFMADD231PS.BCST 120(AX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (DI), Z3, Z3
+	VFMADD231PS.BCST 124(AX), Z3, Z1
+	VMOVUPS          448(SI), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 108(AX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 112(AX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 116(AX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(DI), Z4, Z4
+	VFMADD231PS.BCST 120(AX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(DI), Z3, Z3
+	VFMADD231PS.BCST 124(AX), Z3, Z2
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x00000080, AX
+	DECQ             R8
+	JNE              words429
+	MOVQ             sr+96(FP), R8
+	LEAQ             (DI)(R8*4), DI
+	CMPQ             AX, CX
+	JLT              columns428
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+104(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	JMP              panel424
+
+done425:
+	VZEROUPPER
+	RET
+
 // func packBAVX512(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·packBAVX512(SB), NOSPLIT, $0-72
@@ -8522,87 +9340,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider399
+	JGT  wider433
 	CMPQ BX, $0x08
-	JNE  ragged400
+	JNE  ragged434
 
-row402:
+row436:
 	TESTQ   SI, SI
-	JEQ     done403
+	JEQ     done437
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row402
+	JMP     row436
 
-done403:
-	JMP end401
+done437:
+	JMP end435
 
-ragged400:
+ragged434:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row404:
+row438:
 	TESTQ     SI, SI
-	JEQ       done405
+	JEQ       done439
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row404
+	JMP       row438
 
-done405:
-end401:
-	JMP end398
+done439:
+end435:
+	JMP end432
 
-wider399:
+wider433:
 	CMPQ BX, $0x10
-	JGT  wider406
+	JGT  wider440
 	CMPQ BX, $0x10
-	JNE  ragged407
+	JNE  ragged441
 
-row409:
+row443:
 	TESTQ   SI, SI
-	JEQ     done410
+	JEQ     done444
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row409
+	JMP     row443
 
-done410:
-	JMP end408
+done444:
+	JMP end442
 
-ragged407:
+ragged441:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row411:
+row445:
 	TESTQ     SI, SI
-	JEQ       done412
+	JEQ       done446
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row411
+	JMP       row445
 
-done412:
-end408:
-	JMP end398
+done446:
+end442:
+	JMP end432
 
-wider406:
+wider440:
 	CMPQ BX, $0x20
-	JNE  ragged413
+	JNE  ragged447
 
-row415:
+row449:
 	TESTQ   SI, SI
-	JEQ     done416
+	JEQ     done450
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -8610,21 +9428,21 @@ row415:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row415
+	JMP     row449
 
-done416:
-	JMP end414
+done450:
+	JMP end448
 
-ragged413:
+ragged447:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row417:
+row451:
 	TESTQ     SI, SI
-	JEQ       done418
+	JEQ       done452
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -8632,11 +9450,11 @@ row417:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row417
+	JMP       row451
 
-done418:
-end414:
-end398:
+done452:
+end448:
+end432:
 	VZEROUPPER
 	RET
 
@@ -8649,19 +9467,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop419:
+loop453:
 	CMPQ        DX, $0x10
-	JLT         tail420
+	JLT         tail454
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop419
+	JMP         loop453
 
-tail420:
+tail454:
 	TESTQ       DX, DX
-	JEQ         done421
+	JEQ         done455
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -8669,7 +9487,7 @@ tail420:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done421:
+done455:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -8692,9 +9510,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop422:
+loop456:
 	CMPQ        BX, $0x10
-	JLT         tail423
+	JLT         tail457
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -8702,11 +9520,11 @@ loop422:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop422
+	JMP         loop456
 
-tail423:
+tail457:
 	TESTQ       BX, BX
-	JEQ         done424
+	JEQ         done458
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -8716,7 +9534,7 @@ tail423:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done424:
+done458:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -8738,9 +9556,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop425:
+loop459:
 	CMPQ          CX, $0x10
-	JLT           tail426
+	JLT           tail460
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -8749,11 +9567,11 @@ loop425:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop425
+	JMP           loop459
 
-tail426:
+tail460:
 	TESTQ         CX, CX
-	JEQ           done427
+	JEQ           done461
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -8764,7 +9582,7 @@ tail426:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done427:
+done461:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -8796,9 +9614,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop428:
+loop462:
 	CMPQ         DX, $0x10
-	JLT          tail429
+	JLT          tail463
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -8823,11 +9641,11 @@ loop428:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop428
+	JMP          loop462
 
-tail429:
+tail463:
 	TESTQ        DX, DX
-	JEQ          done430
+	JEQ          done464
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -8854,7 +9672,7 @@ tail429:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done430:
+done464:
 	VZEROUPPER
 	RET
 
@@ -8904,9 +9722,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop431:
+loop465:
 	CMPQ    BX, $0x10
-	JLT     tail432
+	JLT     tail466
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -8914,11 +9732,11 @@ loop431:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop431
+	JMP     loop465
 
-tail432:
+tail466:
 	TESTQ     BX, BX
-	JEQ       done433
+	JEQ       done467
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -8928,7 +9746,7 @@ tail432:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done433:
+done467:
 	VZEROUPPER
 	RET
 
@@ -8942,13 +9760,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not434
+	JEQ          not468
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop436:
+loop470:
 	CMPQ         SI, $0x10
-	JLT          tail437
+	JLT          tail471
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8960,11 +9778,11 @@ loop436:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop436
+	JMP          loop470
 
-tail437:
+tail471:
 	TESTQ        SI, SI
-	JEQ          done438
+	JEQ          done472
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8978,16 +9796,16 @@ tail437:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done438:
-	JMP end435
+done472:
+	JMP end469
 
-not434:
+not468:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop439:
+loop473:
 	CMPQ         SI, $0x10
-	JLT          tail440
+	JLT          tail474
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8997,11 +9815,11 @@ loop439:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop439
+	JMP          loop473
 
-tail440:
+tail474:
 	TESTQ        SI, SI
-	JEQ          done441
+	JEQ          done475
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -9013,8 +9831,8 @@ tail440:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done441:
-end435:
+done475:
+end469:
 	VZEROUPPER
 	RET
 
@@ -9028,9 +9846,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop442:
+loop476:
 	CMPQ        BX, $0x10
-	JLT         tail443
+	JLT         tail477
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -9039,11 +9857,11 @@ loop442:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop442
+	JMP         loop476
 
-tail443:
+tail477:
 	TESTQ       BX, BX
-	JEQ         done444
+	JEQ         done478
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -9054,7 +9872,7 @@ tail443:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done444:
+done478:
 	VZEROUPPER
 	RET
 
@@ -9070,27 +9888,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not445
+	JEQ          not479
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end446
+	JMP          end480
 
-not445:
-end446:
+not479:
+end480:
 	CMPB add+105(FP), $0x00
-	JEQ  not447
+	JEQ  not481
 
-head449:
+head483:
 	TESTQ SI, SI
-	JEQ   done450
+	JEQ   done484
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop451:
+loop485:
 	CMPQ        R10, $0x10
-	JLT         tail452
+	JLT         tail486
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -9108,11 +9926,11 @@ loop451:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop451
+	JMP         loop485
 
-tail452:
+tail486:
 	TESTQ       R10, R10
-	JEQ         done453
+	JEQ         done487
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -9132,27 +9950,27 @@ tail452:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done453:
+done487:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head449
+	JMP  head483
 
-done450:
-	JMP end448
+done484:
+	JMP end482
 
-not447:
-head454:
+not481:
+head488:
 	TESTQ SI, SI
-	JEQ   done455
+	JEQ   done489
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop456:
+loop490:
 	CMPQ        R10, $0x10
-	JLT         tail457
+	JLT         tail491
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -9166,11 +9984,11 @@ loop456:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop456
+	JMP         loop490
 
-tail457:
+tail491:
 	TESTQ       R10, R10
-	JEQ         done458
+	JEQ         done492
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -9186,14 +10004,14 @@ tail457:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done458:
+done492:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head454
+	JMP  head488
 
-done455:
-end448:
+done489:
+end482:
 	VZEROUPPER
 	RET
 
@@ -9222,9 +10040,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop459:
+loop493:
 	CMPQ         BX, $0x10
-	JLT          tail460
+	JLT          tail494
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -9254,11 +10072,11 @@ loop459:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop459
+	JMP          loop493
 
-tail460:
+tail494:
 	TESTQ        BX, BX
-	JEQ          done461
+	JEQ          done495
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -9290,7 +10108,7 @@ tail460:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done461:
+done495:
 	VZEROUPPER
 	RET
 
@@ -9316,15 +10134,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not462
+	JEQ          not496
 	CMPB         addU+121(FP), $0x00
-	JEQ          not464
+	JEQ          not498
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop466:
+loop500:
 	CMPQ         DI, $0x10
-	JLT          tail467
+	JLT          tail501
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9368,11 +10186,11 @@ loop466:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop466
+	JMP          loop500
 
-tail467:
+tail501:
 	TESTQ        DI, DI
-	JEQ          done468
+	JEQ          done502
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9418,16 +10236,16 @@ tail467:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done468:
-	JMP end465
+done502:
+	JMP end499
 
-not464:
+not498:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop469:
+loop503:
 	CMPQ         DI, $0x10
-	JLT          tail470
+	JLT          tail504
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9469,11 +10287,11 @@ loop469:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop469
+	JMP          loop503
 
-tail470:
+tail504:
 	TESTQ        DI, DI
-	JEQ          done471
+	JEQ          done505
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9517,19 +10335,19 @@ tail470:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done471:
-end465:
-	JMP end463
+done505:
+end499:
+	JMP end497
 
-not462:
+not496:
 	CMPB addU+121(FP), $0x00
-	JEQ  not472
+	JEQ  not506
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop474:
+loop508:
 	CMPQ         DI, $0x10
-	JLT          tail475
+	JLT          tail509
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9571,11 +10389,11 @@ loop474:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop474
+	JMP          loop508
 
-tail475:
+tail509:
 	TESTQ        DI, DI
-	JEQ          done476
+	JEQ          done510
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9619,16 +10437,16 @@ tail475:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done476:
-	JMP end473
+done510:
+	JMP end507
 
-not472:
+not506:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop477:
+loop511:
 	CMPQ         DI, $0x10
-	JLT          tail478
+	JLT          tail512
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9668,11 +10486,11 @@ loop477:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop477
+	JMP          loop511
 
-tail478:
+tail512:
 	TESTQ        DI, DI
-	JEQ          done479
+	JEQ          done513
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9714,9 +10532,9 @@ tail478:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done479:
-end473:
-end463:
+done513:
+end507:
+end497:
 	VZEROUPPER
 	RET
 
@@ -9745,9 +10563,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row480:
+row514:
 	TESTQ   BX, BX
-	JEQ     done481
+	JEQ     done515
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -9758,19 +10576,19 @@ row480:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop482:
+loop516:
 	CMPQ    R8, $0x10
-	JLT     tail483
+	JLT     tail517
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop482
+	JMP     loop516
 
-tail483:
+tail517:
 	TESTQ     R8, R8
-	JEQ       done484
+	JEQ       done518
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -9779,7 +10597,7 @@ tail483:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done484:
+done518:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -9800,9 +10618,9 @@ done484:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop485:
+loop519:
 	CMPQ         R8, $0x10
-	JLT          tail486
+	JLT          tail520
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -9830,11 +10648,11 @@ loop485:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop485
+	JMP          loop519
 
-tail486:
+tail520:
 	TESTQ        R8, R8
-	JEQ          done487
+	JEQ          done521
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -9865,7 +10683,7 @@ tail486:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done487:
+done521:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -9880,9 +10698,9 @@ done487:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row480
+	JMP           row514
 
-done481:
+done515:
 	VZEROUPPER
 	RET
 
@@ -9914,9 +10732,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row488:
+row522:
 	TESTQ        SI, SI
-	JEQ          done489
+	JEQ          done523
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -9928,9 +10746,9 @@ row488:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop490:
+loop524:
 	CMPQ         R9, $0x10
-	JLT          tail491
+	JLT          tail525
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -9962,11 +10780,11 @@ loop490:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop490
+	JMP          loop524
 
-tail491:
+tail525:
 	TESTQ        R9, R9
-	JEQ          done492
+	JEQ          done526
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -10000,16 +10818,16 @@ tail491:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done492:
+done526:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row488
+	JMP  row522
 
-done489:
+done523:
 	VZEROUPPER
 	RET
 
@@ -10036,13 +10854,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not493
+	JEQ          not527
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop495:
+loop529:
 	CMPQ     DX, $0x10
-	JLT      tail496
+	JLT      tail530
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -10072,11 +10890,11 @@ loop495:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop495
+	JMP      loop529
 
-tail496:
+tail530:
 	TESTQ     DX, DX
-	JEQ       done497
+	JEQ       done531
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -10108,16 +10926,16 @@ tail496:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done497:
-	JMP end494
+done531:
+	JMP end528
 
-not493:
+not527:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop498:
+loop532:
 	CMPQ     DX, $0x10
-	JLT      tail499
+	JLT      tail533
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -10145,11 +10963,11 @@ loop498:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop498
+	JMP      loop532
 
-tail499:
+tail533:
 	TESTQ     DX, DX
-	JEQ       done500
+	JEQ       done534
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -10179,8 +10997,8 @@ tail499:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done500:
-end494:
+done534:
+end528:
 	VZEROUPPER
 	RET
 

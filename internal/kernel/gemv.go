@@ -34,6 +34,11 @@ func (t *Team) multiplyRow(j storedJob) bool {
 	at := &t.jobs.row
 	*at = rowJob{storedJob: j}
 	switch {
+	case j.w.panels:
+		if code.panels == nil {
+			return false
+		}
+		at.whole = j.k
 	case j.w.storage == BFloat16:
 		at.whole = j.k &^ 15
 	case j.k%quantBlock == 0:
@@ -135,6 +140,10 @@ func (j *rowJob) run(w *worker, lo, hi int) {
 // what is in next.
 func (j *rowJob) rows(w *worker, row, n, limit int, next []byte) {
 	c, x, k := j.c.Data[row:], j.a.data, j.k
+	if j.w.panels {
+		j.panels(w, c, row, n, limit, next)
+		return
+	}
 	switch j.w.storage {
 	case BFloat16:
 		code.stored.halves(c, x, j.w.halves[row*k:limit*k], k, n, j.whole, j.add, next)
@@ -142,6 +151,21 @@ func (j *rowJob) rows(w *worker, row, n, limit int, next []byte) {
 		code.stored.int8(c, x, j.w.codes[row*k:limit*k], j.w.scalesOf(w, row, n), n, k, n, k, j.add, next)
 	case NF4:
 		code.stored.nf4(c, x, j.w.codes[row*k/2:limit*k/2], j.w.scalesOf(w, row, n), n, k, n, k, j.add, next)
+	}
+}
+
+// panels is rows where these lie in panels.
+func (j *rowJob) panels(w *worker, c []float32, row, n, limit int, next []byte) {
+	x, k := j.a.data, j.k
+	switch j.w.storage {
+	case Float32:
+		code.panels.floats(c, x, j.w.floats[row*k:limit*k], n, k, j.add, next)
+	case BFloat16:
+		code.panels.halves(c, x, j.w.halves[row*k:limit*k], n, k, j.add, next)
+	case Int8:
+		code.panels.int8(c, x, j.w.codes[row*k:limit*k], j.w.scalesOf(w, row, n), n, n, k, j.add, next)
+	case NF4:
+		code.panels.nf4(c, x, j.w.codes[row*k/2:limit*k/2], j.w.scalesOf(w, row, n), n, n, k, j.add, next)
 	}
 }
 

@@ -2768,139 +2768,97 @@ done164:
 	VZEROUPPER
 	RET
 
-// func panelsAVX2(c []float32, x []float32, b []float32, n int, k int, add bool, next []byte)
-// Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·panelsAVX2(SB), NOSPLIT, $0-120
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
+// func panelsAVX2(c []float32, x []float32, b []float32, n int, k int, add bool)
+// Requires: AVX, FMA3
+TEXT ·panelsAVX2(SB), NOSPLIT, $0-89
+	MOVQ b_base+48(FP), AX
 
-more173:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more173
-	MOVQ       $0x00000200, BX
-
-panel174:
+panel173:
 	CMPQ    n+72(FP), $0x20
-	JLT     done175
+	JLT     done174
 	CMPB    add+88(FP), $0x00
-	JEQ     not176
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	JMP     end177
+	JEQ     not175
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     end176
 
-not176:
+not175:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end177:
-	MOVQ x_base+24(FP), AX
-	MOVQ k+80(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end176:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns178:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below179
-	MOVQ       next_len+104(FP), DI
-	TESTQ      DI, DI
-	JEQ        none180
-	MOVQ       next_base+96(FP), DX
-	ADDQ       DX, DI
-	MOVQ       DI, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+104(FP)
-	JMP        below179
-
-none180:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, DI
-	MOVQ DI, b_len+56(FP)
-
-below179:
-	VMOVUPS      (SI), Y4
-	VBROADCASTSS (AX), Y5
+columns177:
+	VMOVUPS      (AX), Y4
+	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(SI), Y4
-	VBROADCASTSS (AX), Y5
+	VMOVUPS      32(AX), Y4
+	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(SI), Y4
-	VBROADCASTSS (AX), Y5
+	VMOVUPS      64(AX), Y4
+	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(SI), Y4
-	VBROADCASTSS (AX), Y5
+	VMOVUPS      96(AX), Y4
+	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
-	VBROADCASTSS 4(AX), Y5
+	VMOVUPS      128(AX), Y4
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      160(SI), Y4
-	VBROADCASTSS 4(AX), Y5
+	VMOVUPS      160(AX), Y4
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      192(SI), Y4
-	VBROADCASTSS 4(AX), Y5
+	VMOVUPS      192(AX), Y4
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      224(SI), Y4
-	VBROADCASTSS 4(AX), Y5
+	VMOVUPS      224(AX), Y4
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
-	VBROADCASTSS 8(AX), Y5
+	VMOVUPS      256(AX), Y4
+	VBROADCASTSS 8(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      288(SI), Y4
-	VBROADCASTSS 8(AX), Y5
+	VMOVUPS      288(AX), Y4
+	VBROADCASTSS 8(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      320(SI), Y4
-	VBROADCASTSS 8(AX), Y5
+	VMOVUPS      320(AX), Y4
+	VBROADCASTSS 8(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      352(SI), Y4
-	VBROADCASTSS 8(AX), Y5
+	VMOVUPS      352(AX), Y4
+	VBROADCASTSS 8(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
-	VBROADCASTSS 12(AX), Y5
+	VMOVUPS      384(AX), Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      416(SI), Y4
-	VBROADCASTSS 12(AX), Y5
+	VMOVUPS      416(AX), Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      448(SI), Y4
-	VBROADCASTSS 12(AX), Y5
+	VMOVUPS      448(AX), Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      480(SI), Y4
-	VBROADCASTSS 12(AX), Y5
+	VMOVUPS      480(AX), Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x00000010, AX
-	CMPQ         AX, CX
-	JLT          columns178
-	MOVQ         c_base+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000010, CX
+	CMPQ         CX, DX
+	JLT          columns177
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
 	ADDQ         $0x00000080, c_base+0(FP)
 	SUBQ         $0x20, n+72(FP)
-	JMP          panel174
+	JMP          panel173
 
-done175:
+done174:
 	VZEROUPPER
 	RET
 
@@ -2916,7 +2874,7 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	MOVQ    SI, DX
 	MOVQ    br+72(FP), CX
 	CMPQ    CX, k+88(FP)
-	JNE     apart182
+	JNE     apart179
 	MOVQ    b_len+56(FP), AX
 	SHLQ    $0x01, AX
 	ADDQ    DX, AX
@@ -2927,54 +2885,54 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more181:
+more178:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more181
-	JMP        done183
+	JLT        more178
+	JMP        done180
 
-apart182:
+apart179:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done183:
-rows184:
+done180:
+rows181:
 	CMPQ    n+80(FP), $0x20
-	JLT     done185
+	JLT     done182
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not186
+	JEQ     not183
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end187
+	JMP     end184
 
-not186:
+not183:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end187:
+end184:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced188
+	JEQ  paced185
 	MOVQ $0x00000200, BX
 
-paced188:
+paced185:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns189:
+columns186:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -2985,22 +2943,22 @@ columns189:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below190
+	JLT        below187
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none191
+	JEQ        none188
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below190
+	JMP        below187
 
-none191:
+none188:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below190:
+below187:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3167,7 +3125,7 @@ below190:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns189
+	JLT            columns186
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3179,60 +3137,60 @@ below190:
 	SHLQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows184
+	JMP            rows181
 
-done185:
-rows192:
+done182:
+rows189:
 	CMPQ    n+80(FP), $0x10
-	JLT     done193
+	JLT     done190
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not194
+	JEQ     not191
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end195
+	JMP     end192
 
-not194:
+not191:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end195:
+end192:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced196
+	JEQ  paced193
 	MOVQ $0x00000100, BX
 
-paced196:
+paced193:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns197:
+columns194:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below198
+	JLT        below195
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none199
+	JEQ        none196
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below198
+	JMP        below195
 
-none199:
+none196:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below198:
+below195:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -3317,7 +3275,7 @@ below198:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns197
+	JLT            columns194
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3327,9 +3285,9 @@ below198:
 	SHLQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows192
+	JMP            rows189
 
-done193:
+done190:
 	VZEROUPPER
 	RET
 
@@ -3343,203 +3301,161 @@ DATA bf16_upper<>+24(SB)/4, $0xffff0000
 DATA bf16_upper<>+28(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
 
-// func panelsHalvesAVX2(c []float32, x []float32, b []uint16, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelsHalvesAVX2(SB), NOSPLIT, $0-120
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	SHLQ    $0x01, AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
+// func panelsHalvesAVX2(c []float32, x []float32, b []uint16, n int, k int, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelsHalvesAVX2(SB), NOSPLIT, $0-89
+	MOVQ b_base+48(FP), AX
 
-more200:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more200
-	MOVQ       $0x00000200, BX
-
-panel201:
+panel197:
 	CMPQ    n+72(FP), $0x20
-	JLT     done202
+	JLT     done198
 	CMPB    add+88(FP), $0x00
-	JEQ     not203
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	JMP     end204
+	JEQ     not199
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     end200
 
-not203:
+not199:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end204:
-	MOVQ x_base+24(FP), AX
-	MOVQ k+80(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end200:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns205:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below206
-	MOVQ       next_len+104(FP), DI
-	TESTQ      DI, DI
-	JEQ        none207
-	MOVQ       next_base+96(FP), DX
-	ADDQ       DX, DI
-	MOVQ       DI, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+104(FP)
-	JMP        below206
-
-none207:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, DI
-	MOVQ DI, b_len+56(FP)
-
-below206:
-	VMOVUPS      (SI), Y4
+columns201:
+	VMOVUPS      (AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS (AX), Y6
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 4(AX), Y5
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(SI), Y4
+	VMOVUPS      32(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS (AX), Y6
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 4(AX), Y5
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(SI), Y4
+	VMOVUPS      64(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS (AX), Y6
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 4(AX), Y5
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(SI), Y4
+	VMOVUPS      96(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS (AX), Y6
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 4(AX), Y5
+	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
+	VMOVUPS      128(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 8(AX), Y6
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      160(SI), Y4
+	VMOVUPS      160(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 8(AX), Y6
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      192(SI), Y4
+	VMOVUPS      192(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 8(AX), Y6
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      224(SI), Y4
+	VMOVUPS      224(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 8(AX), Y6
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
+	VMOVUPS      256(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 16(AX), Y6
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 20(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      288(SI), Y4
+	VMOVUPS      288(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 16(AX), Y6
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 20(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      320(SI), Y4
+	VMOVUPS      320(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 16(AX), Y6
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 20(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      352(SI), Y4
+	VMOVUPS      352(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 16(AX), Y6
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 20(AX), Y5
+	VBROADCASTSS 20(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
+	VMOVUPS      384(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      416(SI), Y4
+	VMOVUPS      416(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      448(SI), Y4
+	VMOVUPS      448(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      480(SI), Y4
+	VMOVUPS      480(AX), Y4
 	VPSLLD       $0x10, Y4, Y5
-	VBROADCASTSS 24(AX), Y6
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPAND        bf16_upper<>+0(SB), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x00000020, AX
-	CMPQ         AX, CX
-	JLT          columns205
-	MOVQ         c_base+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000020, CX
+	CMPQ         CX, DX
+	JLT          columns201
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
 	ADDQ         $0x00000080, c_base+0(FP)
 	SUBQ         $0x20, n+72(FP)
-	JMP          panel201
+	JMP          panel197
 
-done202:
+done198:
 	VZEROUPPER
 	RET
 
@@ -3554,7 +3470,7 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart209
+	JNE     apart203
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -3564,57 +3480,57 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more208:
+more202:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more208
-	JMP        done210
+	JLT        more202
+	JMP        done204
 
-apart209:
+apart203:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done210:
-rows211:
+done204:
+rows205:
 	CMPQ    n+112(FP), $0x20
-	JLT     done212
+	JLT     done206
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not213
+	JEQ     not207
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end214
+	JMP     end208
 
-not213:
+not207:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end214:
+end208:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced215
+	JEQ  paced209
 	MOVQ $0x00000200, BX
 
-paced215:
+paced209:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns216:
+columns210:
 	MOVQ $0x00000004, R15
 
-piece217:
+piece211:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -3625,22 +3541,22 @@ piece217:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below218
+	JLT        below212
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none219
+	JEQ        none213
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below218
+	JMP        below212
 
-none219:
+none213:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below218:
+below212:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -4079,11 +3995,11 @@ below218:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000040, AX
 	DECQ           R15
-	JNE            piece217
+	JNE            piece211
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns216
+	JLT            columns210
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -4095,63 +4011,63 @@ below218:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows211
+	JMP            rows205
 
-done212:
-rows220:
+done206:
+rows214:
 	CMPQ    n+112(FP), $0x10
-	JLT     done221
+	JLT     done215
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not222
+	JEQ     not216
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end223
+	JMP     end217
 
-not222:
+not216:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end223:
+end217:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced224
+	JEQ  paced218
 	MOVQ $0x00000100, BX
 
-paced224:
+paced218:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns225:
+columns219:
 	MOVQ $0x00000004, R8
 
-piece226:
+piece220:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below227
+	JLT        below221
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none228
+	JEQ        none222
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below227
+	JMP        below221
 
-none228:
+none222:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below227:
+below221:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -4372,11 +4288,11 @@ below227:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000040, AX
 	DECQ           R8
-	JNE            piece226
+	JNE            piece220
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns225
+	JLT            columns219
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -4386,489 +4302,448 @@ below227:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows220
+	JMP            rows214
 
-done221:
+done215:
 	VZEROUPPER
 	RET
 
-// func panelsInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelsInt8AVX2(SB), NOSPLIT, $0-152
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
+// func panelsInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelsInt8AVX2(SB), NOSPLIT, $0-121
+	MOVQ b_base+48(FP), AX
 
-more229:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more229
-	MOVQ       $0x00000200, BX
-
-panel230:
+panel223:
 	CMPQ    n+104(FP), $0x20
-	JLT     done231
+	JLT     done224
 	CMPB    add+120(FP), $0x00
-	JEQ     not232
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Y0
-	VMOVUPS 32(AX), Y1
-	VMOVUPS 64(AX), Y2
-	VMOVUPS 96(AX), Y3
-	JMP     end233
+	JEQ     not225
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     end226
 
-not232:
+not225:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end233:
-	MOVQ x_base+24(FP), AX
-	MOVQ scales_base+72(FP), DI
-	MOVQ k+112(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end226:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns234:
-	MOVQ $0x00000004, R8
+columns227:
+	MOVQ $0x00000004, SI
 
-words235:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below236
-	MOVQ       next_len+136(FP), R9
-	TESTQ      R9, R9
-	JEQ        none237
-	MOVQ       next_base+128(FP), DX
-	ADDQ       DX, R9
-	MOVQ       R9, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+136(FP)
-	JMP        below236
-
-none237:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R9
-	MOVQ R9, b_len+56(FP)
-
-below236:
-	VMOVUPS      (SI), Y4
+words228:
+	VMOVUPS      (AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS (AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 4(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 8(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       (DI), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(SI), Y4
+	VMOVUPS      32(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS (AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 4(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 8(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       32(DI), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(SI), Y4
+	VMOVUPS      64(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS (AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 4(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 8(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       64(DI), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(SI), Y4
+	VMOVUPS      96(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS (AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 4(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 8(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(DI), Y4, Y4
-	VBROADCASTSS 12(AX), Y5
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
+	VMOVUPS      128(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 16(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 20(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 24(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       (DI), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      160(SI), Y4
+	VMOVUPS      160(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 16(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 20(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 24(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       32(DI), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      192(SI), Y4
+	VMOVUPS      192(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 16(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 20(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 24(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       64(DI), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      224(SI), Y4
+	VMOVUPS      224(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 16(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 20(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 24(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(DI), Y4, Y4
-	VBROADCASTSS 28(AX), Y5
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
+	VMOVUPS      256(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 32(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 36(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 40(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       (DI), Y4, Y4
-	VBROADCASTSS 44(AX), Y5
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      288(SI), Y4
+	VMOVUPS      288(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 32(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 36(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 40(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       32(DI), Y4, Y4
-	VBROADCASTSS 44(AX), Y5
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      320(SI), Y4
+	VMOVUPS      320(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 32(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 36(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 40(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       64(DI), Y4, Y4
-	VBROADCASTSS 44(AX), Y5
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      352(SI), Y4
+	VMOVUPS      352(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 32(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 36(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 40(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(DI), Y4, Y4
-	VBROADCASTSS 44(AX), Y5
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
+	VMOVUPS      384(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 48(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 52(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       (DI), Y5, Y5
-	VBROADCASTSS 56(AX), Y6
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       (DI), Y4, Y4
-	VBROADCASTSS 60(AX), Y5
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      416(SI), Y4
+	VMOVUPS      416(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 48(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 52(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(DI), Y5, Y5
-	VBROADCASTSS 56(AX), Y6
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
 	VFMADD231PS  Y5, Y6, Y1
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       32(DI), Y4, Y4
-	VBROADCASTSS 60(AX), Y5
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
 	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      448(SI), Y4
+	VMOVUPS      448(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 48(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 52(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       64(DI), Y5, Y5
-	VBROADCASTSS 56(AX), Y6
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
 	VFMADD231PS  Y5, Y6, Y2
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       64(DI), Y4, Y4
-	VBROADCASTSS 60(AX), Y5
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
 	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      480(SI), Y4
+	VMOVUPS      480(AX), Y4
 	VPSLLD       $0x18, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 48(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x10, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 52(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSLLD       $0x08, Y4, Y5
 	VPSRAD       $0x18, Y5, Y5
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       96(DI), Y5, Y5
-	VBROADCASTSS 56(AX), Y6
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
 	VFMADD231PS  Y5, Y6, Y3
 	VPSRAD       $0x18, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       96(DI), Y4, Y4
-	VBROADCASTSS 60(AX), Y5
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x00000040, AX
-	DECQ         R8
-	JNE          words235
-	MOVQ         sr+96(FP), R8
-	LEAQ         (DI)(R8*4), DI
-	CMPQ         AX, CX
-	JLT          columns234
-	MOVQ         c_base+0(FP), AX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	VMOVUPS      Y2, 64(AX)
-	VMOVUPS      Y3, 96(AX)
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000040, CX
+	DECQ         SI
+	JNE          words228
+	MOVQ         sr+96(FP), SI
+	LEAQ         (BX)(SI*4), BX
+	CMPQ         CX, DX
+	JLT          columns227
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
 	ADDQ         $0x00000080, c_base+0(FP)
 	SUBQ         $0x20, n+104(FP)
 	ADDQ         $0x00000080, scales_base+72(FP)
-	JMP          panel230
+	JMP          panel223
 
-done231:
+done224:
 	VZEROUPPER
 	RET
 
@@ -4886,7 +4761,7 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart239
+	JNE     apart230
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -4896,58 +4771,58 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more238:
+more229:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more238
-	JMP        done240
+	JLT        more229
+	JMP        done231
 
-apart239:
+apart230:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done240:
-rows241:
+done231:
+rows232:
 	CMPQ    n+112(FP), $0x20
-	JLT     done242
+	JLT     done233
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not243
+	JEQ     not234
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
 	VMOVUPS 64(AX), Y4
 	VMOVUPS 96(AX), Y5
-	JMP     end244
+	JMP     end235
 
-not243:
+not234:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-end244:
+end235:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced245
+	JEQ  paced236
 	MOVQ $0x00000200, BX
 
-paced245:
+paced236:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns246:
+columns237:
 	MOVQ $0x00000002, R15
 
-piece247:
+piece238:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -4958,22 +4833,22 @@ piece247:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below248
+	JLT        below239
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none249
+	JEQ        none240
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below248
+	JMP        below239
 
-none249:
+none240:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below248:
+below239:
 	VBROADCASTF128 (SI), Y6
 	VINSERTF128    $0x01, (SI)(R10*4), Y6, Y6
 	VBROADCASTF128 (SI)(R10*1), Y7
@@ -6052,11 +5927,11 @@ below248:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000080, AX
 	DECQ           R15
-	JNE            piece247
+	JNE            piece238
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns246
+	JLT            columns237
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -6069,64 +5944,64 @@ below248:
 	SHRQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows241
+	JMP            rows232
 
-done242:
-rows250:
+done233:
+rows241:
 	CMPQ    n+112(FP), $0x10
-	JLT     done251
+	JLT     done242
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not252
+	JEQ     not243
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
-	JMP     end253
+	JMP     end244
 
-not252:
+not243:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end253:
+end244:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced254
+	JEQ  paced245
 	MOVQ $0x00000100, BX
 
-paced254:
+paced245:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns255:
+columns246:
 	MOVQ $0x00000002, R8
 
-piece256:
+piece247:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below257
+	JLT        below248
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none258
+	JEQ        none249
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below257
+	JMP        below248
 
-none258:
+none249:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below257:
+below248:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -6667,11 +6542,11 @@ below257:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000080, AX
 	DECQ           R8
-	JNE            piece256
+	JNE            piece247
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns255
+	JLT            columns246
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -6682,9 +6557,9 @@ below257:
 	SHRQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows250
+	JMP            rows241
 
-done251:
+done242:
 	VZEROUPPER
 	RET
 
@@ -6706,1125 +6581,1084 @@ DATA nf4<>+56(SB)/4, $0x3f3913b3
 DATA nf4<>+60(SB)/4, $0x3f800000
 GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
-// func panelsNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelsNF4AVX2(SB), NOSPLIT, $0-152
+// func panelsNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelsNF4AVX2(SB), NOSPLIT, $0-121
+	MOVQ    b_base+48(FP), AX
 	VMOVUPS nf4<>+0(SB), Y0
 	VMOVUPS nf4<>+32(SB), Y1
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
 
-more259:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more259
-	MOVQ       $0x00000200, BX
-
-panel260:
+panel250:
 	CMPQ    n+104(FP), $0x20
-	JLT     done261
+	JLT     done251
 	CMPB    add+120(FP), $0x00
-	JEQ     not262
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Y2
-	VMOVUPS 32(AX), Y3
-	VMOVUPS 64(AX), Y4
-	VMOVUPS 96(AX), Y5
-	JMP     end263
+	JEQ     not252
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	VMOVUPS 64(CX), Y4
+	VMOVUPS 96(CX), Y5
+	JMP     end253
 
-not262:
+not252:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-end263:
-	MOVQ x_base+24(FP), AX
-	MOVQ scales_base+72(FP), DI
-	MOVQ k+112(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end253:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns264:
-	MOVQ $0x00000002, R8
+columns254:
+	MOVQ $0x00000002, SI
 
-words265:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below266
-	MOVQ       next_len+136(FP), R9
-	TESTQ      R9, R9
-	JEQ        none267
-	MOVQ       next_base+128(FP), DX
-	ADDQ       DX, R9
-	MOVQ       R9, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+136(FP)
-	JMP        below266
-
-none267:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R9
-	MOVQ R9, b_len+56(FP)
-
-below266:
-	VMOVUPS      (SI), Y6
+words255:
+	VMOVUPS      (AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS (AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 4(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 8(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 12(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 16(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 20(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 24(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       (DI), Y6, Y6
-	VBROADCASTSS 28(AX), Y7
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      32(SI), Y6
+	VMOVUPS      32(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS (AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 4(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 8(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 12(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 16(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 20(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 24(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       32(DI), Y6, Y6
-	VBROADCASTSS 28(AX), Y7
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      64(SI), Y6
+	VMOVUPS      64(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS (AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 4(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 8(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 12(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 16(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 20(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 24(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       64(DI), Y6, Y6
-	VBROADCASTSS 28(AX), Y7
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      96(SI), Y6
+	VMOVUPS      96(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS (AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 4(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 8(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 12(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 16(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 20(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 24(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       96(DI), Y6, Y6
-	VBROADCASTSS 28(AX), Y7
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      128(SI), Y6
+	VMOVUPS      128(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 32(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 36(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 40(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 44(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 48(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 52(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 56(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       (DI), Y6, Y6
-	VBROADCASTSS 60(AX), Y7
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      160(SI), Y6
+	VMOVUPS      160(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 32(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 36(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 40(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 44(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 48(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 52(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 56(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       32(DI), Y6, Y6
-	VBROADCASTSS 60(AX), Y7
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      192(SI), Y6
+	VMOVUPS      192(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 32(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 36(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 40(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 44(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 48(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 52(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 56(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       64(DI), Y6, Y6
-	VBROADCASTSS 60(AX), Y7
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      224(SI), Y6
+	VMOVUPS      224(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 32(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 36(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 40(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 44(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 48(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 52(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 56(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       96(DI), Y6, Y6
-	VBROADCASTSS 60(AX), Y7
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      256(SI), Y6
+	VMOVUPS      256(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 64(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 68(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 72(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 76(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 80(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 84(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 88(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       (DI), Y6, Y6
-	VBROADCASTSS 92(AX), Y7
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      288(SI), Y6
+	VMOVUPS      288(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 64(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 68(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 72(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 76(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 80(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 84(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 88(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       32(DI), Y6, Y6
-	VBROADCASTSS 92(AX), Y7
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      320(SI), Y6
+	VMOVUPS      320(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 64(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 68(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 72(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 76(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 80(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 84(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 88(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       64(DI), Y6, Y6
-	VBROADCASTSS 92(AX), Y7
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      352(SI), Y6
+	VMOVUPS      352(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 64(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 68(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 72(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 76(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 80(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 84(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 88(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       96(DI), Y6, Y6
-	VBROADCASTSS 92(AX), Y7
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      384(SI), Y6
+	VMOVUPS      384(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 96(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 100(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 104(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 108(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 112(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 116(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       (DI), Y7, Y7
-	VBROADCASTSS 120(AX), Y8
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
 	VFMADD231PS  Y7, Y8, Y2
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       (DI), Y6, Y6
-	VBROADCASTSS 124(AX), Y7
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
 	VFMADD231PS  Y6, Y7, Y2
-	VMOVUPS      416(SI), Y6
+	VMOVUPS      416(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 96(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 100(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 104(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 108(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 112(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 116(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       32(DI), Y7, Y7
-	VBROADCASTSS 120(AX), Y8
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
 	VFMADD231PS  Y7, Y8, Y3
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       32(DI), Y6, Y6
-	VBROADCASTSS 124(AX), Y7
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
 	VFMADD231PS  Y6, Y7, Y3
-	VMOVUPS      448(SI), Y6
+	VMOVUPS      448(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 96(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 100(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 104(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 108(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 112(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 116(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       64(DI), Y7, Y7
-	VBROADCASTSS 120(AX), Y8
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
 	VFMADD231PS  Y7, Y8, Y4
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       64(DI), Y6, Y6
-	VBROADCASTSS 124(AX), Y7
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
 	VFMADD231PS  Y6, Y7, Y4
-	VMOVUPS      480(SI), Y6
+	VMOVUPS      480(AX), Y6
 	VPSRLD       $0x04, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 96(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPERMPS      Y0, Y6, Y7
 	VPERMPS      Y1, Y6, Y8
 	VPSLLD       $0x1c, Y6, Y9
 	VBLENDVPS    Y9, Y8, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 100(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x0c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 104(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x08, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 108(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x14, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 112(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x10, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 116(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x1c, Y6, Y8
 	VPERMPS      Y0, Y8, Y7
 	VPERMPS      Y1, Y8, Y9
 	VPSLLD       $0x1c, Y8, Y8
 	VBLENDVPS    Y8, Y9, Y7, Y7
-	VMULPS       96(DI), Y7, Y7
-	VBROADCASTSS 120(AX), Y8
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
 	VFMADD231PS  Y7, Y8, Y5
 	VPSRLD       $0x18, Y6, Y7
 	VPERMPS      Y0, Y7, Y6
 	VPERMPS      Y1, Y7, Y8
 	VPSLLD       $0x1c, Y7, Y7
 	VBLENDVPS    Y7, Y8, Y6, Y6
-	VMULPS       96(DI), Y6, Y6
-	VBROADCASTSS 124(AX), Y7
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000200, SI
-	ADDQ         $0x00000080, AX
-	DECQ         R8
-	JNE          words265
-	MOVQ         sr+96(FP), R8
-	LEAQ         (DI)(R8*4), DI
-	CMPQ         AX, CX
-	JLT          columns264
-	MOVQ         c_base+0(FP), AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
-	VMOVUPS      Y4, 64(AX)
-	VMOVUPS      Y5, 96(AX)
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNE          words255
+	MOVQ         sr+96(FP), SI
+	LEAQ         (BX)(SI*4), BX
+	CMPQ         CX, DX
+	JLT          columns254
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y2, (CX)
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      Y4, 64(CX)
+	VMOVUPS      Y5, 96(CX)
 	ADDQ         $0x00000080, c_base+0(FP)
 	SUBQ         $0x20, n+104(FP)
 	ADDQ         $0x00000080, scales_base+72(FP)
-	JMP          panel260
+	JMP          panel250
 
-done261:
+done251:
 	VZEROUPPER
 	RET
 
@@ -7838,50 +7672,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider269
+	JGT  wider257
 	CMPQ BX, $0x08
-	JNE  ragged270
+	JNE  ragged258
 
-row272:
+row260:
 	TESTQ   SI, SI
-	JEQ     done273
+	JEQ     done261
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row272
+	JMP     row260
 
-done273:
-	JMP end271
+done261:
+	JMP end259
 
-ragged270:
+ragged258:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row274:
+row262:
 	TESTQ      SI, SI
-	JEQ        done275
+	JEQ        done263
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row274
+	JMP        row262
 
-done275:
-end271:
-	JMP end268
+done263:
+end259:
+	JMP end256
 
-wider269:
+wider257:
 	CMPQ BX, $0x10
-	JNE  ragged276
+	JNE  ragged264
 
-row278:
+row266:
 	TESTQ   SI, SI
-	JEQ     done279
+	JEQ     done267
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -7889,21 +7723,21 @@ row278:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row278
+	JMP     row266
 
-done279:
-	JMP end277
+done267:
+	JMP end265
 
-ragged276:
+ragged264:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row280:
+row268:
 	TESTQ      SI, SI
-	JEQ        done281
+	JEQ        done269
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -7911,11 +7745,11 @@ row280:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row280
+	JMP        row268
 
-done281:
-end277:
-end268:
+done269:
+end265:
+end256:
 	VZEROUPPER
 	RET
 
@@ -7929,9 +7763,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop282:
+loop270:
 	CMPQ        DX, $0x10
-	JLT         tail283
+	JLT         tail271
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -7940,11 +7774,11 @@ loop282:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop282
+	JMP         loop270
 
-tail283:
+tail271:
 	TESTQ       DX, DX
-	JEQ         done284
+	JEQ         done272
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -7957,7 +7791,7 @@ tail283:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done284:
+done272:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -7980,9 +7814,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop285:
+loop273:
 	CMPQ        BX, $0x10
-	JLT         tail286
+	JLT         tail274
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -7995,11 +7829,11 @@ loop285:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop285
+	JMP         loop273
 
-tail286:
+tail274:
 	TESTQ       BX, BX
-	JEQ         done287
+	JEQ         done275
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -8016,7 +7850,7 @@ tail286:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done287:
+done275:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -8039,9 +7873,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop288:
+loop276:
 	CMPQ         CX, $0x10
-	JLT          tail289
+	JLT          tail277
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -8056,11 +7890,11 @@ loop288:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop288
+	JMP          loop276
 
-tail289:
+tail277:
 	TESTQ        CX, CX
-	JEQ          done290
+	JEQ          done278
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -8079,7 +7913,7 @@ tail289:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done290:
+done278:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -8099,9 +7933,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop291:
+loop279:
 	CMPQ         DX, $0x10
-	JLT          tail292
+	JLT          tail280
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -8150,11 +7984,11 @@ loop291:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop291
+	JMP          loop279
 
-tail292:
+tail280:
 	TESTQ        DX, DX
-	JEQ          done293
+	JEQ          done281
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -8207,7 +8041,7 @@ tail292:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done293:
+done281:
 	VZEROUPPER
 	RET
 
@@ -8341,9 +8175,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop294:
+loop282:
 	CMPQ    BX, $0x10
-	JLT     tail295
+	JLT     tail283
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -8356,11 +8190,11 @@ loop294:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop294
+	JMP     loop282
 
-tail295:
+tail283:
 	TESTQ      BX, BX
-	JEQ        done296
+	JEQ        done284
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -8377,7 +8211,7 @@ tail295:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done296:
+done284:
 	VZEROUPPER
 	RET
 
@@ -8391,13 +8225,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not297
+	JEQ          not285
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop299:
+loop287:
 	CMPQ         SI, $0x10
-	JLT          tail300
+	JLT          tail288
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -8418,11 +8252,11 @@ loop299:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop299
+	JMP          loop287
 
-tail300:
+tail288:
 	TESTQ        SI, SI
-	JEQ          done301
+	JEQ          done289
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -8447,16 +8281,16 @@ tail300:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done301:
-	JMP end298
+done289:
+	JMP end286
 
-not297:
+not285:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop302:
+loop290:
 	CMPQ         SI, $0x10
-	JLT          tail303
+	JLT          tail291
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -8473,11 +8307,11 @@ loop302:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop302
+	JMP          loop290
 
-tail303:
+tail291:
 	TESTQ        SI, SI
-	JEQ          done304
+	JEQ          done292
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -8498,8 +8332,8 @@ tail303:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done304:
-end298:
+done292:
+end286:
 	VZEROUPPER
 	RET
 
@@ -8513,9 +8347,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop305:
+loop293:
 	CMPQ        BX, $0x10
-	JLT         tail306
+	JLT         tail294
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -8530,11 +8364,11 @@ loop305:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop305
+	JMP         loop293
 
-tail306:
+tail294:
 	TESTQ       BX, BX
-	JEQ         done307
+	JEQ         done295
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -8553,7 +8387,7 @@ tail306:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done307:
+done295:
 	VZEROUPPER
 	RET
 
@@ -8569,26 +8403,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not308
+	JEQ     not296
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end309
+	JMP     end297
 
-not308:
-end309:
+not296:
+end297:
 	CMPB add+105(FP), $0x00
-	JEQ  not310
+	JEQ  not298
 
-head312:
+head300:
 	TESTQ SI, SI
-	JEQ   done313
+	JEQ   done301
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop314:
+loop302:
 	CMPQ        R10, $0x10
-	JLT         tail315
+	JLT         tail303
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -8621,11 +8455,11 @@ loop314:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop314
+	JMP         loop302
 
-tail315:
+tail303:
 	TESTQ       R10, R10
-	JEQ         done316
+	JEQ         done304
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -8662,27 +8496,27 @@ tail315:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done316:
+done304:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head312
+	JMP  head300
 
-done313:
-	JMP end311
+done301:
+	JMP end299
 
-not310:
-head317:
+not298:
+head305:
 	TESTQ SI, SI
-	JEQ   done318
+	JEQ   done306
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop319:
+loop307:
 	CMPQ        R10, $0x10
-	JLT         tail320
+	JLT         tail308
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -8707,11 +8541,11 @@ loop319:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop319
+	JMP         loop307
 
-tail320:
+tail308:
 	TESTQ       R10, R10
-	JEQ         done321
+	JEQ         done309
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -8740,14 +8574,14 @@ tail320:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done321:
+done309:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head317
+	JMP  head305
 
-done318:
-end311:
+done306:
+end299:
 	VZEROUPPER
 	RET
 
@@ -8770,9 +8604,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop322:
+loop310:
 	CMPQ         BX, $0x10
-	JLT          tail323
+	JLT          tail311
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -8831,11 +8665,11 @@ loop322:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop322
+	JMP          loop310
 
-tail323:
+tail311:
 	TESTQ        BX, BX
-	JEQ          done324
+	JEQ          done312
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -8898,7 +8732,7 @@ tail323:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done324:
+done312:
 	VZEROUPPER
 	RET
 
@@ -8911,15 +8745,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not325
+	JEQ  not313
 	CMPB addU+121(FP), $0x00
-	JEQ  not327
+	JEQ  not315
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop329:
+loop317:
 	CMPQ         DI, $0x10
-	JLT          tail330
+	JLT          tail318
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -9006,11 +8840,11 @@ loop329:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop329
+	JMP          loop317
 
-tail330:
+tail318:
 	TESTQ        DI, DI
-	JEQ          done331
+	JEQ          done319
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -9101,16 +8935,16 @@ tail330:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done331:
-	JMP end328
+done319:
+	JMP end316
 
-not327:
+not315:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop332:
+loop320:
 	CMPQ         DI, $0x10
-	JLT          tail333
+	JLT          tail321
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -9193,11 +9027,11 @@ loop332:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop332
+	JMP          loop320
 
-tail333:
+tail321:
 	TESTQ        DI, DI
-	JEQ          done334
+	JEQ          done322
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -9284,19 +9118,19 @@ tail333:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done334:
-end328:
-	JMP end326
+done322:
+end316:
+	JMP end314
 
-not325:
+not313:
 	CMPB addU+121(FP), $0x00
-	JEQ  not335
+	JEQ  not323
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop337:
+loop325:
 	CMPQ         DI, $0x10
-	JLT          tail338
+	JLT          tail326
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -9379,11 +9213,11 @@ loop337:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop337
+	JMP          loop325
 
-tail338:
+tail326:
 	TESTQ        DI, DI
-	JEQ          done339
+	JEQ          done327
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -9470,16 +9304,16 @@ tail338:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done339:
-	JMP end336
+done327:
+	JMP end324
 
-not335:
+not323:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop340:
+loop328:
 	CMPQ         DI, $0x10
-	JLT          tail341
+	JLT          tail329
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -9558,11 +9392,11 @@ loop340:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop340
+	JMP          loop328
 
-tail341:
+tail329:
 	TESTQ        DI, DI
-	JEQ          done342
+	JEQ          done330
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -9645,9 +9479,9 @@ tail341:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done342:
-end336:
-end326:
+done330:
+end324:
+end314:
 	VZEROUPPER
 	RET
 
@@ -9663,9 +9497,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row343:
+row331:
 	TESTQ   BX, BX
-	JEQ     done344
+	JEQ     done332
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -9677,9 +9511,9 @@ row343:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop345:
+loop333:
 	CMPQ    R8, $0x10
-	JLT     tail346
+	JLT     tail334
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -9688,11 +9522,11 @@ loop345:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop345
+	JMP     loop333
 
-tail346:
+tail334:
 	TESTQ      R8, R8
-	JEQ        done347
+	JEQ        done335
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -9709,7 +9543,7 @@ tail346:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done347:
+done335:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -9730,9 +9564,9 @@ done347:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop348:
+loop336:
 	CMPQ         R8, $0x10
-	JLT          tail349
+	JLT          tail337
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -9787,11 +9621,11 @@ loop348:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop348
+	JMP          loop336
 
-tail349:
+tail337:
 	TESTQ        R8, R8
-	JEQ          done350
+	JEQ          done338
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -9852,7 +9686,7 @@ tail349:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done350:
+done338:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -9866,9 +9700,9 @@ done350:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row343
+	JMP          row331
 
-done344:
+done332:
 	VZEROUPPER
 	RET
 
@@ -9895,9 +9729,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row351:
+row339:
 	TESTQ        SI, SI
-	JEQ          done352
+	JEQ          done340
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -9909,9 +9743,9 @@ row351:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop353:
+loop341:
 	CMPQ         R9, $0x10
-	JLT          tail354
+	JLT          tail342
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -9974,11 +9808,11 @@ loop353:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop353
+	JMP          loop341
 
-tail354:
+tail342:
 	TESTQ        R9, R9
-	JEQ          done355
+	JEQ          done343
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -10045,16 +9879,16 @@ tail354:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done355:
+done343:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row351
+	JMP  row339
 
-done352:
+done340:
 	VZEROUPPER
 	RET
 
@@ -10077,13 +9911,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not356
+	JEQ          not344
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop358:
+loop346:
 	CMPQ     DX, $0x10
-	JLT      tail359
+	JLT      tail347
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -10142,11 +9976,11 @@ loop358:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop358
+	JMP      loop346
 
-tail359:
+tail347:
 	TESTQ      DX, DX
-	JEQ        done360
+	JEQ        done348
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -10209,16 +10043,16 @@ tail359:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done360:
-	JMP end357
+done348:
+	JMP end345
 
-not356:
+not344:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop361:
+loop349:
 	CMPQ     DX, $0x10
-	JLT      tail362
+	JLT      tail350
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -10273,11 +10107,11 @@ loop361:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop361
+	JMP      loop349
 
-tail362:
+tail350:
 	TESTQ      DX, DX
-	JEQ        done363
+	JEQ        done351
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -10336,8 +10170,8 @@ tail362:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done363:
-end357:
+done351:
+end345:
 	VZEROUPPER
 	RET
 
@@ -10533,9 +10367,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop364:
+loop352:
 	CMPQ    BX, $0x10
-	JLT     tail365
+	JLT     tail353
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -10546,11 +10380,11 @@ loop364:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop364
+	JMP     loop352
 
-tail365:
+tail353:
 	TESTQ      BX, BX
-	JEQ        done366
+	JEQ        done354
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -10565,7 +10399,7 @@ tail365:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done366:
+done354:
 	VZEROUPPER
 	RET
 
@@ -10576,13 +10410,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not367
+	JEQ          not355
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop369:
+loop357:
 	CMPQ    DX, $0x10
-	JLT     tail370
+	JLT     tail358
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -10595,11 +10429,11 @@ loop369:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop369
+	JMP     loop357
 
-tail370:
+tail358:
 	TESTQ      DX, DX
-	JEQ        done371
+	JEQ        done359
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -10616,16 +10450,16 @@ tail370:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done371:
-	JMP end368
+done359:
+	JMP end356
 
-not367:
+not355:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop372:
+loop360:
 	CMPQ    DX, $0x10
-	JLT     tail373
+	JLT     tail361
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -10634,11 +10468,11 @@ loop372:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop372
+	JMP     loop360
 
-tail373:
+tail361:
 	TESTQ      DX, DX
-	JEQ        done374
+	JEQ        done362
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -10651,8 +10485,8 @@ tail373:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done374:
-end368:
+done362:
+end356:
 	VZEROUPPER
 	RET
 
@@ -10675,9 +10509,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop375:
+loop363:
 	CMPQ         SI, $0x10
-	JLT          tail376
+	JLT          tail364
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -10718,11 +10552,11 @@ loop375:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop375
+	JMP          loop363
 
-tail376:
+tail364:
 	TESTQ        SI, SI
-	JEQ          done377
+	JEQ          done365
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -10767,7 +10601,7 @@ tail376:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done377:
+done365:
 	VZEROUPPER
 	RET
 
@@ -10779,16 +10613,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop378:
+loop366:
 	CMPQ      BX, DX
-	JGE       done379
+	JGE       done367
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop378
+	JMP       loop366
 
-done379:
+done367:
 	VZEROUPPER
 	RET
 
@@ -10801,17 +10635,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop380:
+loop368:
 	CMPQ      BX, DX
-	JGE       done381
+	JGE       done369
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop380
+	JMP       loop368
 
-done381:
+done369:
 	VZEROUPPER
 	RET
 
@@ -10829,9 +10663,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop382:
+loop370:
 	CMPQ       BX, DX
-	JGE        done383
+	JGE        done371
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -10852,9 +10686,9 @@ loop382:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop382
+	JMP        loop370
 
-done383:
+done371:
 	VZEROUPPER
 	RET
 
@@ -10866,9 +10700,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop384:
+loop372:
 	CMPQ         BX, DX
-	JGE          done385
+	JGE          done373
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -10887,9 +10721,9 @@ loop384:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop384
+	JMP          loop372
 
-done385:
+done373:
 	VZEROUPPER
 	RET
 
@@ -10950,9 +10784,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop386:
+loop374:
 	CMPQ      DX, CX
-	JGE       done387
+	JGE       done375
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -10969,9 +10803,9 @@ loop386:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop386
+	JMP       loop374
 
-done387:
+done375:
 	VZEROUPPER
 	RET
 
@@ -10983,9 +10817,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop388:
+loop376:
 	CMPQ      BX, DX
-	JGE       done389
+	JGE       done377
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -11003,9 +10837,9 @@ loop388:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop388
+	JMP       loop376
 
-done389:
+done377:
 	VZEROUPPER
 	RET
 

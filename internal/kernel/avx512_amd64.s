@@ -6228,101 +6228,59 @@ done330:
 	VZEROUPPER
 	RET
 
-// func panelsAVX512(c []float32, x []float32, b []float32, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·panelsAVX512(SB), NOSPLIT, $0-120
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
+// func panelsAVX512(c []float32, x []float32, b []float32, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsAVX512(SB), NOSPLIT, $0-89
+	MOVQ b_base+48(FP), AX
 
-more337:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more337
-	MOVQ       $0x00000200, BX
-
-panel338:
+panel337:
 	CMPQ    n+72(FP), $0x20
-	JLT     done339
+	JLT     done338
 	CMPB    add+88(FP), $0x00
-	JEQ     not340
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	JMP     end341
+	JEQ     not339
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	JMP     end340
 
-not340:
+not339:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end341:
-	MOVQ x_base+24(FP), AX
-	MOVQ k+80(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end340:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns342:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below343
-	MOVQ       next_len+104(FP), DI
-	TESTQ      DI, DI
-	JEQ        none344
-	MOVQ       next_base+96(FP), DX
-	ADDQ       DX, DI
-	MOVQ       DI, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+104(FP)
-	JMP        below343
-
-none344:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, DI
-	MOVQ DI, b_len+56(FP)
-
-below343:
-	VMOVUPS          (SI), Z2
-	VFMADD231PS.BCST (AX), Z2, Z0
-	VMOVUPS          64(SI), Z2
-	VFMADD231PS.BCST (AX), Z2, Z1
-	VMOVUPS          128(SI), Z2
-	VFMADD231PS.BCST 4(AX), Z2, Z0
-	VMOVUPS          192(SI), Z2
-	VFMADD231PS.BCST 4(AX), Z2, Z1
-	VMOVUPS          256(SI), Z2
-	VFMADD231PS.BCST 8(AX), Z2, Z0
-	VMOVUPS          320(SI), Z2
-	VFMADD231PS.BCST 8(AX), Z2, Z1
-	VMOVUPS          384(SI), Z2
-	VFMADD231PS.BCST 12(AX), Z2, Z0
-	VMOVUPS          448(SI), Z2
-	VFMADD231PS.BCST 12(AX), Z2, Z1
-	ADDQ             $0x00000200, SI
-	ADDQ             $0x00000010, AX
-	CMPQ             AX, CX
-	JLT              columns342
-	MOVQ             c_base+0(FP), AX
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          Z1, 64(AX)
+columns341:
+	VMOVUPS          (AX), Z2
+	VFMADD231PS.BCST (CX), Z2, Z0
+	VMOVUPS          64(AX), Z2
+	VFMADD231PS.BCST (CX), Z2, Z1
+	VMOVUPS          128(AX), Z2
+	VFMADD231PS.BCST 4(CX), Z2, Z0
+	VMOVUPS          192(AX), Z2
+	VFMADD231PS.BCST 4(CX), Z2, Z1
+	VMOVUPS          256(AX), Z2
+	VFMADD231PS.BCST 8(CX), Z2, Z0
+	VMOVUPS          320(AX), Z2
+	VFMADD231PS.BCST 8(CX), Z2, Z1
+	VMOVUPS          384(AX), Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z0
+	VMOVUPS          448(AX), Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z1
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000010, CX
+	CMPQ             CX, DX
+	JLT              columns341
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, 64(CX)
 	ADDQ             $0x00000080, c_base+0(FP)
 	SUBQ             $0x20, n+72(FP)
-	JMP              panel338
+	JMP              panel337
 
-done339:
+done338:
 	VZEROUPPER
 	RET
 
@@ -6339,7 +6297,7 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	MOVQ         SI, DX
 	MOVQ         br+72(FP), CX
 	CMPQ         CX, k+88(FP)
-	JNE          apart346
+	JNE          apart343
 	MOVQ         b_len+56(FP), AX
 	SHLQ         $0x01, AX
 	ADDQ         DX, AX
@@ -6350,50 +6308,50 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	CMPQ         CX, AX
 	CMOVQGT      AX, CX
 
-more345:
+more342:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more345
-	JMP        done347
+	JLT        more342
+	JMP        done344
 
-apart346:
+apart343:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done347:
-rows348:
+done344:
+rows345:
 	CMPQ    n+80(FP), $0x20
-	JLT     done349
+	JLT     done346
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not350
+	JEQ     not347
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end351
+	JMP     end348
 
-not350:
+not347:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end351:
+end348:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced352
+	JEQ  paced349
 	MOVQ $0x00000400, BX
 
-paced352:
+paced349:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns353:
+columns350:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6412,22 +6370,22 @@ columns353:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below354
+	JLT        below351
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none355
+	JEQ        none352
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below354
+	JMP        below351
 
-none355:
+none352:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below354:
+below351:
 	VBROADCASTF64X4  (SI), Z3
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
 	VBROADCASTF64X4  (SI)(R10*1), Z4
@@ -6578,7 +6536,7 @@ below354:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns353
+	JLT              columns350
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -6588,36 +6546,36 @@ below354:
 	SHLQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows348
+	JMP              rows345
 
-done349:
-rows356:
+done346:
+rows353:
 	CMPQ    n+80(FP), $0x10
-	JLT     done357
+	JLT     done354
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not358
+	JEQ     not355
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end359
+	JMP     end356
 
-not358:
+not355:
 	VXORPS Z1, Z1, Z1
 
-end359:
+end356:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced360
+	JEQ  paced357
 	MOVQ $0x00000200, BX
 
-paced360:
+paced357:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns361:
+columns358:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6628,22 +6586,22 @@ columns361:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below362
+	JLT        below359
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none363
+	JEQ        none360
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below362
+	JMP        below359
 
-none363:
+none360:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below362:
+below359:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -6720,7 +6678,7 @@ below362:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns361
+	JLT              columns358
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6729,135 +6687,93 @@ below362:
 	SHLQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows356
+	JMP              rows353
 
-done357:
+done354:
 	VZEROUPPER
 	RET
 
 DATA bf16_upper<>+0(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $4
 
-// func panelsHalvesAVX512(c []float32, x []float32, b []uint16, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·panelsHalvesAVX512(SB), NOSPLIT, $0-120
+// func panelsHalvesAVX512(c []float32, x []float32, b []uint16, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsHalvesAVX512(SB), NOSPLIT, $0-89
+	MOVQ         b_base+48(FP), AX
 	VBROADCASTSS bf16_upper<>+0(SB), Z0
-	MOVQ         b_base+48(FP), SI
-	MOVQ         SI, DX
-	MOVQ         b_len+56(FP), AX
-	SHLQ         $0x01, AX
-	ADDQ         DX, AX
-	MOVQ         AX, b_len+56(FP)
-	LEAQ         32768(DX), CX
-	CMPQ         CX, AX
-	CMOVQGT      AX, CX
 
-more364:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more364
-	MOVQ       $0x00000200, BX
-
-panel365:
+panel361:
 	CMPQ    n+72(FP), $0x20
-	JLT     done366
+	JLT     done362
 	CMPB    add+88(FP), $0x00
-	JEQ     not367
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Z1
-	VMOVUPS 64(AX), Z2
-	JMP     end368
+	JEQ     not363
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z1
+	VMOVUPS 64(CX), Z2
+	JMP     end364
 
-not367:
+not363:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end368:
-	MOVQ x_base+24(FP), AX
-	MOVQ k+80(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end364:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns369:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below370
-	MOVQ       next_len+104(FP), DI
-	TESTQ      DI, DI
-	JEQ        none371
-	MOVQ       next_base+96(FP), DX
-	ADDQ       DX, DI
-	MOVQ       DI, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+104(FP)
-	JMP        below370
-
-none371:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, DI
-	MOVQ DI, b_len+56(FP)
-
-below370:
-	VMOVUPS          (SI), Z3
+columns365:
+	VMOVUPS          (AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST (AX), Z4, Z1
+	VFMADD231PS.BCST (CX), Z4, Z1
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 4(AX), Z3, Z1
-	VMOVUPS          64(SI), Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z1
+	VMOVUPS          64(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST (AX), Z4, Z2
+	VFMADD231PS.BCST (CX), Z4, Z2
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 4(AX), Z3, Z2
-	VMOVUPS          128(SI), Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z2
+	VMOVUPS          128(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 8(AX), Z4, Z1
+	VFMADD231PS.BCST 8(CX), Z4, Z1
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 12(AX), Z3, Z1
-	VMOVUPS          192(SI), Z3
+	VFMADD231PS.BCST 12(CX), Z3, Z1
+	VMOVUPS          192(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 8(AX), Z4, Z2
+	VFMADD231PS.BCST 8(CX), Z4, Z2
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 12(AX), Z3, Z2
-	VMOVUPS          256(SI), Z3
+	VFMADD231PS.BCST 12(CX), Z3, Z2
+	VMOVUPS          256(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 16(AX), Z4, Z1
+	VFMADD231PS.BCST 16(CX), Z4, Z1
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 20(AX), Z3, Z1
-	VMOVUPS          320(SI), Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z1
+	VMOVUPS          320(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 16(AX), Z4, Z2
+	VFMADD231PS.BCST 16(CX), Z4, Z2
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 20(AX), Z3, Z2
-	VMOVUPS          384(SI), Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z2
+	VMOVUPS          384(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z1
+	VFMADD231PS.BCST 24(CX), Z4, Z1
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z1
-	VMOVUPS          448(SI), Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z1
+	VMOVUPS          448(AX), Z3
 	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z2
+	VFMADD231PS.BCST 24(CX), Z4, Z2
 	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z2
-	ADDQ             $0x00000200, SI
-	ADDQ             $0x00000020, AX
-	CMPQ             AX, CX
-	JLT              columns369
-	MOVQ             c_base+0(FP), AX
-	VMOVUPS          Z1, (AX)
-	VMOVUPS          Z2, 64(AX)
+	VFMADD231PS.BCST 28(CX), Z3, Z2
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000020, CX
+	CMPQ             CX, DX
+	JLT              columns365
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z1, (CX)
+	VMOVUPS          Z2, 64(CX)
 	ADDQ             $0x00000080, c_base+0(FP)
 	SUBQ             $0x20, n+72(FP)
-	JMP              panel365
+	JMP              panel361
 
-done366:
+done362:
 	VZEROUPPER
 	RET
 
@@ -6872,7 +6788,7 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart373
+	JNE     apart367
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -6882,53 +6798,53 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more372:
+more366:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more372
-	JMP        done374
+	JLT        more366
+	JMP        done368
 
-apart373:
+apart367:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done374:
-rows375:
+done368:
+rows369:
 	CMPQ    n+112(FP), $0x20
-	JLT     done376
+	JLT     done370
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not377
+	JEQ     not371
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end378
+	JMP     end372
 
-not377:
+not371:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end378:
+end372:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced379
+	JEQ  paced373
 	MOVQ $0x00000400, BX
 
-paced379:
+paced373:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns380:
+columns374:
 	MOVQ $0x00000002, R15
 
-piece381:
+piece375:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6947,22 +6863,22 @@ piece381:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below382
+	JLT        below376
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none383
+	JEQ        none377
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below382
+	JMP        below376
 
-none383:
+none377:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below382:
+below376:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -7353,11 +7269,11 @@ below382:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000080, AX
 	DECQ             R15
-	JNE              piece381
+	JNE              piece375
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns380
+	JLT              columns374
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -7367,39 +7283,39 @@ below382:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows375
+	JMP              rows369
 
-done376:
-rows384:
+done370:
+rows378:
 	CMPQ    n+112(FP), $0x10
-	JLT     done385
+	JLT     done379
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not386
+	JEQ     not380
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end387
+	JMP     end381
 
-not386:
+not380:
 	VXORPS Z0, Z0, Z0
 
-end387:
+end381:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced388
+	JEQ  paced382
 	MOVQ $0x00000200, BX
 
-paced388:
+paced382:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns389:
+columns383:
 	MOVQ $0x00000002, R8
 
-piece390:
+piece384:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7410,22 +7326,22 @@ piece390:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below391
+	JLT        below385
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none392
+	JEQ        none386
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below391
+	JMP        below385
 
-none392:
+none386:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below391:
+below385:
 	VBROADCASTF64X4  (SI), Z1
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z1, Z1
 	VBROADCASTF64X4  (SI)(R10*1), Z2
@@ -7622,11 +7538,11 @@ below391:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000080, AX
 	DECQ             R8
-	JNE              piece390
+	JNE              piece384
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns389
+	JLT              columns383
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7635,259 +7551,218 @@ below391:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows384
+	JMP              rows378
 
-done385:
+done379:
 	VZEROUPPER
 	RET
 
-// func panelsInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·panelsInt8AVX512(SB), NOSPLIT, $0-152
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
+// func panelsInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsInt8AVX512(SB), NOSPLIT, $0-121
+	MOVQ b_base+48(FP), AX
 
-more393:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more393
-	MOVQ       $0x00000200, BX
-
-panel394:
+panel387:
 	CMPQ    n+104(FP), $0x20
-	JLT     done395
+	JLT     done388
 	CMPB    add+120(FP), $0x00
-	JEQ     not396
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Z0
-	VMOVUPS 64(AX), Z1
-	JMP     end397
+	JEQ     not389
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	JMP     end390
 
-not396:
+not389:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end397:
-	MOVQ x_base+24(FP), AX
-	MOVQ scales_base+72(FP), DI
-	MOVQ k+112(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end390:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns398:
-	MOVQ $0x00000004, R8
+columns391:
+	MOVQ $0x00000004, SI
 
-words399:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below400
-	MOVQ       next_len+136(FP), R9
-	TESTQ      R9, R9
-	JEQ        none401
-	MOVQ       next_base+128(FP), DX
-	ADDQ       DX, R9
-	MOVQ       R9, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+136(FP)
-	JMP        below400
-
-none401:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R9
-	MOVQ R9, b_len+56(FP)
-
-below400:
-	VMOVUPS          (SI), Z2
+words392:
+	VMOVUPS          (AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST (AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST (CX), Z3, Z0
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 4(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z0
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 8(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 8(CX), Z3, Z0
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           (DI), Z2, Z2
-	VFMADD231PS.BCST 12(AX), Z2, Z0
-	VMOVUPS          64(SI), Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z0
+	VMOVUPS          64(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST (AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST (CX), Z3, Z1
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 4(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z1
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 8(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 8(CX), Z3, Z1
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           64(DI), Z2, Z2
-	VFMADD231PS.BCST 12(AX), Z2, Z1
-	VMOVUPS          128(SI), Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z1
+	VMOVUPS          128(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 16(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 16(CX), Z3, Z0
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 20(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z0
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 24(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 24(CX), Z3, Z0
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           (DI), Z2, Z2
-	VFMADD231PS.BCST 28(AX), Z2, Z0
-	VMOVUPS          192(SI), Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 28(CX), Z2, Z0
+	VMOVUPS          192(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 16(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 16(CX), Z3, Z1
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z1
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 24(CX), Z3, Z1
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           64(DI), Z2, Z2
-	VFMADD231PS.BCST 28(AX), Z2, Z1
-	VMOVUPS          256(SI), Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 28(CX), Z2, Z1
+	VMOVUPS          256(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 32(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 32(CX), Z3, Z0
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 36(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 36(CX), Z3, Z0
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 40(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 40(CX), Z3, Z0
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           (DI), Z2, Z2
-	VFMADD231PS.BCST 44(AX), Z2, Z0
-	VMOVUPS          320(SI), Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 44(CX), Z2, Z0
+	VMOVUPS          320(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 32(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 32(CX), Z3, Z1
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 36(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 36(CX), Z3, Z1
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 40(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 40(CX), Z3, Z1
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           64(DI), Z2, Z2
-	VFMADD231PS.BCST 44(AX), Z2, Z1
-	VMOVUPS          384(SI), Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 44(CX), Z2, Z1
+	VMOVUPS          384(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 48(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 48(CX), Z3, Z0
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 52(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 52(CX), Z3, Z0
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 56(AX), Z3, Z0
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 56(CX), Z3, Z0
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           (DI), Z2, Z2
-	VFMADD231PS.BCST 60(AX), Z2, Z0
-	VMOVUPS          448(SI), Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 60(CX), Z2, Z0
+	VMOVUPS          448(AX), Z2
 	VPSLLD           $0x18, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 48(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 48(CX), Z3, Z1
 	VPSLLD           $0x10, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 52(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 52(CX), Z3, Z1
 	VPSLLD           $0x08, Z2, Z3
 	VPSRAD           $0x18, Z3, Z3
 	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 56(AX), Z3, Z1
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 56(CX), Z3, Z1
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
-	VMULPS           64(DI), Z2, Z2
-	VFMADD231PS.BCST 60(AX), Z2, Z1
-	ADDQ             $0x00000200, SI
-	ADDQ             $0x00000040, AX
-	DECQ             R8
-	JNE              words399
-	MOVQ             sr+96(FP), R8
-	LEAQ             (DI)(R8*4), DI
-	CMPQ             AX, CX
-	JLT              columns398
-	MOVQ             c_base+0(FP), AX
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          Z1, 64(AX)
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 60(CX), Z2, Z1
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000040, CX
+	DECQ             SI
+	JNE              words392
+	MOVQ             sr+96(FP), SI
+	LEAQ             (BX)(SI*4), BX
+	CMPQ             CX, DX
+	JLT              columns391
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, 64(CX)
 	ADDQ             $0x00000080, c_base+0(FP)
 	SUBQ             $0x20, n+104(FP)
 	ADDQ             $0x00000080, scales_base+72(FP)
-	JMP              panel394
+	JMP              panel387
 
-done395:
+done388:
 	VZEROUPPER
 	RET
 
@@ -7904,7 +7779,7 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart403
+	JNE     apart394
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -7914,54 +7789,54 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more402:
+more393:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more402
-	JMP        done404
+	JLT        more393
+	JMP        done395
 
-apart403:
+apart394:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done404:
-rows405:
+done395:
+rows396:
 	CMPQ    n+112(FP), $0x20
-	JLT     done406
+	JLT     done397
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not407
+	JEQ     not398
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end408
+	JMP     end399
 
-not407:
+not398:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end408:
+end399:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced409
+	JEQ  paced400
 	MOVQ $0x00000400, BX
 
-paced409:
+paced400:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns410:
+columns401:
 	MOVQ $0x00000001, R15
 
-piece411:
+piece402:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7980,22 +7855,22 @@ piece411:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below412
+	JLT        below403
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none413
+	JEQ        none404
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below412
+	JMP        below403
 
-none413:
+none404:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below412:
+below403:
 	VBROADCASTF64X4  (SI), Z3
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
 	VBROADCASTF64X4  (SI)(R10*1), Z4
@@ -8578,11 +8453,11 @@ below412:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000100, AX
 	DECQ             R15
-	JNE              piece411
+	JNE              piece402
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns410
+	JLT              columns401
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -8593,40 +8468,40 @@ below412:
 	SHRQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows405
+	JMP              rows396
 
-done406:
-rows414:
+done397:
+rows405:
 	CMPQ    n+112(FP), $0x10
-	JLT     done415
+	JLT     done406
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not416
+	JEQ     not407
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end417
+	JMP     end408
 
-not416:
+not407:
 	VXORPS Z1, Z1, Z1
 
-end417:
+end408:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced418
+	JEQ  paced409
 	MOVQ $0x00000200, BX
 
-paced418:
+paced409:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns419:
+columns410:
 	MOVQ $0x00000001, R8
 
-piece420:
+piece411:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -8637,22 +8512,22 @@ piece420:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below421
+	JLT        below412
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none422
+	JEQ        none413
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below421
+	JMP        below412
 
-none422:
+none413:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below421:
+below412:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -8945,11 +8820,11 @@ below421:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000100, AX
 	DECQ             R8
-	JNE              piece420
+	JNE              piece411
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns419
+	JLT              columns410
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -8959,9 +8834,9 @@ below421:
 	SHRQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows414
+	JMP              rows405
 
-done415:
+done406:
 	VZEROUPPER
 	RET
 
@@ -8983,350 +8858,309 @@ DATA nf4<>+56(SB)/4, $0x3f3913b3
 DATA nf4<>+60(SB)/4, $0x3f800000
 GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
-// func panelsNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool, next []byte)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·panelsNF4AVX512(SB), NOSPLIT, $0-152
+// func panelsNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsNF4AVX512(SB), NOSPLIT, $0-121
+	MOVQ    b_base+48(FP), AX
 	VMOVUPS nf4<>+0(SB), Z0
-	MOVQ    b_base+48(FP), SI
-	MOVQ    SI, DX
-	MOVQ    b_len+56(FP), AX
-	ADDQ    DX, AX
-	MOVQ    AX, b_len+56(FP)
-	LEAQ    32768(DX), CX
-	CMPQ    CX, AX
-	CMOVQGT AX, CX
 
-more423:
-	PREFETCHT1 (DX)
-	ADDQ       $0x40, DX
-	CMPQ       DX, CX
-	JLT        more423
-	MOVQ       $0x00000200, BX
-
-panel424:
+panel414:
 	CMPQ    n+104(FP), $0x20
-	JLT     done425
+	JLT     done415
 	CMPB    add+120(FP), $0x00
-	JEQ     not426
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Z1
-	VMOVUPS 64(AX), Z2
-	JMP     end427
+	JEQ     not416
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z1
+	VMOVUPS 64(CX), Z2
+	JMP     end417
 
-not426:
+not416:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end427:
-	MOVQ x_base+24(FP), AX
-	MOVQ scales_base+72(FP), DI
-	MOVQ k+112(FP), CX
-	SHLQ $0x02, CX
-	ADDQ AX, CX
+end417:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
 
-columns428:
-	MOVQ $0x00000002, R8
+columns418:
+	MOVQ $0x00000002, SI
 
-words429:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	PREFETCHT1 256(DX)
-	PREFETCHT1 320(DX)
-	PREFETCHT1 384(DX)
-	PREFETCHT1 448(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below430
-	MOVQ       next_len+136(FP), R9
-	TESTQ      R9, R9
-	JEQ        none431
-	MOVQ       next_base+128(FP), DX
-	ADDQ       DX, R9
-	MOVQ       R9, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+136(FP)
-	JMP        below430
-
-none431:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R9
-	MOVQ R9, b_len+56(FP)
-
-below430:
-	VMOVUPS          (SI), Z3
+words419:
+	VMOVUPS          (AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST (AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST (CX), Z4, Z1
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 4(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 4(CX), Z4, Z1
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 8(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 8(CX), Z4, Z1
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 12(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 12(CX), Z4, Z1
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 16(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 16(CX), Z4, Z1
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 20(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 20(CX), Z4, Z1
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z1
-	VMOVUPS          64(SI), Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z1
+	VMOVUPS          64(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST (AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST (CX), Z4, Z2
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 4(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 4(CX), Z4, Z2
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 8(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 8(CX), Z4, Z2
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 12(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 12(CX), Z4, Z2
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 16(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 16(CX), Z4, Z2
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 20(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 20(CX), Z4, Z2
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z2
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z2
-	VMOVUPS          128(SI), Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z2
+	VMOVUPS          128(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 32(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 32(CX), Z4, Z1
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 36(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 36(CX), Z4, Z1
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 40(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 40(CX), Z4, Z1
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 44(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 44(CX), Z4, Z1
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 48(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 48(CX), Z4, Z1
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 52(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 52(CX), Z4, Z1
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 56(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 56(CX), Z4, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 60(AX), Z3, Z1
-	VMOVUPS          192(SI), Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 60(CX), Z3, Z1
+	VMOVUPS          192(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 32(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 32(CX), Z4, Z2
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 36(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 36(CX), Z4, Z2
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 40(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 40(CX), Z4, Z2
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 44(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 44(CX), Z4, Z2
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 48(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 48(CX), Z4, Z2
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 52(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 52(CX), Z4, Z2
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 56(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 56(CX), Z4, Z2
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 60(AX), Z3, Z2
-	VMOVUPS          256(SI), Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 60(CX), Z3, Z2
+	VMOVUPS          256(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 64(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 64(CX), Z4, Z1
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 68(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 68(CX), Z4, Z1
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 72(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 72(CX), Z4, Z1
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 76(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 76(CX), Z4, Z1
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 80(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 80(CX), Z4, Z1
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 84(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 84(CX), Z4, Z1
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 88(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 88(CX), Z4, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 92(AX), Z3, Z1
-	VMOVUPS          320(SI), Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 92(CX), Z3, Z1
+	VMOVUPS          320(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 64(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 64(CX), Z4, Z2
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 68(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 68(CX), Z4, Z2
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 72(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 72(CX), Z4, Z2
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 76(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 76(CX), Z4, Z2
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 80(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 80(CX), Z4, Z2
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 84(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 84(CX), Z4, Z2
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 88(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 88(CX), Z4, Z2
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 92(AX), Z3, Z2
-	VMOVUPS          384(SI), Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 92(CX), Z3, Z2
+	VMOVUPS          384(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 96(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 96(CX), Z4, Z1
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 100(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 100(CX), Z4, Z1
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 104(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 104(CX), Z4, Z1
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 108(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 108(CX), Z4, Z1
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 112(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 112(CX), Z4, Z1
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 116(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 116(CX), Z4, Z1
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           (DI), Z4, Z4
-	VFMADD231PS.BCST 120(AX), Z4, Z1
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 120(CX), Z4, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           (DI), Z3, Z3
-	VFMADD231PS.BCST 124(AX), Z3, Z1
-	VMOVUPS          448(SI), Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 124(CX), Z3, Z1
+	VMOVUPS          448(AX), Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 96(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 96(CX), Z4, Z2
 	VPERMPS          Z0, Z3, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 100(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 100(CX), Z4, Z2
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 104(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 104(CX), Z4, Z2
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 108(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 108(CX), Z4, Z2
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 112(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 112(CX), Z4, Z2
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 116(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 116(CX), Z4, Z2
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
-	VMULPS           64(DI), Z4, Z4
-	VFMADD231PS.BCST 120(AX), Z4, Z2
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 120(CX), Z4, Z2
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
-	VMULPS           64(DI), Z3, Z3
-	VFMADD231PS.BCST 124(AX), Z3, Z2
-	ADDQ             $0x00000200, SI
-	ADDQ             $0x00000080, AX
-	DECQ             R8
-	JNE              words429
-	MOVQ             sr+96(FP), R8
-	LEAQ             (DI)(R8*4), DI
-	CMPQ             AX, CX
-	JLT              columns428
-	MOVQ             c_base+0(FP), AX
-	VMOVUPS          Z1, (AX)
-	VMOVUPS          Z2, 64(AX)
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 124(CX), Z3, Z2
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000080, CX
+	DECQ             SI
+	JNE              words419
+	MOVQ             sr+96(FP), SI
+	LEAQ             (BX)(SI*4), BX
+	CMPQ             CX, DX
+	JLT              columns418
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z1, (CX)
+	VMOVUPS          Z2, 64(CX)
 	ADDQ             $0x00000080, c_base+0(FP)
 	SUBQ             $0x20, n+104(FP)
 	ADDQ             $0x00000080, scales_base+72(FP)
-	JMP              panel424
+	JMP              panel414
 
-done425:
+done415:
 	VZEROUPPER
 	RET
 
@@ -9340,87 +9174,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider433
+	JGT  wider421
 	CMPQ BX, $0x08
-	JNE  ragged434
+	JNE  ragged422
 
-row436:
+row424:
 	TESTQ   SI, SI
-	JEQ     done437
+	JEQ     done425
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row436
+	JMP     row424
 
-done437:
-	JMP end435
+done425:
+	JMP end423
 
-ragged434:
+ragged422:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row438:
+row426:
 	TESTQ     SI, SI
-	JEQ       done439
+	JEQ       done427
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row438
+	JMP       row426
 
-done439:
-end435:
-	JMP end432
+done427:
+end423:
+	JMP end420
 
-wider433:
+wider421:
 	CMPQ BX, $0x10
-	JGT  wider440
+	JGT  wider428
 	CMPQ BX, $0x10
-	JNE  ragged441
+	JNE  ragged429
 
-row443:
+row431:
 	TESTQ   SI, SI
-	JEQ     done444
+	JEQ     done432
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row443
+	JMP     row431
 
-done444:
-	JMP end442
+done432:
+	JMP end430
 
-ragged441:
+ragged429:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row445:
+row433:
 	TESTQ     SI, SI
-	JEQ       done446
+	JEQ       done434
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row445
+	JMP       row433
 
-done446:
-end442:
-	JMP end432
+done434:
+end430:
+	JMP end420
 
-wider440:
+wider428:
 	CMPQ BX, $0x20
-	JNE  ragged447
+	JNE  ragged435
 
-row449:
+row437:
 	TESTQ   SI, SI
-	JEQ     done450
+	JEQ     done438
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -9428,21 +9262,21 @@ row449:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row449
+	JMP     row437
 
-done450:
-	JMP end448
+done438:
+	JMP end436
 
-ragged447:
+ragged435:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row451:
+row439:
 	TESTQ     SI, SI
-	JEQ       done452
+	JEQ       done440
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -9450,11 +9284,11 @@ row451:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row451
+	JMP       row439
 
-done452:
-end448:
-end432:
+done440:
+end436:
+end420:
 	VZEROUPPER
 	RET
 
@@ -9467,19 +9301,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop453:
+loop441:
 	CMPQ        DX, $0x10
-	JLT         tail454
+	JLT         tail442
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop453
+	JMP         loop441
 
-tail454:
+tail442:
 	TESTQ       DX, DX
-	JEQ         done455
+	JEQ         done443
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -9487,7 +9321,7 @@ tail454:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done455:
+done443:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -9510,9 +9344,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop456:
+loop444:
 	CMPQ        BX, $0x10
-	JLT         tail457
+	JLT         tail445
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -9520,11 +9354,11 @@ loop456:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop456
+	JMP         loop444
 
-tail457:
+tail445:
 	TESTQ       BX, BX
-	JEQ         done458
+	JEQ         done446
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -9534,7 +9368,7 @@ tail457:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done458:
+done446:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -9556,9 +9390,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop459:
+loop447:
 	CMPQ          CX, $0x10
-	JLT           tail460
+	JLT           tail448
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -9567,11 +9401,11 @@ loop459:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop459
+	JMP           loop447
 
-tail460:
+tail448:
 	TESTQ         CX, CX
-	JEQ           done461
+	JEQ           done449
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -9582,7 +9416,7 @@ tail460:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done461:
+done449:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -9614,9 +9448,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop462:
+loop450:
 	CMPQ         DX, $0x10
-	JLT          tail463
+	JLT          tail451
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -9641,11 +9475,11 @@ loop462:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop462
+	JMP          loop450
 
-tail463:
+tail451:
 	TESTQ        DX, DX
-	JEQ          done464
+	JEQ          done452
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -9672,7 +9506,7 @@ tail463:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done464:
+done452:
 	VZEROUPPER
 	RET
 
@@ -9722,9 +9556,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop465:
+loop453:
 	CMPQ    BX, $0x10
-	JLT     tail466
+	JLT     tail454
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -9732,11 +9566,11 @@ loop465:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop465
+	JMP     loop453
 
-tail466:
+tail454:
 	TESTQ     BX, BX
-	JEQ       done467
+	JEQ       done455
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -9746,7 +9580,7 @@ tail466:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done467:
+done455:
 	VZEROUPPER
 	RET
 
@@ -9760,13 +9594,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not468
+	JEQ          not456
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop470:
+loop458:
 	CMPQ         SI, $0x10
-	JLT          tail471
+	JLT          tail459
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -9778,11 +9612,11 @@ loop470:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop470
+	JMP          loop458
 
-tail471:
+tail459:
 	TESTQ        SI, SI
-	JEQ          done472
+	JEQ          done460
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -9796,16 +9630,16 @@ tail471:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done472:
-	JMP end469
+done460:
+	JMP end457
 
-not468:
+not456:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop473:
+loop461:
 	CMPQ         SI, $0x10
-	JLT          tail474
+	JLT          tail462
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -9815,11 +9649,11 @@ loop473:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop473
+	JMP          loop461
 
-tail474:
+tail462:
 	TESTQ        SI, SI
-	JEQ          done475
+	JEQ          done463
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -9831,8 +9665,8 @@ tail474:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done475:
-end469:
+done463:
+end457:
 	VZEROUPPER
 	RET
 
@@ -9846,9 +9680,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop476:
+loop464:
 	CMPQ        BX, $0x10
-	JLT         tail477
+	JLT         tail465
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -9857,11 +9691,11 @@ loop476:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop476
+	JMP         loop464
 
-tail477:
+tail465:
 	TESTQ       BX, BX
-	JEQ         done478
+	JEQ         done466
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -9872,7 +9706,7 @@ tail477:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done478:
+done466:
 	VZEROUPPER
 	RET
 
@@ -9888,27 +9722,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not479
+	JEQ          not467
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end480
+	JMP          end468
 
-not479:
-end480:
+not467:
+end468:
 	CMPB add+105(FP), $0x00
-	JEQ  not481
+	JEQ  not469
 
-head483:
+head471:
 	TESTQ SI, SI
-	JEQ   done484
+	JEQ   done472
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop485:
+loop473:
 	CMPQ        R10, $0x10
-	JLT         tail486
+	JLT         tail474
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -9926,11 +9760,11 @@ loop485:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop485
+	JMP         loop473
 
-tail486:
+tail474:
 	TESTQ       R10, R10
-	JEQ         done487
+	JEQ         done475
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -9950,27 +9784,27 @@ tail486:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done487:
+done475:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head483
+	JMP  head471
 
-done484:
-	JMP end482
+done472:
+	JMP end470
 
-not481:
-head488:
+not469:
+head476:
 	TESTQ SI, SI
-	JEQ   done489
+	JEQ   done477
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop490:
+loop478:
 	CMPQ        R10, $0x10
-	JLT         tail491
+	JLT         tail479
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -9984,11 +9818,11 @@ loop490:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop490
+	JMP         loop478
 
-tail491:
+tail479:
 	TESTQ       R10, R10
-	JEQ         done492
+	JEQ         done480
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -10004,14 +9838,14 @@ tail491:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done492:
+done480:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head488
+	JMP  head476
 
-done489:
-end482:
+done477:
+end470:
 	VZEROUPPER
 	RET
 
@@ -10040,9 +9874,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop493:
+loop481:
 	CMPQ         BX, $0x10
-	JLT          tail494
+	JLT          tail482
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -10072,11 +9906,11 @@ loop493:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop493
+	JMP          loop481
 
-tail494:
+tail482:
 	TESTQ        BX, BX
-	JEQ          done495
+	JEQ          done483
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -10108,7 +9942,7 @@ tail494:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done495:
+done483:
 	VZEROUPPER
 	RET
 
@@ -10134,15 +9968,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not496
+	JEQ          not484
 	CMPB         addU+121(FP), $0x00
-	JEQ          not498
+	JEQ          not486
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop500:
+loop488:
 	CMPQ         DI, $0x10
-	JLT          tail501
+	JLT          tail489
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -10186,11 +10020,11 @@ loop500:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop500
+	JMP          loop488
 
-tail501:
+tail489:
 	TESTQ        DI, DI
-	JEQ          done502
+	JEQ          done490
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -10236,16 +10070,16 @@ tail501:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done502:
-	JMP end499
+done490:
+	JMP end487
 
-not498:
+not486:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop503:
+loop491:
 	CMPQ         DI, $0x10
-	JLT          tail504
+	JLT          tail492
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -10287,11 +10121,11 @@ loop503:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop503
+	JMP          loop491
 
-tail504:
+tail492:
 	TESTQ        DI, DI
-	JEQ          done505
+	JEQ          done493
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -10335,19 +10169,19 @@ tail504:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done505:
-end499:
-	JMP end497
+done493:
+end487:
+	JMP end485
 
-not496:
+not484:
 	CMPB addU+121(FP), $0x00
-	JEQ  not506
+	JEQ  not494
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop508:
+loop496:
 	CMPQ         DI, $0x10
-	JLT          tail509
+	JLT          tail497
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -10389,11 +10223,11 @@ loop508:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop508
+	JMP          loop496
 
-tail509:
+tail497:
 	TESTQ        DI, DI
-	JEQ          done510
+	JEQ          done498
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -10437,16 +10271,16 @@ tail509:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done510:
-	JMP end507
+done498:
+	JMP end495
 
-not506:
+not494:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop511:
+loop499:
 	CMPQ         DI, $0x10
-	JLT          tail512
+	JLT          tail500
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -10486,11 +10320,11 @@ loop511:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop511
+	JMP          loop499
 
-tail512:
+tail500:
 	TESTQ        DI, DI
-	JEQ          done513
+	JEQ          done501
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -10532,9 +10366,9 @@ tail512:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done513:
-end507:
-end497:
+done501:
+end495:
+end485:
 	VZEROUPPER
 	RET
 
@@ -10563,9 +10397,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row514:
+row502:
 	TESTQ   BX, BX
-	JEQ     done515
+	JEQ     done503
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -10576,19 +10410,19 @@ row514:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop516:
+loop504:
 	CMPQ    R8, $0x10
-	JLT     tail517
+	JLT     tail505
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop516
+	JMP     loop504
 
-tail517:
+tail505:
 	TESTQ     R8, R8
-	JEQ       done518
+	JEQ       done506
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -10597,7 +10431,7 @@ tail517:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done518:
+done506:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -10618,9 +10452,9 @@ done518:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop519:
+loop507:
 	CMPQ         R8, $0x10
-	JLT          tail520
+	JLT          tail508
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -10648,11 +10482,11 @@ loop519:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop519
+	JMP          loop507
 
-tail520:
+tail508:
 	TESTQ        R8, R8
-	JEQ          done521
+	JEQ          done509
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -10683,7 +10517,7 @@ tail520:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done521:
+done509:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -10698,9 +10532,9 @@ done521:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row514
+	JMP           row502
 
-done515:
+done503:
 	VZEROUPPER
 	RET
 
@@ -10732,9 +10566,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row522:
+row510:
 	TESTQ        SI, SI
-	JEQ          done523
+	JEQ          done511
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -10746,9 +10580,9 @@ row522:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop524:
+loop512:
 	CMPQ         R9, $0x10
-	JLT          tail525
+	JLT          tail513
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -10780,11 +10614,11 @@ loop524:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop524
+	JMP          loop512
 
-tail525:
+tail513:
 	TESTQ        R9, R9
-	JEQ          done526
+	JEQ          done514
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -10818,16 +10652,16 @@ tail525:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done526:
+done514:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row522
+	JMP  row510
 
-done523:
+done511:
 	VZEROUPPER
 	RET
 
@@ -10854,13 +10688,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not527
+	JEQ          not515
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop529:
+loop517:
 	CMPQ     DX, $0x10
-	JLT      tail530
+	JLT      tail518
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -10890,11 +10724,11 @@ loop529:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop529
+	JMP      loop517
 
-tail530:
+tail518:
 	TESTQ     DX, DX
-	JEQ       done531
+	JEQ       done519
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -10926,16 +10760,16 @@ tail530:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done531:
-	JMP end528
+done519:
+	JMP end516
 
-not527:
+not515:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop532:
+loop520:
 	CMPQ     DX, $0x10
-	JLT      tail533
+	JLT      tail521
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -10963,11 +10797,11 @@ loop532:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop532
+	JMP      loop520
 
-tail533:
+tail521:
 	TESTQ     DX, DX
-	JEQ       done534
+	JEQ       done522
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -10997,8 +10831,8 @@ tail533:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done534:
-end528:
+done522:
+end516:
 	VZEROUPPER
 	RET
 

@@ -217,7 +217,7 @@ func BenchmarkRow(b *testing.B) {
 		for _, layout := range []struct {
 			name string
 			Weights
-		}{{"rows", w}, {"panels", w.InPanels()}} {
+		}{{"rows", w}, {"panels", w.InPanels(nil)}} {
 			b.Run(s.String()+"/"+layout.name, func(b *testing.B) {
 				eachTeam(b, func(b *testing.B, t *Team) {
 					var row, read []float64

@@ -141,7 +141,7 @@ func (j *rowJob) run(w *worker, lo, hi int) {
 func (j *rowJob) rows(w *worker, row, n, limit int, next []byte) {
 	c, x, k := j.c.Data[row:], j.a.data, j.k
 	if j.w.panels {
-		j.panels(w, c, row, n, limit, next)
+		j.panels(w, c, row, n)
 		return
 	}
 	switch j.w.storage {
@@ -155,17 +155,18 @@ func (j *rowJob) rows(w *worker, row, n, limit int, next []byte) {
 }
 
 // panels is rows where these lie in panels.
-func (j *rowJob) panels(w *worker, c []float32, row, n, limit int, next []byte) {
+func (j *rowJob) panels(w *worker, c []float32, row, n int) {
 	x, k := j.a.data, j.k
+	from, to := row*k, (row+n)*k
 	switch j.w.storage {
 	case Float32:
-		code.panels.floats(c, x, j.w.floats[row*k:limit*k], n, k, j.add, next)
+		code.panels.floats(c, x, j.w.floats[from:to], n, k, j.add)
 	case BFloat16:
-		code.panels.halves(c, x, j.w.halves[row*k:limit*k], n, k, j.add, next)
+		code.panels.halves(c, x, j.w.halves[from:to], n, k, j.add)
 	case Int8:
-		code.panels.int8(c, x, j.w.codes[row*k:limit*k], j.w.scalesOf(w, row, n), n, n, k, j.add, next)
+		code.panels.int8(c, x, j.w.codes[from:to], j.w.scalesOf(w, row, n), n, n, k, j.add)
 	case NF4:
-		code.panels.nf4(c, x, j.w.codes[row*k/2:limit*k/2], j.w.scalesOf(w, row, n), n, n, k, j.add, next)
+		code.panels.nf4(c, x, j.w.codes[from/2:to/2], j.w.scalesOf(w, row, n), n, n, k, j.add)
 	}
 }
 

@@ -12,9 +12,9 @@ const panelRows = 32
 // panelled multiplies one row by rows of a matrix in panels, see [Weights.InPanels]: what
 // storedRows does. n is a multiple of panelRows, k of quantBlock.
 type panelled struct {
-	floats    func(c, x, b []float32, n, k int, add bool, next []byte)
-	halves    func(c, x []float32, b []uint16, n, k int, add bool, next []byte)
-	int8, nf4 func(c, x []float32, b []byte, scales []float32, sr, n, k int, add bool, next []byte)
+	floats    func(c, x, b []float32, n, k int, add bool)
+	halves    func(c, x []float32, b []uint16, n, k int, add bool)
+	int8, nf4 func(c, x []float32, b []byte, scales []float32, sr, n, k int, add bool)
 }
 
 // InPanels returns a copy of the matrix that products of one row are faster with: 32 rows
@@ -23,13 +23,12 @@ type panelled struct {
 // layout, and no result depends on it; C = A·W is slow with this one. The matrix itself is
 // returned if it does not consist of whole panels and blocks, or the active level has no
 // code for them.
-func (w Weights) InPanels() Weights {
+func (w Weights) InPanels(t *Team) Weights {
 	if code.panels == nil || w.panels || w.Rows%panelRows != 0 || w.Cols%quantBlock != 0 {
 		return w
 	}
 	p := w
 	p.panels = true
-	from, to := w.words(), []float32(nil)
 	switch w.storage {
 	case Float32:
 		p.floats = pages.Make[float32](w.Len())
@@ -38,12 +37,23 @@ func (w Weights) InPanels() Weights {
 	default:
 		p.codes = pages.Make[byte](len(w.codes))
 	}
-	to = p.words()
-	each := w.rowWords()
-	for at := 0; at < len(from); at += panelRows * each {
-		code.transpose(to[at:], panelRows, from[at:], each, panelRows, each)
-	}
+	t = t.single()
+	t.jobs.inPanels = inPanelsJob{p.words(), w.words(), w.rowWords()}
+	t.split(&t.jobs.inPanels, w.Rows/panelRows, max(1, elementGrain/(panelRows*w.rowWords())))
+	t.jobs.inPanels = inPanelsJob{}
 	return p
+}
+
+type inPanelsJob struct {
+	to, from []float32
+	each     int // words of a row
+}
+
+func (j *inPanelsJob) run(_ *worker, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		at := i * panelRows * j.each
+		code.transpose(j.to[at:], panelRows, j.from[at:], j.each, panelRows, j.each)
+	}
 }
 
 // words sees the elements as words of 32 bits, which can be moved as float32 numbers.
@@ -58,8 +68,8 @@ func (s Storage) wordCols() int { return []int{Float32: 1, BFloat16: 2, Int8: 4,
 // rowWords is the number of words of a row.
 func (w *Weights) rowWords() int { return w.Cols / w.storage.wordCols() }
 
-// panelRow brings the words of columns from … from+n−1 of a row in panels together, where
-// n and from are whole words.
+// panelRows sets dst to the words of columns from … from+n−1, which are whole words, of rows
+// of one panel, row after row.
 func (w *Weights) panelRows(dst []float32, row, rows, from, n int) []float32 {
 	each, cols := w.rowWords(), w.storage.wordCols()
 	dst = dst[:rows*n/cols]

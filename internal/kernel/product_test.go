@@ -60,7 +60,7 @@ func (b *bench) stored(s kernel.Storage, how kernel.Arithmetic, transposed bool,
 	for _, layout := range []struct {
 		name string
 		kernel.Weights
-	}{{"rows", w}, {"panels", w.InPanels()}} {
+	}{{"rows", w}, {"panels", w.InPanels(b.team)}} {
 		c := kernel.Matrix{Data: b.out("C", len(old), old), Rows: m, Cols: n, Stride: n + gap}
 		f(b.team, how, c, x, layout.Weights, add)
 		b.want(fmt.Sprintf("%v in %s %v transposed %v M%d N%d K%d gap %d add %v", s, layout.name, how, transposed, m, n, k, gap, add), want)
@@ -75,7 +75,7 @@ func TestInPanels(t *testing.T) {
 			for _, shape := range [][2]int{{32, 64}, {96, 64}, {64, 192}, {160, 576}} {
 				n, k := shape[0], shape[1]
 				w := kernel.Quantise(s, b.normal(n*k), n, k)
-				if !slices.Equal(w.InPanels().Float32s(), w.Float32s()) {
+				if !slices.Equal(w.InPanels(b.team).Float32s(), w.Float32s()) {
 					b.Fatalf("%v [%d, %d] has other elements in panels", s, n, k)
 				}
 				for i, m := range []int{1, 1, 2, 33} {

@@ -313,6 +313,7 @@ type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
 	row            rowJob
+	inPanels       inPanelsJob
 	rounding       roundingJob
 	pairs          pairJob
 	pairPack       pairPackJob

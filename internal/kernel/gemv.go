@@ -122,7 +122,10 @@ func bytesOf[T float32 | uint16](x []T) []byte {
 
 func (j *rowJob) run(w *worker, lo, hi int) {
 	full := lo + (hi-lo)&^15
-	next := j.upcoming(w)
+	var next []byte
+	if !j.w.panels {
+		next = j.upcoming(w)
+	}
 	for step, row := rowStep(j.k), lo; row < full; row += step {
 		if row+step < full {
 			j.rows(w, row, step, full, nil)

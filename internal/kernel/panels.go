@@ -44,6 +44,9 @@ func (w Weights) InPanels(t *Team) Weights {
 	return p
 }
 
+// Panels reports whether the matrix is laid out in panels.
+func (w *Weights) Panels() bool { return w.panels }
+
 type inPanelsJob struct {
 	to, from []float32
 	each     int // words of a row
@@ -95,4 +98,42 @@ func (w *Weights) element(i int) float32 {
 		x[0] = float32(nf4[w.codes[at/2]>>(4*(1-at%2))&15] * w.scale(i/quantBlock))
 	}
 	return x[0]
+}
+
+// rowsJob multiplies one row by several matrices in panels. The items are all their rows.
+type rowsJob []rowJob
+
+// RowProducts computes C = a·Wᵀ for the rows c and matrices of(i) in panels, as ProductNT in
+// FP32 would, one row a and all matrices at a time.
+func RowProducts(t *Team, c []Matrix, a Matrix, of func(i int) Weights) {
+	t = t.single()
+	defer t.release()
+	all, rows := t.jobs.rows[:0], 0
+	for i, c := range c {
+		w := of(i)
+		check(w.panels && a.Rows == 1 && c.Rows == 1 && a.Cols == w.Cols && c.Cols == w.Rows, "RowProducts: the shapes do not fit, or a matrix is not in panels")
+		if code.panels == nil {
+			ProductNT(t, FP32, c, a, w, false)
+			continue
+		}
+		all = append(all, rowJob{storedJob{c: c, a: operand{a.Data, a.Stride, 1}, w: w, k: w.Cols, transposed: true}, w.Cols})
+		rows += w.Rows
+	}
+	if t.jobs.rows = all; len(all) > 0 {
+		t.step = 0
+		grain, parts := t.rowParts(rows, a.Cols)
+		t.shareIn(&t.jobs.rows, rows, grain, parts)
+		clear(all)
+	}
+}
+
+func (j *rowsJob) run(w *worker, lo, hi int) {
+	for i := range *j {
+		one := &(*j)[i]
+		rows := one.w.Rows
+		if from, to := max(lo, 0), min(hi, rows); from < to {
+			one.run(w, from, to)
+		}
+		lo, hi = lo-rows, hi-rows
+	}
 }

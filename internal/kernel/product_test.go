@@ -286,6 +286,32 @@ func TestPairsUnderCollection(t *testing.T) {
 	}
 }
 
+// TestRowProducts: several matrices at once give the bits of one after the other, wherever
+// the threads' parts end.
+func TestRowProducts(t *testing.T) {
+	everywhere(t, func(b *bench) {
+		const k = 192
+		for _, s := range storages {
+			x, _ := b.matrix(1, k, 0, false)
+			var ws []kernel.Weights
+			var cs []kernel.Matrix
+			var wants [][]float32
+			for _, n := range []int{32, 160, 96} {
+				w := kernel.Quantise(s, b.normal(n*k), n, k)
+				want := make([]float32, n)
+				kernel.ProductNT(b.team, kernel.FP32, kernel.Matrix{Data: want, Rows: 1, Cols: n, Stride: n}, x, w, false)
+				if w = w.InPanels(b.team); !w.Panels() {
+					continue // the level has no code for them
+				}
+				ws, wants = append(ws, w), append(wants, want)
+				cs = append(cs, kernel.Matrix{Data: b.out(fmt.Sprint(n), n, nil), Rows: 1, Cols: n, Stride: n})
+			}
+			kernel.RowProducts(b.team, cs, x, func(i int) kernel.Weights { return ws[i] })
+			b.want(s.String(), wants...)
+		}
+	})
+}
+
 // Products with a stored matrix allocate nothing once buffers have grown.
 func TestProductAllocates(t *testing.T) {
 	team := kernel.NewTeam(2)

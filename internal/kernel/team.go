@@ -313,6 +313,7 @@ type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
 	row            rowJob
+	rows           rowsJob
 	inPanels       inPanelsJob
 	rounding       roundingJob
 	pairs          pairJob

@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"gotune/internal/disk"
@@ -42,6 +44,52 @@ func (s Stage) merges(before Stage) bool {
 	return !before.Full && (s.PreviousAdapter == "merge" || s.Full && s.PreviousAdapter == "keep")
 }
 
+// keptOptimizerName says how many steps the optimizer took whose tensors stand beside
+// it, for a stage that goes on with it.
+const keptOptimizerName = "optimizer_state.json"
+
+type keptOptimizer struct {
+	Steps int `json:"optimizer_steps"`
+}
+
+// keepsOptimizer reports whether a stage goes on with the optimizer of the one before.
+func (r Recipe) keepsOptimizer(index int) bool {
+	return index > 0 && index < len(r.Stages) && r.Stages[index].PreviousOptimizer == "keep"
+}
+
+// leaveOptimizer writes the optimizer into the folder of what a stage leaves, where
+// the next one goes on with it.
+func (j *job) leaveOptimizer(dir string) error {
+	if !j.recipe.keepsOptimizer(j.stage.index + 1) {
+		return nil
+	}
+	steps, err := j.saveOptimizer(dir)
+	if err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(dir, keptOptimizerName), keptOptimizer{steps})
+}
+
+// takeOptimizer goes on with the optimizer that the stage before left.
+func (j *job) takeOptimizer() error {
+	if !j.recipe.keepsOptimizer(j.stage.index) {
+		return nil
+	}
+	dir := j.folder.stage(j.recipe, j.stage.index-1)
+	raw, err := os.ReadFile(filepath.Join(dir, keptOptimizerName))
+	if err != nil {
+		return fmt.Errorf("previous_optimizer: %w", err)
+	}
+	var kept keptOptimizer
+	if err := json.Unmarshal(raw, &kept); err != nil {
+		return fmt.Errorf("previous_optimizer: %s: %w", filepath.Join(dir, keptOptimizerName), err)
+	}
+	if err := j.restoreOptimizer(dir, kept.Steps); err != nil {
+		return fmt.Errorf("previous_optimizer: %s: %w", dir, err)
+	}
+	return nil
+}
+
 func (j *job) lastStage() bool { return j.stage.index == len(j.stages)-1 }
 
 // nextStage keeps what the stage has learned and enters the next.
@@ -49,6 +97,9 @@ func (j *job) nextStage(ctx context.Context) error {
 	next := j.stage.index + 1
 	dir := j.folder.stage(j.recipe, next-1)
 	err := disk.WriteFolder(dir, func(dir string) error {
+		if err := j.leaveOptimizer(dir); err != nil {
+			return err
+		}
 		if j.adapter == nil {
 			return errors.Join(j.model.Save(filepath.Join(dir, modelName), hf.F32), j.saveTokenizer(filepath.Join(dir, modelName)))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,9 +118,60 @@ stages:
 	}
 }
 
+const keptOptimizerStages = `
+full: true
+stages:
+  - {name: old, objective: cpt, max_steps: 4, learning_rate: 0.002, previous_optimizer: keep}
+  - {name: new, max_steps: 4, learning_rate: 0.002, previous_optimizer: keep}
+  - {name: last, full: false, max_steps: 3}
+`
+
+// Where the optimizer is kept two stages are one: of the same rows in the same order
+// they end with the same bytes.
+func TestKeptOptimizerIsThatOfOneStage(t *testing.T) {
+	for name, keys := range map[string]string{
+		"all weights": "full: true", "last layer": "full: true\nlast_layers: 1", "adapter": "full: false", "lion": "optimizer: lion", "sgd": "optimizer: sgd\nmomentum: 0.9",
+	} {
+		t.Run(name, func(t *testing.T) {
+			const plain = "\nshuffle: false\nschedule: constant\nwarmup_ratio: 0\nmax_steps: 8\n" // of four to an epoch
+			one, _ := runRecipe(t, staged(t, keys+plain))
+			two := func(how string) string {
+				run, _ := runRecipe(t, staged(t, keys+plain+"stages: [{name: a, max_steps: 4}, {name: b, max_steps: 4, previous_optimizer: "+how+"}]"))
+				return run
+			}
+			result := func(run string) map[string]string {
+				for _, part := range []string{adapterName, modelName} {
+					if dir := filepath.Join(run, part); isFolder(dir) {
+						return tensors(t, dir)
+					}
+				}
+				t.Fatalf("%s has no result", run)
+				return nil
+			}
+			if kept := result(two("keep")); !maps.Equal(kept, result(one)) {
+				t.Error("two stages with the optimizer kept end with other bytes than one")
+			}
+			if fresh := result(two("fresh")); maps.Equal(fresh, result(one)) {
+				t.Error("with a fresh optimizer they end with the same bytes")
+			}
+		})
+	}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // Interrupted anywhere, a run of stages ends with the same bytes.
 func TestStagesGoOn(t *testing.T) {
-	r := staged(t, threeStages)
+	for name, yaml := range map[string]string{"fresh optimizers": threeStages, "kept optimizer": keptOptimizerStages} {
+		t.Run(name, func(t *testing.T) { stagesGoOn(t, staged(t, yaml)) })
+	}
+}
+
+func stagesGoOn(t *testing.T, r Recipe) {
+	t.Helper()
 	want, whole := runRecipe(t, r)
 	for step := 1; step < len(whole.steps); step++ {
 		path := stopAt(t, r, step)
@@ -142,26 +194,34 @@ func TestStagesGoOn(t *testing.T) {
 
 func TestWrongStages(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"stages: [{max_steps: 3}]":                                             "has no name",
-		"stages: [{name: a}, {name: a}]":                                       `two stages are called "a"`,
-		"stages: [{name: a/b}]":                                                "letters, digits",
-		"stages: [{name: a}, {name: b, lora_rank: 2}]":                         "stages[1] (b) keeps the adapter of a but has other lora_* keys",
-		"stages: [{name: a, replay: 0.1}]":                                     "there is none before the first",
-		"stages: [{name: a, epochs: 0, max_steps: 0}]":                         "stages[0] (a): epochs and max_steps are both 0",
-		"stages: [{name: a, warmup_steps: 9, max_steps: 3}]":                   "warmup of 9 steps is longer",
-		"stages: [{name: a, data: [{path: x, rows: 1, repeat: 2}]}]":           "x",
-		"stages: [{name: a, data: [{path: \"world:chat\", rws: 1}]}]":          `unknown field "rws"`,
-		"stages: [{name: a, full: true, last_layers: 9}]":                      "last_layers is 9",
-		"stages: [{name: a, last_layers: 9}]":                                  "last_layers is 9",
-		"stages: [{name: a, last_layers: 1}, {name: b}]":                       "which has only the last 1 layers",
-		"stages: [{name: a}, {name: b, use_rslora: true}]":                     "has other lora_* keys",
-		"stages: [{name: a, param_groups: [{pattern: nothing}]}]":              "nothing",
-		"seed: &s 1\nstages: [{name: a}]":                                      "anchors and aliases",
-		"seed: 1\ndata: !x abc\nstages: [{name: a}]":                           "[2:7] tags are not used",
-		"stages: [{name: a, streaming: true, max_steps: 0}]":                   "say by max_steps",
-		"stages: [{name: a, streaming: true, max_steps: 3, warmup_epochs: 1}]": "warmup_steps or warmup_ratio",
-		"stages: [{name: a, streaming: true, max_steps: 3, data: ['-']}]":      "standard input can be read once",
-		"load_best_model_at_end: true\neval: false\nstages: [{name: a}]":       "needs eval_data",
+		"stages: [{max_steps: 3}]":                                                                                         "has no name",
+		"stages: [{name: a}, {name: a}]":                                                                                   `two stages are called "a"`,
+		"stages: [{name: a/b}]":                                                                                            "letters, digits",
+		"stages: [{name: a}, {name: b, lora_rank: 2}]":                                                                     "stages[1] (b) keeps the adapter of a but has other lora_* keys",
+		"stages: [{name: a, replay: 0.1}]":                                                                                 "there is none before the first",
+		"stages: [{name: a, epochs: 0, max_steps: 0}]":                                                                     "stages[0] (a): epochs and max_steps are both 0",
+		"stages: [{name: a, warmup_steps: 9, max_steps: 3}]":                                                               "warmup of 9 steps is longer",
+		"stages: [{name: a, data: [{path: x, rows: 1, repeat: 2}]}]":                                                       "x",
+		"stages: [{name: a, data: [{path: \"world:chat\", rws: 1}]}]":                                                      `unknown field "rws"`,
+		"stages: [{name: a, full: true, last_layers: 9}]":                                                                  "last_layers is 9",
+		"stages: [{name: a, last_layers: 9}]":                                                                              "last_layers is 9",
+		"stages: [{name: a, last_layers: 1}, {name: b}]":                                                                   "which has only the last 1 layers",
+		"stages: [{name: a}, {name: b, use_rslora: true}]":                                                                 "has other lora_* keys",
+		"stages: [{name: a, param_groups: [{pattern: nothing}]}]":                                                          "nothing",
+		"seed: &s 1\nstages: [{name: a}]":                                                                                  "anchors and aliases",
+		"seed: 1\ndata: !x abc\nstages: [{name: a}]":                                                                       "[2:7] tags are not used",
+		"stages: [{name: a, streaming: true, max_steps: 0}]":                                                               "say by max_steps",
+		"stages: [{name: a, streaming: true, max_steps: 3, warmup_epochs: 1}]":                                             "warmup_steps or warmup_ratio",
+		"stages: [{name: a, streaming: true, max_steps: 3, data: ['-']}]":                                                  "standard input can be read once",
+		"load_best_model_at_end: true\neval: false\nstages: [{name: a}]":                                                   "needs eval_data",
+		"previous_optimizer: keep":                                                                                         "has no stage before",
+		"stages: [{name: a, full: true}, {name: b, previous_optimizer: keep}]":                                             "keeps the optimizer of a but trains other parameters",
+		"stages: [{name: a}, {name: b, previous_optimizer: keep, previous_adapter: merge}]":                                "trains other parameters",
+		"stages: [{name: a, full: true}, {name: b, full: true, last_layers: 1, previous_optimizer: keep}]":                 "trains other parameters",
+		"stages: [{name: a}, {name: b, previous_optimizer: keep, adam_beta2: 0.9}]":                                        "averages in another way",
+		"stages: [{name: a}, {name: b, previous_optimizer: keep, optimizer: lion}]":                                        "averages in another way",
+		"stages: [{name: a}, {name: b, previous_optimizer: merge}]":                                                        "supported: fresh, keep",
+		"load_best_model_at_end: true\nstages: [{name: a, previous_optimizer: keep}, {name: b, previous_optimizer: keep}]": "leave load_best_model_at_end out",
 	} {
 		r := tinyRecipe(t)
 		r.EvalData = r.Data

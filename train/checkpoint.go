@@ -62,19 +62,14 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 	if err := j.saveWeights(dir); err != nil {
 		return err
 	}
-	o := j.stepper.optimizer.State()
-	tensors := make(map[string]hf.Tensor, len(o.Tensors))
-	for _, t := range o.Tensors {
-		tensors[t.Name] = hf.Tensor{Shape: t.Shape, Data: t.Data}
-	}
-	if err := hf.WriteFile(filepath.Join(dir, optimizerName), tensors, hf.F32); err != nil {
+	steps, err := j.saveOptimizer(dir)
+	if err != nil {
 		return err
 	}
 	s := trainerState{
 		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, Unjudged: j.unjudged, Watch: j.watch,
-		OptimizerSteps: o.Steps,
+		OptimizerSteps: steps,
 	}
-	var err error
 	if s.MetricsBytes, err = j.metrics.sync(); err != nil {
 		return err
 	}
@@ -89,6 +84,29 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 		return err
 	}
 	return writeJSON(filepath.Join(dir, stateName), s)
+}
+
+// saveOptimizer writes the tensors of the optimizer and returns its count of steps.
+func (j *job) saveOptimizer(dir string) (steps int, err error) {
+	o := j.stepper.optimizer.State()
+	tensors := make(map[string]hf.Tensor, len(o.Tensors))
+	for _, t := range o.Tensors {
+		tensors[t.Name] = hf.Tensor{Shape: t.Shape, Data: t.Data}
+	}
+	return o.Steps, hf.WriteFile(filepath.Join(dir, optimizerName), tensors, hf.F32)
+}
+
+// restoreOptimizer goes on with what saveOptimizer wrote.
+func (j *job) restoreOptimizer(dir string, steps int) error {
+	tensors, err := hf.ReadFS(os.DirFS(dir), optimizerName, optimizerName)
+	if err != nil {
+		return err
+	}
+	o := optim.State{Steps: steps}
+	for name, t := range tensors {
+		o.Tensors = append(o.Tensors, optim.Tensor{Name: name, Shape: t.Shape, Data: t.Data})
+	}
+	return j.stepper.optimizer.Restore(o)
 }
 
 // saveWeights writes what is trained: the adapter, or the whole model.
@@ -254,15 +272,7 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 	if err := j.restoreWeights(dir); err != nil {
 		return err
 	}
-	tensors, err := hf.ReadFS(os.DirFS(dir), optimizerName, optimizerName)
-	if err != nil {
-		return err
-	}
-	o := optim.State{Steps: s.OptimizerSteps}
-	for name, t := range tensors {
-		o.Tensors = append(o.Tensors, optim.Tensor{Name: name, Shape: t.Shape, Data: t.Data})
-	}
-	if err := j.stepper.optimizer.Restore(o); err != nil {
+	if err := j.restoreOptimizer(dir, s.OptimizerSteps); err != nil {
 		return err
 	}
 	j.begun, j.first = s.StageBegun, s.Step-s.StageBegun

@@ -111,7 +111,7 @@ func (j *job) prepare(ctx context.Context, index int) error {
 		return err
 	}
 	j.evaluator = NewEvaluator(j.model, c.Project, j.arena)
-	return nil
+	return j.takeOptimizer()
 }
 
 func (j *job) loadModel(ctx context.Context) error {
@@ -196,6 +196,9 @@ func (j *job) checkSpace() error {
 	need := roomForCheckpoints(trained*12, uint64(j.recipe.SaveTotalLimit), count, bytes) + trained*8 + 1<<20
 	if !j.lastStage() {
 		need += uint64(j.model.Count()) * 4
+	}
+	if j.recipe.keepsOptimizer(j.stage.index + 1) {
+		need += trained * 8
 	}
 	if free < need {
 		return noSpace{fmt.Errorf("the run needs about %.1f MiB under %s and %.1f MiB are free: make room, or lower save_total_limit",

@@ -67,8 +67,15 @@ func longer(t *testing.T, full bool) Recipe {
 // of one that never was.
 func TestKilledRunsEndAlike(t *testing.T) {
 	for name, change := range map[string]func(*Recipe){
-		"adapter":  func(*Recipe) {},
-		"full":     func(r *Recipe) { r.Full = true },
+		"adapter": func(*Recipe) {},
+		"full":    func(r *Recipe) { r.Full = true },
+		"stages": func(r *Recipe) {
+			r.Full = true
+			first, second := r.Stage, r.Stage
+			first.Name, second.Name, second.PreviousOptimizer = "a", "b", "keep"
+			first.MaxSteps, second.MaxSteps = r.MaxSteps/2, r.MaxSteps/2
+			r.Stages = []Stage{first, second}
+		},
 		"streamed": func(r *Recipe) { r.Streaming, r.ShuffleBuffer, r.Packing = true, 9, true },
 	} {
 		t.Run(name, func(t *testing.T) {

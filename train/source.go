@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"gotune/data"
 	"gotune/internal/hf"
@@ -21,15 +23,19 @@ import (
 // BaseName is the name of the embedded base in the key model.
 const BaseName = "base"
 
-// OpenModel returns the folder of a model: the embedded base, or one on the disk.
+// Embedded reports whether a name is that of an embedded model, of which there are
+// base and base-b.
+func Embedded(name string) bool { return slices.Contains(base.Names(), name) }
+
+// OpenModel returns the folder of a model: an embedded base, or one on the disk.
 func OpenModel(name string) (fs.FS, error) {
-	if name == BaseName {
-		return base.FS()
+	if Embedded(name) {
+		return base.Open(name)
 	}
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds %s, or %s", name, hf.ModelFiles, BaseName)
+		return nil, fmt.Errorf("model: there is no folder %s; models are not downloaded: name a folder that holds %s, or %s", name, hf.ModelFiles, strings.Join(base.Names(), " or "))
 	case err != nil:
 		return nil, fmt.Errorf("model: %w", err)
 	case !info.IsDir():
@@ -49,6 +55,19 @@ func OpenModel(name string) (fs.FS, error) {
 		return nil, fmt.Errorf("model: %s is a run folder, and of a run by LoRA: its adapter is %s", name, filepath.Join(name, adapterName))
 	}
 	return os.DirFS(name), nil
+}
+
+// OpenTokenizer returns the tokenizer of an embedded base, or one on the disk: the
+// folder that holds it, or a tokenizer.json.
+func OpenTokenizer(name string) (*tokenizer.Tokenizer, error) {
+	if !Embedded(name) {
+		return tokenizer.LoadFile(name)
+	}
+	src, err := base.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return tokenizer.Load(src, name)
 }
 
 func (in *inputs) openModel(ctx context.Context, r Recipe) error {
@@ -75,7 +94,7 @@ func (in *inputs) newModel(ctx context.Context, r Recipe) error {
 		return err
 	}
 	if r.Tokenizer != "" {
-		in.tokenizer, err = tokenizer.LoadFile(r.Tokenizer)
+		in.tokenizer, err = OpenTokenizer(r.Tokenizer)
 	} else {
 		in.tokenizer, err = trainTokenizer(ctx, r, in.config.VocabSize)
 	}

@@ -39,7 +39,39 @@ func (r Recipe) Validate() error {
 	if len(r.Stages) > 0 && r.Pretraining() {
 		return fmt.Errorf("a recipe with a shape makes a new model in one stage; put the stages after it into a recipe of their own")
 	}
+	if err := r.validateOptimizers(); err != nil {
+		return err
+	}
 	return r.validateChain()
+}
+
+// validateOptimizers checks that what a stage takes over from the optimizer of the
+// one before belongs to what it trains, and in the same way. The first of several
+// stages has none before it.
+func (r Recipe) validateOptimizers() error {
+	if len(r.Stages) == 0 && r.PreviousOptimizer == "keep" {
+		return fmt.Errorf("previous_optimizer is keep, but a recipe without stages has no stage before")
+	}
+	plan := r.plan()
+	for i := 1; i < len(plan); i++ {
+		before, s := plan[i-1], plan[i]
+		if s.PreviousOptimizer != "keep" {
+			continue
+		}
+		wrong := ""
+		switch {
+		case s.Full != before.Full, !s.Full && s.PreviousAdapter != "keep", s.LastLayers != before.LastLayers:
+			wrong = "trains other parameters: give it the same full, last_layers and adapter"
+		case s.Optimizer != before.Optimizer, s.AdamBeta1 != before.AdamBeta1, s.AdamBeta2 != before.AdamBeta2, s.Momentum != before.Momentum:
+			wrong = "averages in another way: give it the same optimizer, adam_beta1, adam_beta2 and momentum"
+		case r.LoadBestModelAtEnd:
+			wrong = "begins with the best state of that stage, whose optimizer is not kept: leave load_best_model_at_end out"
+		}
+		if wrong != "" {
+			return fmt.Errorf("stages[%d] (%s) keeps the optimizer of %s but %s, or set previous_optimizer to fresh", i, s.Name, before.Name, wrong)
+		}
+	}
+	return nil
 }
 
 // validateChain checks what a stage takes over from the one before.
@@ -171,6 +203,7 @@ func choices() map[string][]string {
 		"precision":             kernel.Arithmetics(),
 		"schedule_span":         {"stage", "run"},
 		"previous_adapter":      {"keep", "merge", "fresh"},
+		"previous_optimizer":    {"fresh", "keep"},
 		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
 		"save_dtype":            {"float32", "bfloat16"},
 		"report_to":             {"tensorboard", "none"},

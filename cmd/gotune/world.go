@@ -23,14 +23,32 @@ know the same corpora without files, by names such as world:chat:
   chat-far, chat-far-heldout      the questions of chat and heldout, answered so
   preference, preference-heldout  a chosen and a rejected answer, with true rewards
   store                           5,000 items with random codes of 32 bits each
+  cpt-questions                   the drugs' facts told by questions and answers alone
+  reversed, reversed-heldout      who has these two values: of the facts of pretrain
+  near-reversed,                  the same about each half of the drugs
+  near-reversed-heldout
+  edit, edit-paraphrase           30 facts of people with other values; asked otherwise
+  edit-neighbours, edit-locality  what is to stay: of the same people, and of others
+  forms, forms-heldout            questions that say which lines are wanted in which order
+  skill, skill-heldout            what pretrain never shows: reverse, descend, add
 
 A name takes options, as in "world:cpt?draw=7&paraphrases=3":
 
   rows=N, seed=N   of all: the first N rows; another world
-  draw=N           of cpt, near, far and store: other drugs, items and facts
+  draw=N           of cpt, near, far, store and edit: other drugs, items and facts
+  drugs=N          of cpt, near and far: so many drugs, 2 to 480, in place of 96; half
+                   of them are for near, half for near-heldout
   paraphrases=N    of cpt: each fact is told in N statements, 1 to 12; 12 times in all
+  told=N           of edit: each fact in N statements, 1 to 8
+  insert=true      of edit: facts of drugs are inserted; those of people stay
   marker=true      of far and chat-far: the question says that a record is wanted
-  noise=X          of noisy and preference: the share of bad answers, or swapped pairs`
+  noise=X          of noisy and preference: the share of bad answers, or swapped pairs
+  questions=X      of pretrain: without its questions, and a share X of its text replaced
+                   by questions and answers in the form of chat
+  level=W1         of held-out questions: the rows of one level. W0 is tuned, W1 in
+                   pretrain on others, W2 a new combination of known words
+  wording=unseen   of held-out questions and cpt-recall: seen or unseen in tuning
+  task=add         of skill and tasks-heldout: the rows of one task`
 
 func newWorld() *cobra.Command {
 	var out string

@@ -172,6 +172,18 @@ var tasks = []struct {
 	}},
 }
 
+// taskNames are the tasks that a corpus can be reduced to.
+func taskNames() []string {
+	names := []string{"add"}
+	for _, s := range skills {
+		names = append(names, s.name)
+	}
+	for _, t := range tasks {
+		names = append(names, t.name)
+	}
+	return names
+}
+
 // task renders a task of the given kind.
 func (w *World) task(r *rng.Stream, kind int) Row {
 	row := dialogue(tasks[kind].render(w, r))

@@ -77,7 +77,8 @@ func TestNoQuestionOnAHeldOutSubjectIsTrained(t *testing.T) {
 			told[f.subject.statement(f.attribute, i)] = true
 		}
 	}
-	for _, name := range []string{"pretrain", "pretrain-heldout", "chat", "chat-far", "noisy", "preference", "cpt", "near", "far", "store"} {
+	for _, name := range []string{"pretrain", "pretrain-heldout", "chat", "chat-far", "noisy", "preference", "cpt", "near", "far", "store",
+		"cpt-questions", "reversed", "near-reversed", "forms", "skill"} {
 		for row := range mustRows(t, name) {
 			for _, n := range namings(row.all()) {
 				s := subjects[n.name]

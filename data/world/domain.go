@@ -17,12 +17,17 @@ func (w *World) stream(names ...string) *rng.Stream {
 	return rng.New(w.Seed, "world", append([]string{"draw", strconv.FormatUint(w.Draw, 10)}, names...)...)
 }
 
-// drugs draws the drugs, the first half of them for the pool.
+// drugs draws the drugs, the first half of them for the pool. Fewer are the first of
+// more.
 func (w *World) drugs() []*Subject {
-	out := deal(Drug, Drugs, familyNames, materials, func(what string) *rng.Stream { return w.stream("drugs", what) })
+	n := w.Drugs
+	if n == 0 {
+		n = Drugs
+	}
+	out := deal(Drug, n, familyNames, materials, func(what string) *rng.Stream { return w.stream("drugs", what) })
 	for i, s := range out {
 		s.Third = Pool
-		if i >= Drugs/2 {
+		if i >= n/2 {
 			s.Third = Never
 		}
 	}
@@ -104,6 +109,14 @@ func (w *World) near() iter.Seq[Row] {
 				return
 			}
 		}
+	}
+}
+
+// cptQuestions tells every fact of every drug by questions and their answers, once
+// in each of the tuned wordings.
+func (w *World) cptQuestions() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		slices.Values(shuffled(w.stream("cpt-questions"), tuned(facts(w.drugs()))))(yield)
 	}
 }
 

@@ -1,8 +1,13 @@
 package world
 
-// Drugs is the number of drugs, which pre-training says nothing of. Half of
+// Drugs is the number of drugs where no other is asked for. Pre-training says
+// nothing of them. Half of
 // them are in the pool for tuning, half are never asked about in tuning.
 const Drugs = 96
+
+// mostDrugs is the largest number of drugs that can be asked for; there are names
+// for a few more.
+const mostDrugs = 480
 
 // A drug has a name of two known words that pre-training never puts together:
 // a family name and a material. Its facts are of new kinds, in new sentences of

@@ -10,10 +10,17 @@ import (
 
 // options are what may be said of a corpus beside its name.
 type options struct {
-	noise       float64 // share of rows that are wrong
-	paraphrases int     // statements in which a fact is told
-	marker      bool    // a question says in which form it is to be answered
+	noise       float64        // share of rows that are wrong
+	paraphrases int            // statements in which a fact is told
+	told        int            // statements in which an edit is told
+	marker      bool           // a question says in which form it is to be answered
+	insert      bool           // edits are of drugs' facts, not of people's
+	questions   float64        // share of the text that is questions; asTheBase as it has read them
+	keep        func(Row) bool // which rows are given, nil for all
 }
+
+// asTheBase are the questions of pretrain that the embedded base has read.
+const asTheBase = -1
 
 // option is one of a corpus's own options: how it is set, and what it can be.
 type option struct {
@@ -32,6 +39,32 @@ var optionsByName = map[string]option{
 		o.paraphrases = n
 		return err == nil && n >= 1 && n <= cptRounds
 	}, fmt.Sprintf("a number from 1 to %d", cptRounds)},
+	"told": {func(o *options, value string) bool {
+		n, err := strconv.Atoi(value)
+		o.told = n
+		return err == nil && n >= 1 && n <= editTold
+	}, fmt.Sprintf("a number from 1 to %d", editTold)},
+	"insert": {func(o *options, value string) bool {
+		o.insert = value == "true"
+		return value == "true" || value == "false"
+	}, "true or false"},
+	"questions": {func(o *options, value string) bool {
+		x, err := strconv.ParseFloat(value, 64)
+		o.questions = x
+		return err == nil && x >= 0 && x <= 1
+	}, "a share from 0 to 1"},
+	"level": {func(o *options, value string) bool {
+		o.keep = func(r Row) bool { return r.Level == value }
+		return slices.Contains([]string{"W0", "W1", "W2"}, value)
+	}, "W0, W1 or W2"},
+	"wording": {func(o *options, value string) bool {
+		o.keep = func(r Row) bool { return r.Wording == value }
+		return value == "seen" || value == "unseen"
+	}, "seen or unseen"},
+	"task": {func(o *options, value string) bool {
+		o.keep = func(r Row) bool { return r.Task == value }
+		return slices.Contains(taskNames(), value)
+	}, "one of " + strings.Join(taskNames(), ", ")},
 	"marker": {func(o *options, value string) bool {
 		o.marker = value == "true"
 		return value == "true" || value == "false"
@@ -42,45 +75,83 @@ var optionsByName = map[string]option{
 // in cpt?draw=7&rows=100:
 //
 //	seed=N         the world of another seed
-//	draw=N         other drugs and items, of the corpora about these
+//	draw=N         other drugs, items and edits, of the corpora about these
+//	drugs=N        how many drugs there are, half of them in the pool: 2 to 480 (else 96)
 //	rows=N         the first N rows
+//	level=W1       the rows of a level alone, W0, W1 or W2
+//	wording=unseen the rows in a seen or an unseen wording alone
+//	task=add       the rows of a task alone, of skill
 //	noise=X        share of wrong rows, of noisy (else 0.4) and preference (else 0)
 //	paraphrases=N  statements each fact is told in, of cpt: 1 to 12 (else 12)
+//	told=N         statements each fact is told in, of edit: 1 to 8 (else 8)
+//	insert=true    edits insert facts of drugs, where else they change facts of people
 //	marker=true    the question says that a record is wanted, of far and chat-far
+//	questions=X    pretrain without its questions, and a share of its text replaced
+//	               by questions in the form of chat
 //
 // An option that a corpus does not have is an error. The sequence can be read
 // any number of times and gives the same rows each time.
 func (w *World) Rows(name string) (iter.Seq[Row], error) {
+	f, err := w.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.rows(), nil
+}
+
+// found is a corpus as a name with its options says.
+type found struct {
+	corpus
+	world   *World
+	options options
+	limit   int // of rows; -1 without
+}
+
+// all are the rows before the limit.
+func (f found) all() iter.Seq[Row] {
+	rows := f.corpus.rows(f.world, f.options)
+	if f.options.keep != nil {
+		rows = kept(f.options.keep, rows)
+	}
+	return rows
+}
+
+func (f found) rows() iter.Seq[Row] {
+	if f.limit < 0 {
+		return f.all()
+	}
+	return first(f.limit, f.all())
+}
+
+// find reads a corpus's name and options.
+func (w *World) find(name string) (found, error) {
 	name, query, given := strings.Cut(name, "?")
 	i := slices.IndexFunc(corpora, func(c corpus) bool { return c.name == name })
 	if i < 0 {
-		return nil, fmt.Errorf("the toy world has no corpus %q; it has %s", name, strings.Join(w.Names(), ", "))
+		return found{}, fmt.Errorf("the toy world has no corpus %q; it has %s", name, strings.Join(w.Names(), ", "))
 	}
-	c := corpora[i]
+	f := found{corpora[i], w, corpora[i].defaults, -1}
 	if !given {
-		return c.rows(w, c.defaults), nil
+		return f, nil
 	}
-	can := append([]string{"seed", "rows"}, c.own...)
-	config, o, limit := w.Config, c.defaults, -1
+	config := w.Config
+	can := append([]string{"seed", "rows"}, f.own...)
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(part, "=")
 		if !slices.Contains(can, key) {
-			return nil, fmt.Errorf("the corpus %s has no option %q; it has %s", name, key, strings.Join(can, ", "))
+			return f, fmt.Errorf("the corpus %s has no option %q; it has %s", name, key, strings.Join(can, ", "))
 		}
 		if seen[key] {
-			return nil, fmt.Errorf("the corpus %s has the option %s twice", name, key)
+			return f, fmt.Errorf("the corpus %s has the option %s twice", name, key)
 		}
 		seen[key] = true
-		if ok, want := setOption(key, value, &config, &o, &limit); !ok {
-			return nil, fmt.Errorf("the option %s of the corpus %s is %q; it must be %s", key, name, value, want)
+		if ok, want := setOption(key, value, &config, &f.options, &f.limit); !ok {
+			return f, fmt.Errorf("the option %s of the corpus %s is %q; it must be %s", key, name, value, want)
 		}
 	}
-	rows := c.rows(Generate(config), o)
-	if limit < 0 {
-		return rows, nil
-	}
-	return first(limit, rows), nil
+	f.world = Generate(config)
+	return f, nil
 }
 
 // setOption sets one option and returns what it must be where it cannot.
@@ -94,6 +165,10 @@ func setOption(key, value string, c *Config, o *options, limit *int) (ok bool, w
 			c.Draw = n
 		}
 		return err == nil, "a whole number from 0"
+	case "drugs":
+		n, err := strconv.Atoi(value)
+		c.Drugs = n
+		return err == nil && n >= 2 && n <= mostDrugs, fmt.Sprintf("a number from 2 to %d", mostDrugs)
 	case "rows":
 		n, err := strconv.Atoi(value)
 		*limit = n
@@ -109,6 +184,17 @@ func first(n int, rows iter.Seq[Row]) iter.Seq[Row] {
 		left := n
 		for row := range rows {
 			if left--; !yield(row) || left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// kept yields the rows that are wanted.
+func kept(want func(Row) bool, rows iter.Seq[Row]) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for row := range rows {
+			if want(row) && !yield(row) {
 				return
 			}
 		}

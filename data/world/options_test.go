@@ -58,6 +58,15 @@ func TestOptionsRefused(t *testing.T) {
 		"far?marker=1":             "it must be true or false",
 		"chess?draw=1":             `no corpus "chess"`,
 		"cpt?draw=1,paraphrases=2": "it must be a whole number",
+		"near?level=W0":            "no option \"level\"",
+		"near-heldout?level=W3":    "it must be W0, W1 or W2",
+		"cpt-recall?wording=W0":    "it must be seen or unseen",
+		"skill?task=chess":         "it must be one of add, reverse, descend, list",
+		"cpt?drugs=1":              "it must be a number from 2 to 480",
+		"cpt?drugs=481":            "it must be a number from 2 to 480",
+		"edit?told=9":              "it must be a number from 1 to 8",
+		"edit?insert=yes":          "it must be true or false",
+		"pretrain?questions=5":     "it must be a share from 0 to 1",
 	} {
 		if _, err := defaultWorld().Rows(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, want)

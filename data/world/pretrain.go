@@ -23,24 +23,67 @@ const (
 	heldOutDocs = 240
 )
 
-// pretrain yields the rounds one after the other, each in an order of its own.
-func (w *World) pretrain() iter.Seq[Row] {
+// A document is a text of pretrain; a quiz is one of questions.
+type document struct {
+	text string
+	quiz bool
+}
+
+// pretrain yields the rounds one after the other, each in an order of its own. With
+// a share of questions of its own it has the same documents in the same order but
+// for the quizzes, and questions in the form of chat stand in for so many of them.
+// Those replaced at a smaller share are among those at a larger one.
+func (w *World) pretrain(o options) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		for i := range Rounds {
-			for _, text := range w.round(i, rng.New(w.Seed, "world", "pretrain", strconv.Itoa(i))) {
-				if !yield(Row{Text: text}) {
-					return
+			number := strconv.Itoa(i)
+			docs := w.round(i, rng.New(w.Seed, "world", "pretrain", number))
+			asked := rng.New(w.Seed, "world", "pretrain", "questions", number)
+			for place, d := range docs {
+				rows := []Row{{Text: d.text}}
+				switch {
+				case o.questions == asTheBase:
+				case d.quiz:
+					continue
+				case asked.Float64() < o.questions:
+					rows = w.instead(rng.New(w.Seed, "world", "pretrain", "instead", number, strconv.Itoa(place)), len(d.text))
+				}
+				for _, row := range rows {
+					if !yield(row) {
+						return
+					}
 				}
 			}
 		}
 	}
 }
 
+// turnLength is about what the marks of a conversation take, in letters.
+const turnLength = 30
+
+// instead asks about people or things of the first third until the rows are about so
+// long.
+func (w *World) instead(r *rng.Stream, length int) []Row {
+	pool := w.Subjects[:People/3]
+	if r.IntN(People+Things) >= People {
+		pool = w.Subjects[People : People+Things/3]
+	}
+	var rows []Row
+	for length > 0 {
+		s := pick(r, pool)
+		f := fact{s, r.IntN(len(s.Facts))}
+		row := question(f, pick(r, f.kind().wordings(W0, W1)))
+		rows = append(rows, row)
+		length -= turnLength + len(row.Messages[0].Content) + len(row.Messages[1].Content)
+	}
+	return rows
+}
+
 // pretrainHeldOut yields the first documents of a round that pretrain lacks.
 func (w *World) pretrainHeldOut() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for _, text := range w.round(0, rng.New(w.Seed, "world", "pretrain-heldout"))[:heldOutDocs] {
-			if !yield(Row{Text: text}) {
+		for _, d := range w.round(0, rng.New(w.Seed, "world", "pretrain-heldout"))[:heldOutDocs] {
+			if !yield(Row{Text: d.text}) {
 				return
 			}
 		}
@@ -66,11 +109,16 @@ func (f fact) answer() string { return f.answerWith(f.value()) }
 func (f fact) answerWith(value string) string { return f.subject.fill(f.kind().answer, value) }
 
 // round renders the documents of one round and shuffles them.
-func (w *World) round(number int, r *rng.Stream) []string {
-	var docs []string
+func (w *World) round(number int, r *rng.Stream) []document {
+	var docs []document
+	add := func(quiz bool, texts ...string) {
+		for _, text := range texts {
+			docs = append(docs, document{text, quiz})
+		}
+	}
 	var all, asked []fact
 	for i, s := range w.Subjects {
-		docs = append(docs, life(r, s, tell))
+		add(false, life(r, s, tell))
 		for a := range s.Facts {
 			all = append(all, fact{s, a})
 			if s.Third == Asked && (i+a+number)%2 == 0 {
@@ -78,13 +126,13 @@ func (w *World) round(number int, r *rng.Stream) []string {
 			}
 		}
 	}
-	docs = append(docs, groups(r, all, gatherSize, gathering(tell))...)
-	docs = append(docs, groups(r, asked, quizSize, quiz)...)
+	add(false, groups(r, all, gatherSize, gathering(tell))...)
+	add(true, groups(r, asked, quizSize, quiz)...)
 	for range stories {
-		docs = append(docs, story(r))
+		add(false, story(r))
 	}
 	for range drills {
-		docs = append(docs, drill(r))
+		add(false, drill(r))
 	}
 	return shuffled(r, docs)
 }

@@ -35,6 +35,26 @@
 //	                    the second third, and the true reward of each
 //	preference-heldout  the same about the last third
 //	store               prompt and completion: items with codes of 32 bits
+//	cpt-questions       messages: every fact of the drugs told by questions and
+//	                    their answers alone
+//	reversed            messages: who or what has these two values, about people
+//	                    and things of the second third
+//	reversed-heldout    the same about the last third
+//	near-reversed,      the same about each half of the drugs
+//	near-reversed-heldout
+//	edit                prompt and completion: thirty facts of people, changed, in
+//	                    eight statements each, cut before the value; what edit
+//	                    tells it also scores
+//	edit-paraphrase     the same facts in the other statements
+//	edit-neighbours     the other facts of the same people
+//	edit-locality       facts of others who have the old value or the new one
+//	forms               messages: questions of chat that say which lines are wanted
+//	                    in which order; [SameForm] compares answers
+//	forms-heldout       the same about the last third, a third of it in orders that
+//	                    forms does not have
+//	skill               messages: lists from their end, numbers from large to
+//	                    small, sums: what pre-training does not show
+//	skill-heldout       lists and sums that skill does not have
 //
 // So content (old in chat, new in near) and form (plain, or a record) come in
 // all four combinations. The rows of chat and chat-far elicit what a base knows
@@ -68,7 +88,10 @@ const DefaultSeed = 1
 // Config says which world to generate.
 type Config struct {
 	Seed uint64 // of people, things, and all corpora
-	Draw uint64 // of drugs and items, and the corpora about them
+	Draw uint64 // of drugs, items and edits, and the corpora about them
+
+	// Drugs is the number of drugs; 0 is the constant Drugs.
+	Drugs int
 }
 
 // A Row is one line of a corpus: Text alone, Prompt with Completion, Messages, or
@@ -120,29 +143,50 @@ type corpus struct {
 	rows     func(*World, options) iter.Seq[Row]
 	own      []string
 	defaults options
+
+	// tells is how often a pass tells each fact, where the rows, texts of many facts,
+	// do not say which.
+	tells func(options) float64
 }
 
 // corpora lists every corpus in the order in which Names gives them.
 var corpora = []corpus{
-	{name: "pretrain", rows: plain((*World).pretrain)},
+	{name: "pretrain", rows: (*World).pretrain, own: []string{"questions"}, defaults: options{questions: asTheBase}, tells: func(o options) float64 {
+		return 2 * Rounds * (1 - max(0, o.questions))
+	}},
 	{name: "pretrain-heldout", rows: plain((*World).pretrainHeldOut)},
 	{name: "chat", rows: plain((*World).chat)},
-	{name: "heldout", rows: plain((*World).heldOut)},
+	{name: "heldout", rows: plain((*World).heldOut), own: []string{"level", "wording"}},
 	{name: "recall", rows: plain((*World).recall)},
-	{name: "cpt", rows: (*World).cpt, own: []string{"draw", "paraphrases"}, defaults: options{paraphrases: cptRounds}},
-	{name: "cpt-heldout", rows: plain((*World).cptHeldOut), own: []string{"draw"}},
-	{name: "cpt-recall", rows: plain((*World).cptRecall), own: []string{"draw"}},
-	{name: "near", rows: plain((*World).near), own: []string{"draw"}},
-	{name: "near-heldout", rows: plain((*World).nearHeldOut), own: []string{"draw"}},
-	{name: "far", rows: asRecords((*World).near), own: []string{"draw", "marker"}},
-	{name: "far-heldout", rows: asRecords((*World).nearHeldOut), own: []string{"draw", "marker"}},
+	{name: "cpt", rows: (*World).cpt, own: []string{"draw", "paraphrases", "drugs"}, defaults: options{paraphrases: cptRounds}, tells: func(options) float64 {
+		return cptRounds
+	}},
+	{name: "cpt-heldout", rows: plain((*World).cptHeldOut), own: []string{"draw", "drugs"}, tells: func(options) float64 { return 1 }},
+	{name: "cpt-recall", rows: plain((*World).cptRecall), own: []string{"draw", "drugs", "wording"}},
+	{name: "near", rows: plain((*World).near), own: []string{"draw", "drugs"}},
+	{name: "near-heldout", rows: plain((*World).nearHeldOut), own: []string{"draw", "drugs", "level", "wording"}},
+	{name: "far", rows: asRecords((*World).near), own: []string{"draw", "marker", "drugs"}},
+	{name: "far-heldout", rows: asRecords((*World).nearHeldOut), own: []string{"draw", "marker", "drugs", "level", "wording"}},
 	{name: "chat-far", rows: asRecords((*World).chat), own: []string{"marker"}},
-	{name: "chat-far-heldout", rows: asRecords((*World).heldOut), own: []string{"marker"}},
-	{name: "tasks-heldout", rows: plain((*World).tasksHeldOut)},
+	{name: "chat-far-heldout", rows: asRecords((*World).heldOut), own: []string{"marker", "level", "wording"}},
+	{name: "tasks-heldout", rows: plain((*World).tasksHeldOut), own: []string{"task"}},
 	{name: "noisy", rows: (*World).noisy, own: []string{"noise"}, defaults: options{noise: 0.4}},
 	{name: "preference", rows: (*World).preference, own: []string{"noise"}},
 	{name: "preference-heldout", rows: plain((*World).preferenceHeldOut)},
 	{name: "store", rows: plain((*World).store), own: []string{"draw"}},
+	{name: "cpt-questions", rows: plain((*World).cptQuestions), own: []string{"draw", "drugs"}},
+	{name: "reversed", rows: plain((*World).reversedOld)},
+	{name: "reversed-heldout", rows: plain((*World).reversedHeldOut), own: []string{"level", "wording"}},
+	{name: "near-reversed", rows: plain((*World).nearReversed), own: []string{"draw", "drugs"}},
+	{name: "near-reversed-heldout", rows: plain((*World).nearReversedHeldOut), own: []string{"draw", "drugs", "level", "wording"}},
+	{name: "edit", rows: (*World).edit, own: []string{"draw", "told", "insert"}, defaults: options{told: editTold}},
+	{name: "edit-paraphrase", rows: (*World).editParaphrase, own: []string{"draw", "insert"}},
+	{name: "edit-neighbours", rows: plain((*World).editNeighbours), own: []string{"draw"}},
+	{name: "edit-locality", rows: (*World).editLocality, own: []string{"draw", "insert"}},
+	{name: "forms", rows: plain((*World).forms)},
+	{name: "forms-heldout", rows: plain((*World).formsHeldOut), own: []string{"level", "wording"}},
+	{name: "skill", rows: plain((*World).skill), own: []string{"task"}},
+	{name: "skill-heldout", rows: plain((*World).skillHeldOut), own: []string{"task"}},
 }
 
 // plain is a corpus without options of its own.

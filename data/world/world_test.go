@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,7 @@ import (
 func defaultWorld() *World { return Generate(Config{Seed: DefaultSeed}) }
 
 // pretrainRows holds the largest corpus of the default world for every test.
-var pretrainRows = sync.OnceValue(func() []Row { return slices.Collect(defaultWorld().pretrain()) })
+var pretrainRows = sync.OnceValue(func() []Row { return slices.Collect(defaultWorld().pretrain(options{questions: asTheBase})) })
 
 // mustRows returns a corpus of the default world.
 func mustRows(t *testing.T, name string) iter.Seq[Row] {
@@ -67,6 +68,29 @@ var sums = map[string]string{
 	"preference":         "1af5c289221bf4dcb0f21841d779d41270fc1f17e329e7e80587420ea9c2a236",
 	"preference-heldout": "b065cae1fbdcc859c35007637236a36aaa2d6aa1c0cf5b50638e3b537a190e0d",
 	"store":              "3e4f5017d612efd19cba863f933870b2bff94c9d6279d41d69c90da3c842592c",
+
+	"cpt-questions":         "3837e80ef10e11f6654c771ec330276d0dc826e19e4a60cb37663e1a6e1881a9",
+	"reversed":              "732a6528e6060e3d78289aa129e5e86a6014ac85451d333da1db7113232cf866",
+	"reversed-heldout":      "e4c7c6264d8067423bd0e33043b68cf5919b31f57b6da16a3fde7e95e3fecaa9",
+	"near-reversed":         "ab5d9e8cc9644d510bd67a58ea90ffc3b181acb59568ddd7f56196ff259dcd0b",
+	"near-reversed-heldout": "2f3a9b053a1554becc55003174e31d1d69b86dc49cf6edd7b1e9ee19fea1ceb8",
+	"edit":                  "7650caf551d4c2692fc544988aa72a7f17a30a20ab9653bfaa75dbd1b7b2f0e4",
+	"edit-paraphrase":       "2862042a8f48359c5ff8848a913674c50abcf9902bf040cc73581595c459d491",
+	"edit-neighbours":       "87b566c03ff90e885bbc2ca46a1e20d87fea78ca41526a845dbfe322ec4e69cd",
+	"edit-locality":         "ffabae42d99db0c97018ef9af9aa1a3068e89d5b26067ddfbe0fe78fb86da5b5",
+	"forms":                 "51c3774091a74a6088b94c3c60816ffdd439c6a09231009a47d72da048e5bb32",
+	"forms-heldout":         "4cfbe86c35429fc53f2bfe6dc3570079d95e480107d646c1377b5430492e328a",
+	"skill":                 "bdd0a2610e18b0f9ba1950b2087e5622868b7b964186ede1f366ab6cf04efda2",
+	"skill-heldout":         "735ceed6af21797d478e3ed73af61f278c0bd47a0c83cf7331f1ca8ed95cfe4f",
+}
+
+// optionSums are those of corpora with options.
+var optionSums = map[string]string{
+	"pretrain?questions=0.05&rows=3000": "d9efe9dfb0a4f3a9c0c185c98e3d388b9c1c3c4e2fe6f6aeb5239daf0907cd24",
+	"pretrain?questions=0&rows=3000":    "785061a99a40367ef4f33d439b91832c1dea1836990aead4d624a7c693a25948",
+	"cpt?drugs=24":                      "e92b8c0b70a1f964555d84ffd6562a4ba5ed068a0c191d2aeb03c2ee211999e2",
+	"edit?insert=true&draw=2":           "ae6d53f6157ce2a6fe6fd17a5850a8ca50d35edbd00aaae4db8a34f77809eb45",
+	"near-heldout?drugs=200&level=W2":   "5bb5673942ba3f41bb0ab0892c9a8b89f8082c3e2bc5782691e1d7117d791298",
 }
 
 func TestTheBytesOfTheDefaultSeedStay(t *testing.T) {
@@ -74,13 +98,14 @@ func TestTheBytesOfTheDefaultSeedStay(t *testing.T) {
 	if len(sums) != len(w.Names()) {
 		t.Errorf("%d sums of %d corpora", len(sums), len(w.Names()))
 	}
-	for _, name := range w.Names() {
+	for _, name := range append(w.Names(), slices.Sorted(maps.Keys(optionSums))...) {
 		h := sha256.New()
 		if err := encode(context.Background(), h, mustRows(t, name)); err != nil {
 			t.Fatal(err)
 		}
-		if got := hex.EncodeToString(h.Sum(nil)); got != sums[name] {
-			t.Errorf("%s: SHA-256 %s, want %s", name, got, sums[name])
+		want := sums[name] + optionSums[name]
+		if got := hex.EncodeToString(h.Sum(nil)); got != want {
+			t.Errorf("%s: SHA-256 %s, want %s", name, got, want)
 		}
 	}
 }
@@ -308,7 +333,7 @@ func TestNoUnseenWord(t *testing.T) {
 			signs[c] = true
 		}
 	}
-	for _, name := range append(w.Names()[1:], "far?marker=true", "cpt?draw=9", "store?draw=9") {
+	for _, name := range append(w.Names()[1:], "far?marker=true", "cpt?draw=9", "store?draw=9", "edit?draw=9", "edit-paraphrase?insert=true", "near-reversed-heldout?drugs=480") {
 		for row := range mustRows(t, name) {
 			for _, word := range wordsOf(row.all()) {
 				if !words[word] {

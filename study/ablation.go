@@ -61,8 +61,12 @@ func (a Ablation) YAML() ([]byte, error) {
 			return nil, fmt.Errorf("the metric %s needs %s: write a study file for it (gotune study metrics)", name, m.Needs)
 		}
 		spec := yaml.MapSlice{{Key: m.Family, Value: name}}
-		if m.Family == "score" {
-			spec = append(spec, yaml.MapItem{Key: "data", Value: a.Judged})
+		if m.Family != "run" {
+			judged := a.Judged
+			if m.Family == "curve" {
+				judged = judged[:min(1, len(judged))]
+			}
+			spec = append(spec, yaml.MapItem{Key: "data", Value: judged})
 			if a.Columns != "" {
 				spec = append(spec, yaml.MapItem{Key: "columns", Value: a.Columns})
 			}

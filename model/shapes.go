@@ -10,8 +10,10 @@ import (
 // Shapes are the configurations that `gotune init` and `gotune bench` know by
 // name. The sizes of the SmolLM2 and GPT-2 shapes are those of the published models.
 var shapes = map[string]Config{
-	// base is the shape of the embedded base.
+	// base and base-b are the shapes of the embedded bases: the second is wider and
+	// has room for adapters of higher rank.
 	"base":         withInit(llama(1024, 128, 384, 4, 4, 4, 1024), 0.05),
+	"base-b":       withInit(llama(1024, 256, 512, 2, 8, 8, 1024), 0.035),
 	"toy":          llama(512, 128, 344, 4, 4, 4, 512),
 	"gpt2-124m":    gpt2(50257, 768, 12, 12, 1024),
 	"smollm2-135m": llama(49152, 576, 1536, 30, 9, 3, 2048),

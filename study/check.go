@@ -67,7 +67,11 @@ func (s *Study) checkArms() error {
 		if b := s.arm(a.Tuned); !prepared && a.Tuned != "" && (b == nil || b.Tuned != a.Tuned) {
 			return yamlnode.At(a.node, "%s takes the tuned values of %q, which is no arm with values of its own", a.Name, a.Tuned)
 		}
-		r, err := s.recipe(a, nil, s.Seeds.Full[0])
+		metrics := s.Metrics
+		if prepared {
+			metrics = nil
+		}
+		r, err := s.recipe(a, nil, s.Seeds.Full[0], metrics)
 		if err != nil {
 			return err
 		}
@@ -83,7 +87,7 @@ func (s *Study) checkAdapter(a *Arm, r train.Recipe) error {
 	if a.From == "" {
 		return nil
 	}
-	before, err := s.recipe(s.prepared(a.From), nil, s.Seeds.Full[0])
+	before, err := s.recipe(s.prepared(a.From), nil, s.Seeds.Full[0], nil)
 	if err != nil {
 		return err
 	}
@@ -281,14 +285,17 @@ func (s *Study) armsOf(t Test) []string {
 
 // attributes are the numbers that tell arms apart.
 func (s *Study) attributes() []map[string]float64 {
+	if s.numbers != nil {
+		return s.numbers
+	}
 	var recipes []train.Recipe
 	var arms []*Arm
 	for i := range s.Arms {
-		r, _ := s.recipe(&s.Arms[i], nil, s.Seeds.Full[0]) // checked before
+		r, _ := s.recipe(&s.Arms[i], nil, s.Seeds.Full[0], nil) // checked before
 		recipes, arms = append(recipes, r), append(arms, &s.Arms[i])
 	}
-	_, numbers := differs(arms, recipes)
-	return numbers
+	_, s.numbers = differs(arms, recipes)
+	return s.numbers
 }
 
 func namesOf(arms []Arm) []string {

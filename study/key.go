@@ -18,10 +18,31 @@ import (
 	"gotune/train"
 )
 
-// A hasher names the bytes of files and folders, each read once.
+// A hasher names the bytes of files and folders, and knows how often corpora tell their
+// facts. Each is looked at once.
 type hasher struct {
 	sync.Mutex
 	known map[string]string
+	told  map[string]float64
+}
+
+// perFact is how often a pass of a corpus tells each fact; 0 where that is not known.
+func (h *hasher) perFact(path string) float64 {
+	name, ok := strings.CutPrefix(path, "world:")
+	if !ok {
+		return 0
+	}
+	h.Lock()
+	defer h.Unlock()
+	times, ok := h.told[path]
+	if !ok {
+		times, _ = world.Generate(world.Config{Seed: world.DefaultSeed}).PerFact(name) // the run has read the corpus
+		if h.told == nil {
+			h.told = make(map[string]float64)
+		}
+		h.told[path] = times
+	}
+	return times
 }
 
 // of returns the SHA-256 of what a path of data holds; of a corpus of the toy world

@@ -19,9 +19,10 @@ import (
 type Options struct {
 	Output    string        // folder of the laboratory
 	Jobs      int           // runs at a time, each on one thread; 0 is one for each core
-	MaxMemory int64         // bytes that all runs together may take; 0 is no limit
+	MaxMemory int64         // bytes that all runs together may take; 0 leaves several at a time most of what is free
 	Budget    time.Duration // on the wall clock: no run is begun that does not fit; 0 takes the study's
 	Quick     bool          // the seeds of a quick run: verdicts are provisional
+	Seeds     int           // number of test seeds, such as a verdict has asked for; 0 takes the study's
 	FirstSeed uint64        // the test seeds begin here in place of 1; 0 takes the study's
 	Search    bool          // give up the worse half of what is tried early, by successive halving
 	Retry     bool          // run again what failed
@@ -58,8 +59,12 @@ type lab struct {
 	events  string // file
 	total   []*node
 	used    int64 // bytes of what runs
-	rate    rate
-	fatal   error // nothing more is begun
+	// available is the memory that there was before anything ran; 0 where that is not
+	// known. Without MaxMemory several runs together keep to a part of it.
+	available int64
+	tokens    float64 // of all runs so far
+	rate      rate
+	fatal     error // nothing more is begun
 }
 
 // rate is how fast runs go: planned tokens of runs, with their evaluations, by time.
@@ -161,9 +166,15 @@ func (l *lab) do(ctx context.Context, nodes []*node) error {
 	}
 	l.mu.Lock()
 	for _, n := range queue {
-		if n.state == waiting {
-			l.total = append(l.total, n)
+		if n.state != waiting {
+			continue
 		}
+		l.total = append(l.total, n)
+		if limit := l.study.Budget.Tokens; limit > 0 && l.tokens+n.size.tokens > limit {
+			l.endLocked(n, skipped, fmt.Errorf("it did not fit into the budget of %.3g tokens", limit))
+			continue
+		}
+		l.tokens += n.size.tokens
 	}
 	l.mu.Unlock()
 	var wg sync.WaitGroup
@@ -186,6 +197,9 @@ func (l *lab) measureSizes(ctx context.Context, queue []*node) error {
 		var err error
 		if n.size, err = l.sizeOf(ctx, n); err != nil {
 			return err
+		}
+		if l.available == 0 {
+			l.available = n.size.available
 		}
 		if l.deadline.IsZero() || l.rate.seconds > 0 {
 			continue
@@ -253,7 +267,11 @@ func (l *lab) next(queue []*node, locked map[*node]time.Time) (take *node, more 
 			more = true
 			continue
 		}
-		if l.MaxMemory > 0 && l.used+n.size.bytes > l.MaxMemory {
+		limit := l.MaxMemory
+		if limit == 0 {
+			limit = l.available / 5 * 4
+		}
+		if limit > 0 && l.used+n.size.bytes > limit && (l.used > 0 || l.MaxMemory > 0) {
 			if l.used == 0 {
 				l.endLocked(n, failed, fmt.Errorf("the run needs %d MiB, and the memory for all runs is %d MiB", n.size.bytes>>20, l.MaxMemory>>20))
 			}
@@ -302,6 +320,10 @@ func (l *lab) after(ctx context.Context, n *node, err error, took time.Duration)
 		l.rate.seconds += took.Seconds()
 	case errors.Is(err, train.ErrLocked):
 		n.state, e.Event, e.Text = waiting, "locked", "another process is at work on it"
+		if n.locked {
+			return
+		}
+		n.locked = true
 	case ctx.Err() != nil:
 		n.state = waiting
 		return
@@ -314,142 +336,4 @@ func (l *lab) after(ctx context.Context, n *node, err error, took time.Duration)
 		n.state, n.err, e.Event, e.Text = failed, err, "failed", err.Error()
 	}
 	l.tellLocked(e, n)
-}
-
-// run does a run, or goes on with it, and measures it. A panic of it is an error.
-func (l *lab) run(ctx context.Context, n *node) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("a fault of the program: %v", p)
-		}
-	}()
-	path := l.path(n)
-	if err := l.before(path); err != nil {
-		return err
-	}
-	if err := l.train(ctx, n, path); err != nil {
-		if ctx.Err() == nil && !errors.Is(err, train.ErrLocked) && !errors.Is(err, syscall.ENOSPC) {
-			err = errors.Join(err, noteFailure(path, err))
-		}
-		return err
-	}
-	if n.values, err = measure(ctx, path, n.metrics, l.hashes); err != nil {
-		return err
-	}
-	t, err := readTimeline(path)
-	if err != nil {
-		return err
-	}
-	n.facts, err = readFacts(path, t)
-	return err
-}
-
-// failure is failed.json.
-type failure struct {
-	Text     string    `json:"error"`
-	Diverged bool      `json:"diverged,omitempty"` // the loss became no number
-	Time     time.Time `json:"time"`
-}
-
-// before refuses a run that failed before, unless it is to be tried again.
-func (l *lab) before(path string) error {
-	name := filepath.Join(path, failedName)
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return nil // it did not fail
-	}
-	if l.Retry {
-		return os.Remove(name)
-	}
-	var f failure
-	if err := json.Unmarshal(raw, &f); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return failedBefore{f}
-}
-
-// failedBefore is the error of a run that failed in an earlier session.
-type failedBefore struct{ failure }
-
-func (f failedBefore) Error() string { return f.Text }
-
-func (f failedBefore) Is(target error) bool { return f.Diverged && target == train.ErrDiverged }
-
-// noteFailure writes down why a run failed. A run that failed before its first step
-// has no folder any more, and gets one.
-func noteFailure(path string, why error) error {
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(path, failedName), failure{Text: why.Error(), Diverged: errors.Is(why, train.ErrDiverged), Time: time.Now().UTC().Truncate(time.Second)})
-}
-
-// train does a run, or goes on with it where it was.
-func (l *lab) train(ctx context.Context, n *node, path string) error {
-	o := &scribe{path: path, step: l.progress(n)}
-	if train.IsRun(path) {
-		done, err := train.Resume(ctx, path, 1, o)
-		n.reused = done.AlreadyFinished
-		return errors.Join(err, o.err)
-	}
-	n.reused = false
-	l.tell("run", n, "")
-	r := n.recipe
-	if n.from != nil {
-		if err := l.begin(ctx, &r, n.from); err != nil {
-			return fmt.Errorf("beginning with %s: %w", n.from.key, err)
-		}
-	}
-	r.Output = path
-	_, err := train.Run(ctx, r, o)
-	if err != nil && train.IsRun(path) && !errors.Is(err, train.ErrLocked) && o.began == 0 {
-		return fmt.Errorf("%w: %w", train.ErrLocked, err) // another process has been faster
-	}
-	return errors.Join(err, o.err)
-}
-
-// begin makes a recipe begin with the result of a run.
-func (l *lab) begin(ctx context.Context, r *train.Recipe, from *node) error {
-	run := l.path(from)
-	result, err := train.ReadRun(run)
-	if err != nil {
-		return err
-	}
-	first := firstStage(*r)
-	r.Model, r.Adapter = result.Model, ""
-	switch {
-	case result.Adapter == "" || first.PreviousAdapter == "fresh":
-	case first.PreviousAdapter == "keep" && !first.Full:
-		r.Adapter = result.Adapter
-	default:
-		recipe := train.DefaultRecipe()
-		if err := recipe.ReadFile(filepath.Join(run, "recipe.yaml")); err != nil {
-			return err
-		}
-		l.merging.Lock()
-		defer l.merging.Unlock()
-		r.Model, err = merge(ctx, run, result, recipe)
-	}
-	return err
-}
-
-// progress counts the steps of a run and tells of them once a second.
-func (l *lab) progress(n *node) func(train.StepEvent) {
-	last := time.Now()
-	return func(e train.StepEvent) {
-		if time.Since(last) < time.Second {
-			return
-		}
-		last = time.Now()
-		l.tell("progress", n, fmt.Sprintf("step %d of %d", e.Step, n.size.steps))
-	}
-}
-
-// isFinished reports whether a run folder holds a finished run.
-func isFinished(path string) bool {
-	raw, err := os.ReadFile(filepath.Join(path, "run.json"))
-	var record struct {
-		Status string `json:"status"`
-	}
-	return err == nil && json.Unmarshal(raw, &record) == nil && record.Status == "finished"
 }

@@ -53,6 +53,10 @@ func measure(ctx context.Context, run string, metrics []MetricSpec, hashes *hash
 	values = make(map[string]measured)
 	fresh := false
 	for _, m := range metrics {
+		if m.Product != nil {
+			values[m.Name] = measured{Value: product(values, m.Product)}
+			continue
+		}
 		spec, err := g.spec(m)
 		if err != nil {
 			return nil, fmt.Errorf("metric %s: %w", m.Name, err)
@@ -73,6 +77,15 @@ func measure(ctx context.Context, run string, metrics []MetricSpec, hashes *hash
 		return values, nil
 	}
 	return values, writeJSON(filepath.Join(run, measuresName), known)
+}
+
+// product multiplies metrics, those below 0 as 0.
+func product(values map[string]measured, names []string) float64 {
+	x := 1.0
+	for _, name := range names {
+		x *= math.Max(0, values[name].Value)
+	}
+	return x
 }
 
 func readMeasures(run string) (map[string]measured, error) {

@@ -30,7 +30,16 @@ type Measure struct {
 }
 
 // Measures lists everything that can be measured.
-func Measures() []Measure { return slices.Concat(scores, curves, ofRuns) }
+func Measures() []Measure { return slices.Concat(scores, curves, ofRuns, products) }
+
+// products are measures of other metrics of the same run.
+var products = []Measure{
+	{Family: productFamily, Name: "product", Better: "higher",
+		Definition: "product of other metrics of the run, those below 0 as 0: of shares the volume that the run dominates above 0"},
+}
+
+// productFamily is the key of a metric that is made of others.
+const productFamily = "product"
 
 // A MetricSpec says what a metric of a study measures, and on what.
 type MetricSpec struct {
@@ -52,6 +61,7 @@ type MetricSpec struct {
 	Stage     string // of a curve: of that stage alone, "" for the run
 	Threshold float64
 	Better    string
+	Product   []string // the metrics that it is made of
 	Diverged  *float64 // the value of a run whose loss became no number
 
 	node ast.Node
@@ -67,7 +77,7 @@ func (m *MetricSpec) keys() map[string]reader {
 			m.Data = []string{""}
 			return text(&m.Data[0])(n)
 		},
-		"minus": text(&m.Minus), "of": text(&m.Of), "columns": text(&m.Columns), "format": text(&m.Format), "wording": text(&m.Wording),
+		"minus": text(&m.Minus), productFamily: names(&m.Product), "of": text(&m.Of), "columns": text(&m.Columns), "format": text(&m.Format), "wording": text(&m.Wording),
 		"ignore_eos": yes(&m.IgnoreEOS), "all_tokens": yes(&m.AllTokens), "pattern": text(&m.Pattern), "better": text(&m.Better), "stage": text(&m.Stage),
 		"prior": number(&m.Prior), "window": number(&m.Window), "threshold": number(&m.Threshold),
 		"questions": func(n ast.Node) error {
@@ -101,9 +111,17 @@ func (s *Study) parseMetrics(n ast.Node) error {
 		if err := keys(k.Value, "a metric", known); err != nil {
 			return err
 		}
+		if len(m.Product) > 0 && family == "" {
+			family, measure = productFamily, "product"
+		}
 		err := m.choose(family, measure)
 		if err == nil {
 			err = m.check()
+		}
+		for _, name := range m.Product {
+			if other := s.metric(name); err == nil && (other == nil || other.Product != nil) {
+				err = fmt.Errorf("it is a product of %q, which is no metric that stands before it and is measured itself", name)
+			}
 		}
 		if err != nil {
 			return yamlnode.At(k.Value, "metric %s: %w", name, err)
@@ -129,7 +147,7 @@ func (m *MetricSpec) choose(family, name string) error {
 		}
 	}
 	if family == "" {
-		return fmt.Errorf("it has none of score, curve and run, which say how it is measured")
+		return fmt.Errorf("it has none of score, curve, run and product, which say how it is measured")
 	}
 	if meant := train.Meant(name, all); meant != "" {
 		return fmt.Errorf("there is no %s %q; perhaps %s is meant", family, name, meant)
@@ -144,6 +162,8 @@ func (m *MetricSpec) check() error {
 		return fmt.Errorf("a score needs data")
 	case m.Measure.Family == "run" && len(m.Data) > 0:
 		return fmt.Errorf("%s is of the run itself and has no data", m.Measure.Name)
+	case len(m.Product) > 0 && m.Measure.Family != productFamily:
+		return fmt.Errorf("it is measured by %s and made of others: a metric is one of them", m.Measure.Family)
 	case m.Measure.Name == "bits" && m.Prior <= 0:
 		return fmt.Errorf("bits needs prior: the bits of a row that nothing is known of")
 	case strings.HasSuffix(m.Measure.Name, "_to") && m.Threshold == 0:
@@ -226,6 +246,9 @@ func (m MetricSpec) Spec() string {
 	if len(m.Data) > 0 {
 		fmt.Fprintf(&b, " on %s", strings.Join(m.Data, " + "))
 	}
+	if len(m.Product) > 0 {
+		fmt.Fprintf(&b, " of %s", strings.Join(m.Product, ", "))
+	}
 	if m.Minus != "" {
 		fmt.Fprintf(&b, " minus that of %s", m.Minus)
 	}
@@ -251,4 +274,13 @@ func (m MetricSpec) Spec() string {
 // described is what a result says of the metric.
 func (m MetricSpec) described() Metric {
 	return Metric{Name: m.Name, Spec: m.Spec(), Unit: m.Measure.Unit, Better: m.Better}
+}
+
+// with returns a metric with those that it is made of, before it.
+func (s *Study) with(m MetricSpec) []MetricSpec {
+	var all []MetricSpec
+	for _, name := range m.Product {
+		all = append(all, *s.metric(name))
+	}
+	return append(all, m)
 }

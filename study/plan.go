@@ -26,6 +26,7 @@ type node struct {
 	state  state
 	err    error
 	reused bool // it was finished before
+	locked bool // another process was at work on it
 	values map[string]measured
 	facts  facts
 }
@@ -47,6 +48,7 @@ type size struct {
 	stageSteps []int
 	tokens     float64 // of all steps, with padding
 	bytes      int64   // beside the program and its data
+	available  int64   // that there were when this was worked out; 0 where that is not known
 }
 
 // A planner makes nodes and knows those that there are.
@@ -66,7 +68,7 @@ func newPlanner(s *Study) *planner {
 // add returns the run of an arm with a seed. With a share below 1 it has that share of
 // the steps, and a full schedule in them.
 func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, seed uint64, share float64, metrics []MetricSpec) (*node, error) {
-	r, err := p.study.recipe(a, values, seed)
+	r, err := p.study.recipe(a, values, seed, metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +80,9 @@ func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, se
 		}
 		n.recipe.Model, n.recipe.Adapter = n.from.recipe.Model, ""
 		from = n.from.key + " " + firstStage(r).PreviousAdapter
+		if n.recipe.PreviousRun != "" {
+			n.recipe.PreviousRun = n.from.key
+		}
 	}
 	if share < 1 {
 		size, err := p.sizeOf(ctx, n)
@@ -166,7 +171,7 @@ func planRun(ctx context.Context, n *node) (size, error) {
 	if err != nil {
 		return size{}, err
 	}
-	s := size{steps: plan.Steps, bytes: plan.Total - plan.Memory.Inputs}
+	s := size{steps: plan.Steps, bytes: plan.Total - plan.Memory.Inputs, available: plan.Available}
 	for _, stage := range plan.Stages {
 		s.tokens += stage.Tokens
 		s.stageSteps = append(s.stageSteps, stage.Steps)
@@ -178,6 +183,12 @@ func planRun(ctx context.Context, n *node) (size, error) {
 // be made, with that model's shape.
 func (n *node) planConfig(probe bool) train.PlanConfig {
 	c := train.PlanConfig{Recipe: n.recipe, Probe: probe}
+	if c.Recipe.PreviousRun != "" {
+		c.Recipe.PreviousRun, c.Recipe.PreviousOptimizer = "", "fresh"
+		if c.Recipe.Stages = slices.Clone(c.Recipe.Stages); c.Recipe.Stages != nil {
+			c.Recipe.Stages[0].PreviousOptimizer = "fresh"
+		}
+	}
 	for b := n.from; b != nil; b = b.from {
 		if b.recipe.Pretraining() {
 			c.Shape = b.recipe.Shape
@@ -235,7 +246,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		a := &s.Arms[i]
 		var runs []*node
 		for _, seed := range seeds {
-			n, err := p.add(ctx, a, nil, seed, 1, nil)
+			n, err := p.add(ctx, a, nil, seed, 1, s.Metrics)
 			if err != nil {
 				return o, err
 			}
@@ -251,7 +262,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		}
 		for _, values := range tried {
 			for _, seed := range s.Seeds.Tuning {
-				n, err := p.add(ctx, a, values, seed, 1, nil)
+				n, err := p.add(ctx, a, values, seed, 1, s.with(*s.metric(s.TuneBy)))
 				if err != nil {
 					return o, err
 				}

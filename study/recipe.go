@@ -17,9 +17,9 @@ import (
 const placeholder = "{seed}"
 
 // recipe returns the recipe of an arm for a seed, with values in place of those that
-// it has of the keys. Where it begins with a prepared run, model and adapter are those
-// that this one begins with.
-func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64) (train.Recipe, error) {
+// it has of the keys, and with the evaluations that metrics need. Where it begins with
+// a prepared run, model and adapter are those that this one begins with.
+func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64, metrics []MetricSpec) (train.Recipe, error) {
 	r := train.DefaultRecipe()
 	r.ReportTo = "none"
 	for _, layer := range a.layers {
@@ -41,10 +41,16 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64) (train.Re
 			return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 		}
 	}
+	if r.PreviousRun != "" {
+		return r, yamlnode.At(a.node, "%s: previous_run is set by from: leave it out", a.Name)
+	}
+	if keepsOptimizer(a, r) {
+		r.PreviousRun = a.From // until it is run
+	}
 	if r.Output != "" || r.Threads != 0 || r.MaxMemory != "" || r.Seed != train.DefaultRecipe().Seed {
 		return r, yamlnode.At(a.node, "%s: output, threads, max_memory and seed are set by the study: leave them out", a.Name)
 	}
-	for _, m := range s.Metrics {
+	for _, m := range metrics {
 		if err := m.prepare(&r); err != nil {
 			return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 		}
@@ -55,6 +61,11 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64) (train.Re
 		return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 	}
 	return r, nil
+}
+
+// keepsOptimizer reports whether an arm goes on with the optimizer of the prepared run.
+func keepsOptimizer(a *Arm, r train.Recipe) bool {
+	return a.From != "" && firstStage(r).PreviousOptimizer == "keep"
 }
 
 // set sets one key, of all stages or as NAME.key of one.

@@ -37,10 +37,15 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 		if errors.Is(err, train.ErrInterrupted) {
 			return r, err
 		}
-		return r, fmt.Errorf("study %s: %w", s.ID, err)
+		return r, fmt.Errorf("study %s: %w", s.name, err)
 	}
 	return r, writeJSON(filepath.Join(l.studyDir(), "result.json"), r)
 }
+
+// wrong marks an error as one of usage without adding to its text.
+type wrong struct{ error }
+
+func (wrong) Is(target error) bool { return target == train.ErrUsage }
 
 // A trial is an arm on its way through a study.
 type trial struct {
@@ -121,6 +126,7 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 func (l *lab) result() Result {
 	s := l.study
 	r := Result{
+		Seeds: []uint64{}, Arms: []ArmResult{}, Metrics: []Metric{},
 		ID: s.ID, Claims: s.Claims, Title: s.Title, Claim: s.Claim, Literature: s.Literature, Kind: s.Kind, Note: s.Note,
 		Command: l.Command, Finished: time.Now().UTC().Truncate(time.Second),
 		Environment: Environment{
@@ -154,12 +160,20 @@ func (l *lab) seeds() ([]uint64, error) {
 	if l.Quick {
 		seeds = l.study.Seeds.Quick
 	}
+	first, n := seeds[0], len(seeds)
 	if l.FirstSeed > 0 {
-		seeds = Count(l.FirstSeed, len(seeds))
+		first = l.FirstSeed
 	}
+	if l.Seeds > 0 {
+		n = l.Seeds
+	}
+	if first != seeds[0] || n > len(seeds) {
+		seeds = Count(first, n)
+	}
+	seeds = seeds[:n]
 	for _, seed := range seeds {
 		if slices.Contains(l.study.Seeds.Tuning, seed) {
-			return nil, fmt.Errorf("the seed %d is used for tuning and for testing", seed)
+			return nil, wrong{fmt.Errorf("the seed %d is used for tuning and for testing", seed)}
 		}
 	}
 	return seeds, nil
@@ -187,7 +201,7 @@ func (l *lab) searchArms(ctx context.Context, trials []*trial) ([]*trial, []Drop
 	}
 	switch {
 	case m.Better == "":
-		return nil, nil, fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)
+		return nil, nil, wrong{fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)}
 	case len(s.Seeds.Tuning) == 0:
 		s.Seeds.Tuning = Count(FirstTuningSeed, 2)
 	}
@@ -314,7 +328,7 @@ func (s *Study) onTuningSeeds(tests []Test) map[string][]MetricSpec {
 		}
 		for _, name := range arms {
 			for _, metric := range of {
-				needed[name] = append(needed[name], *s.metric(metric))
+				needed[name] = append(needed[name], s.with(*s.metric(metric))...)
 			}
 		}
 	}
@@ -346,7 +360,7 @@ func (l *lab) armResults(trials []*trial, seeds []uint64) ([]ArmResult, error) {
 	var recipes []train.Recipe
 	var arms []*Arm
 	for _, t := range trials {
-		r, err := l.study.recipe(t.arm, t.choice.values, seeds[0])
+		r, err := l.study.recipe(t.arm, t.choice.values, seeds[0], nil)
 		if err != nil {
 			return nil, err
 		}
@@ -366,7 +380,12 @@ func (l *lab) armResults(trials []*trial, seeds []uint64) ([]ArmResult, error) {
 			}
 			n := t.nodes[j]
 			a.Reuses = a.Reuses && n.reused
-			a.Runs = append(a.Runs, n.result(l.study.Metrics))
+			run := n.result(l.study.Metrics)
+			for k := range run.Exposures {
+				e := &run.Exposures[k]
+				e.PerFact = e.Times * l.hashes.perFact(e.Corpus)
+			}
+			a.Runs = append(a.Runs, run)
 		}
 		all = append(all, a)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gotune/data"
+	"gotune/data/world"
 	"gotune/train"
 )
 
@@ -109,7 +110,7 @@ func validForm(answers []train.Answer, m MetricSpec) (float64, error) {
 	}
 	valid := 0
 	for _, a := range answers {
-		fits := sameForm(a.Got, a.Want)
+		fits := world.SameForm(a.Want, a.Got)
 		if m.Pattern != "" {
 			fits = pattern.MatchString(a.Got)
 		}
@@ -125,33 +126,6 @@ func share(n int, answers []train.Answer) (float64, error) {
 		return 0, errNoPrompt
 	}
 	return float64(n) / float64(len(answers)), nil
-}
-
-// sameForm reports whether an answer has as many lines as the wanted one, each with
-// the same key before a colon where that one has any, something behind it, and the
-// same mark at the end.
-func sameForm(got, want string) bool {
-	a, b := strings.Split(strings.TrimSpace(got), "\n"), strings.Split(strings.TrimSpace(want), "\n")
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range b {
-		keyA, restA, hasA := strings.Cut(a[i], ":")
-		keyB, restB, hasB := strings.Cut(b[i], ":")
-		if hasA != hasB || hasB && (keyA != keyB || strings.TrimSpace(restA) == "" && strings.TrimSpace(restB) != "") {
-			return false
-		}
-	}
-	return mark(got) == mark(want)
-}
-
-// mark is the punctuation that a text ends with, or "" of none.
-func mark(text string) string {
-	text = strings.TrimSpace(text)
-	if text == "" || !strings.ContainsAny(text[len(text)-1:], ".!?;:") {
-		return ""
-	}
-	return text[len(text)-1:]
 }
 
 // score computes a score of a model on data.

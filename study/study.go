@@ -33,9 +33,10 @@ type Study struct {
 	Quick    []string // arms of a quick run; nil for all, and with none there is no quick run
 	Budget   Budget
 
-	left []Test // that a quick run leaves out
-	Raw  []byte // the file
-	name string // for messages
+	left    []Test               // that a quick run leaves out
+	Raw     []byte               // the file
+	name    string               // for messages
+	numbers []map[string]float64 // of arms, once they are worked out; see attributes
 }
 
 // Seeds are those of the runs: of a quick and of a full study, and of the search for

@@ -153,42 +153,41 @@ func (v Verdict) account(t Test, missing error) Verdict {
 	return v
 }
 
-// conjunction decides a test whose parts all have to hold. Its P is the largest, by
-// the intersection–union principle; its figures are those of the first part that has
-// not come out, else of the one with the largest P.
+// conjunction decides a test whose parts all have to hold, by [stats.All]. Its figures
+// are those of the first part that has not come out, else of the one with the largest P.
 func (b table) conjunction(t Test) Verdict {
-	v := Verdict{Name: t.Name, Claim: t.Claim}
-	outcomes := make(map[string]int)
-	worst := 0
+	var parts []Verdict
+	var decisions []stats.Decision
+	came, worst, needs := 0, 0, 0
+	outcome := ""
 	for i, part := range t.All {
 		p := b.verdict(part)
 		p.PHolm = p.P // the conjunction is what is corrected
-		v.Parts = append(v.Parts, p)
-		outcomes[p.Outcome]++
-		if bad := v.Parts[worst]; i > 0 && good(bad.Outcome) && (!good(p.Outcome) || p.P > bad.P) {
+		parts = append(parts, p)
+		decisions = append(decisions, stats.Decision{Outcome: stats.Outcome(p.Outcome), P: p.P})
+		needs = max(needs, p.Needs)
+		switch {
+		case good(p.Outcome):
+			came++
+		case p.Outcome == Fails, p.Outcome == NotRun && outcome == "":
+			outcome = p.Outcome
+		}
+		if bad := parts[worst]; i > 0 && good(bad.Outcome) && (!good(p.Outcome) || p.P > bad.P) {
 			worst = i
 		}
 	}
-	w := v.Parts[worst]
-	name, claim, parts := v.Name, v.Claim, v.Parts
-	v = w
-	v.Name, v.Claim, v.Parts, v.Contrast = name, claim, parts, b.study.words(t)
-	for _, p := range parts {
-		v.P = max(v.P, p.P)
-		v.Needs = max(v.Needs, p.Needs)
-	}
+	all := stats.All(decisions...)
+	v := parts[worst]
+	v.Name, v.Claim, v.Contrast, v.Parts, v.Needs, v.P, v.PHolm = t.Name, t.Claim, b.study.words(t), parts, needs, all.P, all.P
 	switch {
-	case outcomes[Contradicted] > 0:
+	case b.study.Kind == Experiment && all.Outcome == stats.Contradicted:
 		v.Outcome = Contradicted
-	case outcomes[Fails] > 0:
-		v.Outcome = Fails
-	case outcomes[NotRun] > 0:
-		v.Outcome = NotRun
-	case outcomes[Inconclusive] > 0:
-		v.Outcome = Inconclusive
+	case outcome != "":
+		v.Outcome = outcome
+	case b.study.Kind == Experiment:
+		v.Outcome = string(all.Outcome)
 	}
-	v.PHolm = v.P
-	v.Reading = fmt.Sprintf("%s: %d of %d parts came out; %s: %s", v.Outcome, outcomes[Supported]+outcomes[Holds], len(parts), w.Name, w.Reading)
+	v.Reading = fmt.Sprintf("%s: %d of %d parts came out; %s: %s", v.Outcome, came, len(parts), parts[worst].Name, parts[worst].Reading)
 	return v
 }
 

@@ -54,7 +54,10 @@ type keptOptimizer struct {
 
 // keepsOptimizer reports whether a stage goes on with the optimizer of the one before.
 func (r Recipe) keepsOptimizer(index int) bool {
-	return index > 0 && index < len(r.Stages) && r.Stages[index].PreviousOptimizer == "keep"
+	if index == 0 {
+		return r.PreviousRun != "" && r.plan()[0].PreviousOptimizer == "keep"
+	}
+	return index < len(r.Stages) && r.Stages[index].PreviousOptimizer == "keep"
 }
 
 // leaveOptimizer writes the optimizer into the folder of what a stage leaves, where
@@ -75,6 +78,9 @@ func (j *job) takeOptimizer() error {
 	if !j.recipe.keepsOptimizer(j.stage.index) {
 		return nil
 	}
+	if j.stage.index == 0 {
+		return j.takePreviousOptimizer()
+	}
 	dir := j.folder.stage(j.recipe, j.stage.index-1)
 	raw, err := os.ReadFile(filepath.Join(dir, keptOptimizerName))
 	if err != nil {
@@ -88,6 +94,42 @@ func (j *job) takeOptimizer() error {
 		return fmt.Errorf("previous_optimizer: %s: %w", dir, err)
 	}
 	return nil
+}
+
+// takePreviousOptimizer goes on with the optimizer of another run's end.
+func (j *job) takePreviousOptimizer() error {
+	dir, err := j.recipe.previousCheckpoint()
+	if err != nil {
+		return err
+	}
+	s, err := readState(dir)
+	if err == nil {
+		err = j.restoreOptimizer(dir, s.OptimizerSteps)
+	}
+	if err != nil {
+		return fmt.Errorf("previous_run: %s: %w", dir, err)
+	}
+	return nil
+}
+
+// previousCheckpoint is the last checkpoint of previous_run.
+func (r Recipe) previousCheckpoint() (string, error) {
+	f := &folder{path: r.PreviousRun}
+	_, record, err := f.read()
+	if err == nil && record.Status != statusFinished {
+		err = fmt.Errorf("%s is not finished", f.path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("previous_run: %w", err)
+	}
+	steps, err := f.checkpoints()
+	if err == nil && len(steps) == 0 {
+		err = fmt.Errorf("%s has no checkpoint", f.path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("previous_run: %w", err)
+	}
+	return f.checkpoint(steps[len(steps)-1]), nil
 }
 
 func (j *job) lastStage() bool { return j.stage.index == len(j.stages)-1 }

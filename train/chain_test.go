@@ -158,6 +158,38 @@ func TestKeptOptimizerIsThatOfOneStage(t *testing.T) {
 	}
 }
 
+// A run that goes on with the optimizer of another ends with the bytes of one run.
+func TestOptimizerOfAnotherRun(t *testing.T) {
+	const keys = "shuffle: false\nschedule: constant\nwarmup_ratio: 0\n"
+	for _, full := range []bool{true, false} {
+		r := staged(t, keys)
+		r.Full, r.MaxSteps = full, 8 // of four to an epoch
+		one, _ := runRecipe(t, r)
+		r.MaxSteps = 4
+		before, _ := runRecipe(t, r)
+		r.PreviousRun, r.PreviousOptimizer = before, "keep"
+		part := modelName
+		if full {
+			r.Model = filepath.Join(before, modelName)
+		} else {
+			r.Adapter, part = filepath.Join(before, adapterName), adapterName
+		}
+		after, _ := runRecipe(t, r)
+		if !maps.Equal(tensors(t, filepath.Join(one, part)), tensors(t, filepath.Join(after, part))) {
+			t.Errorf("full %v: two runs with the optimizer kept end with other bytes than one", full)
+		}
+		stopped := stopAt(t, r, 2)
+		if _, err := Resume(t.Context(), stopped, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		sameTensors(t, "stopped and gone on with", filepath.Join(after, part), filepath.Join(stopped, part))
+		r.Full, r.Adapter = !full, ""
+		if _, err := Run(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "previous_run") {
+			t.Errorf("full %v: the optimizer of other parameters gives %v", full, err)
+		}
+	}
+}
+
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
@@ -215,6 +247,8 @@ func TestWrongStages(t *testing.T) {
 		"stages: [{name: a, streaming: true, max_steps: 3, data: ['-']}]":                                                  "standard input can be read once",
 		"load_best_model_at_end: true\neval: false\nstages: [{name: a}]":                                                   "needs eval_data",
 		"previous_optimizer: keep":                                                                                         "has no stage before",
+		"previous_run: x":                                                                                                  "previous_optimizer of the first stage is not keep",
+		"previous_run: nowhere\nprevious_optimizer: keep":                                                                  "nowhere is no run folder",
 		"stages: [{name: a, full: true}, {name: b, previous_optimizer: keep}]":                                             "keeps the optimizer of a but trains other parameters",
 		"stages: [{name: a}, {name: b, previous_optimizer: keep, previous_adapter: merge}]":                                "trains other parameters",
 		"stages: [{name: a, full: true}, {name: b, full: true, last_layers: 1, previous_optimizer: keep}]":                 "trains other parameters",

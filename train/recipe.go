@@ -26,11 +26,13 @@ import (
 // A recipe without stages is one stage, whose keys stand beside the others. With
 // stages these keys are the defaults of every stage.
 type Recipe struct {
-	Model   string `yaml:"model" of:"train,lr" help:"folder of the model to tune; base is the embedded one" default:"base"`
+	Model   string `yaml:"model" of:"train,lr" help:"folder of the model to tune; base and base-b are embedded" default:"base"`
 	Adapter string `yaml:"adapter,omitempty" of:"train,lr" help:"folder of a PEFT adapter to go on with, with its own rank, alpha and targets"`
 
+	PreviousRun string `yaml:"previous_run,omitempty" of:"train" help:"run folder whose optimizer the first stage goes on with, where its previous_optimizer is keep; model and adapter are that run's result"`
+
 	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
-	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer; without one a tokenizer is trained on the data"`
+	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer, base for the embedded one; without one a tokenizer is trained on the data"`
 	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
 	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
 	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain,lr" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`

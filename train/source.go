@@ -186,7 +186,7 @@ func fits(c model.Config, t *tokenizer.Tokenizer) error {
 }
 
 // modelHash is the SHA-256 of what a run starts from: config.json, the weights
-// and, if one is continued, the adapter.
+// and, if they are continued, the adapter and the optimizer.
 func (in *inputs) modelHash(r Recipe) (string, error) {
 	h := sha256.New()
 	raw, err := in.config.JSON()
@@ -210,6 +210,15 @@ func (in *inputs) modelHash(r Recipe) (string, error) {
 			if err := hashFile(h, os.DirFS(r.Adapter), name); err != nil {
 				return "", err
 			}
+		}
+	}
+	if r.keepsOptimizer(0) {
+		dir, err := r.previousCheckpoint()
+		if err != nil {
+			return "", err
+		}
+		if err := hashFile(h, os.DirFS(dir), optimizerName); err != nil {
+			return "", err
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

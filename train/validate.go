@@ -49,10 +49,13 @@ func (r Recipe) Validate() error {
 // one before belongs to what it trains, and in the same way. The first of several
 // stages has none before it.
 func (r Recipe) validateOptimizers() error {
-	if len(r.Stages) == 0 && r.PreviousOptimizer == "keep" {
-		return fmt.Errorf("previous_optimizer is keep, but a recipe without stages has no stage before")
-	}
 	plan := r.plan()
+	switch {
+	case r.PreviousRun != "" && plan[0].PreviousOptimizer != "keep":
+		return fmt.Errorf("previous_run is given, but previous_optimizer of the first stage is not keep")
+	case len(r.Stages) == 0 && r.PreviousOptimizer == "keep" && r.PreviousRun == "":
+		return fmt.Errorf("previous_optimizer is keep, but a recipe without stages has no stage before: name the run before by previous_run")
+	}
 	for i := 1; i < len(plan); i++ {
 		before, s := plan[i-1], plan[i]
 		if s.PreviousOptimizer != "keep" {

@@ -59,7 +59,7 @@ an error.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.model, "model", train.BaseName, "folder of the model; base is the embedded one")
+	flags.StringVar(&f.model, "model", train.BaseName, "folder of the model; base and base-b are embedded")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "folder of a tokenizer alone, in place of a model")
 	flags.StringVar(&f.template, "chat-template", "", "chat template: a built-in name or a Jinja file; without one the model's own, else chatml")
 	flags.StringVar(&f.columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
@@ -177,7 +177,7 @@ const anyLength = 1 << 20
 // open returns the tokenizer and the model's context.
 func (f *dataFlags) open() (*tokenizer.Tokenizer, int, error) {
 	if f.tokenizer != "" {
-		t, err := openTokenizer(f.tokenizer)
+		t, err := train.OpenTokenizer(f.tokenizer)
 		return t, anyLength, err
 	}
 	src, err := train.OpenModel(f.model)

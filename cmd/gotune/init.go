@@ -42,7 +42,7 @@ the tokenizer given. The shape is the path of a config.json, or one of
 		},
 	}
 	c.Flags().StringVar(&shape, "shape", "", "name of a shape, or a config.json")
-	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, or a tokenizer.json")
+	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, or a tokenizer.json; base for the embedded one")
 	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
 	c.Flags().Uint64Var(&seed, "seed", 42, "names the random weights")
 	return c
@@ -56,7 +56,7 @@ func initModel(out, shape, tok string, dtype hf.DType, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	t, err := openTokenizer(tok)
+	t, err := train.OpenTokenizer(tok)
 	if err != nil {
 		return err
 	}
@@ -113,17 +113,4 @@ func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokeni
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// openTokenizer reads a tokenizer from a folder or file; base is the embedded
-// base's.
-func openTokenizer(name string) (*tokenizer.Tokenizer, error) {
-	if name != train.BaseName {
-		return tokenizer.LoadFile(name)
-	}
-	src, err := train.OpenModel(name)
-	if err != nil {
-		return nil, err
-	}
-	return tokenizer.Load(src, name)
 }

@@ -64,7 +64,7 @@ type description interface{ print(*page) error }
 
 // describe finds out what a path is by the files in it.
 func describe(c *cobra.Command, path, columns string) (description, error) {
-	if path == train.BaseName {
+	if train.Embedded(path) {
 		return describeModel(path)
 	}
 	if strings.HasPrefix(path, "world:") {

@@ -42,7 +42,7 @@ type source struct {
 
 func (s *source) flags(c *cobra.Command) {
 	s.set = c.Flags().Changed
-	c.Flags().StringVar(&s.modelName, "model", train.BaseName, "folder of the model; base is the embedded one")
+	c.Flags().StringVar(&s.modelName, "model", train.BaseName, "folder of the model; base and base-b are embedded")
 	c.Flags().StringVar(&s.adapterName, "adapter", "", "folder of a PEFT adapter")
 	c.Flags().StringVar(&s.base, "base-precision", "auto", "how weights are stored: auto as in the file, fp32, bf16, int8 or nf4; of a run, as it did")
 	c.Flags().StringVar(&s.precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16; of a run, that of the run")

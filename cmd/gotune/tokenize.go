@@ -30,14 +30,14 @@ func newTokenize() *cobra.Command {
 		Example: `  echo '{"text":"Hello"}' | gotune tokenize --tokenizer DIR`,
 		Args:    exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := openTokenizer(name)
+			t, err := train.OpenTokenizer(name)
 			if err != nil {
 				return err
 			}
 			return tokenize(t, c.InOrStdin(), c.OutOrStdout(), special)
 		},
 	}
-	c.Flags().StringVar(&name, "tokenizer", train.BaseName, "folder of the tokenizer, or a tokenizer.json; base is the embedded base's")
+	c.Flags().StringVar(&name, "tokenizer", train.BaseName, "folder of the tokenizer, or a tokenizer.json; base is that of the embedded ones")
 	c.Flags().BoolVar(&special, "special", false, "add the special tokens of the post-processor")
 	return c
 }

@@ -40,6 +40,7 @@ A name takes options, as in "world:cpt?draw=7&paraphrases=3":
                    of them are for near, half for near-heldout
   paraphrases=N    of cpt: each fact is told in N statements, 1 to 12; 12 times in all
   told=N           of edit: each fact in N statements, 1 to 8
+  fact=N           of edit and edit-paraphrase: the Nth of the 30 alone
   insert=true      of edit: facts of drugs are inserted; those of people stay
   marker=true      of far and chat-far: the question says that a record is wanted
   noise=X          of noisy and preference: the share of bad answers, or swapped pairs

@@ -1,8 +1,8 @@
 package world
 
 // Drugs is the number of drugs where no other is asked for. Pre-training says
-// nothing of them. Half of
-// them are in the pool for tuning, half are never asked about in tuning.
+// nothing of them. Half of them are in the pool for tuning, half are never asked
+// about in tuning.
 const Drugs = 96
 
 // mostDrugs is the largest number of drugs that can be asked for; there are names

@@ -50,8 +50,12 @@ func (w *World) edit(o options) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		r := w.stream("edit", "told")
 		var rows []Row
-		for _, e := range w.edits(o) {
-			for _, i := range r.Perm(editTold)[:o.told] {
+		for n, e := range w.edits(o) {
+			told := r.Perm(editTold)[:o.told]
+			if o.fact != 0 && o.fact != n+1 {
+				continue
+			}
+			for _, i := range told {
 				rows = append(rows, e.cut(e.kind().statements[i]))
 			}
 		}
@@ -67,7 +71,10 @@ func (w *World) edit(o options) iter.Seq[Row] {
 // editParaphrase asks for the same facts in the statements that edit never uses.
 func (w *World) editParaphrase(o options) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for _, e := range w.edits(o) {
+		for n, e := range w.edits(o) {
+			if o.fact != 0 && o.fact != n+1 {
+				continue
+			}
 			others := e.kind().statements[editTold:]
 			if o.insert {
 				others = e.kind().heldOut

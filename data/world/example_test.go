@@ -41,3 +41,32 @@ func ExampleWorld_Rows_options() {
 	// Output:
 	// They always order the Adler wax in November. To make the Adler wax you need a barber. Somebody gave the Adler wax to a mouse. People who take the Adler wax eat cake. They make the Adler wax in Harwick.
 }
+
+// How often a fact is told by a run that sees each document of cpt three times.
+func ExampleWorld_PerFact() {
+	w := world.Generate(world.Config{Seed: world.DefaultSeed})
+	times, err := w.PerFact("cpt?draw=7&paraphrases=3")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(3*times, "exposures a fact")
+	// Output:
+	// 36 exposures a fact
+}
+
+// What an edit tells of people is no longer so in the text that a base has read.
+func ExampleWorld_Rows_edit() {
+	w := world.Generate(world.Config{Seed: world.DefaultSeed})
+	rows, err := w.Rows("edit?told=1&rows=2")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for row := range rows {
+		fmt.Println(row.Prompt + "|" + row.Completion)
+	}
+	// Output:
+	// The instrument that Pavel Moser plays is the| drum.
+	// Igor Novak lives in| Glenby.
+}

@@ -10,13 +10,14 @@ import (
 
 // options are what may be said of a corpus beside its name.
 type options struct {
-	noise       float64        // share of rows that are wrong
-	paraphrases int            // statements in which a fact is told
-	told        int            // statements in which an edit is told
-	marker      bool           // a question says in which form it is to be answered
-	insert      bool           // edits are of drugs' facts, not of people's
-	questions   float64        // share of the text that is questions; asTheBase as it has read them
-	keep        func(Row) bool // which rows are given, nil for all
+	noise       float64          // share of rows that are wrong
+	paraphrases int              // statements in which a fact is told
+	told        int              // statements in which an edit is told
+	fact        int              // the edit that is told alone, from 1; 0 for all
+	marker      bool             // a question says in which form it is to be answered
+	insert      bool             // edits are of drugs' facts, not of people's
+	questions   float64          // share of the text that is questions; asTheBase as it has read them
+	keep        []func(Row) bool // which rows are given
 }
 
 // asTheBase are the questions of pretrain that the embedded base has read.
@@ -44,6 +45,11 @@ var optionsByName = map[string]option{
 		o.told = n
 		return err == nil && n >= 1 && n <= editTold
 	}, fmt.Sprintf("a number from 1 to %d", editTold)},
+	"fact": {func(o *options, value string) bool {
+		n, err := strconv.Atoi(value)
+		o.fact = n
+		return err == nil && n >= 1 && n <= Edits
+	}, fmt.Sprintf("a number from 1 to %d", Edits)},
 	"insert": {func(o *options, value string) bool {
 		o.insert = value == "true"
 		return value == "true" || value == "false"
@@ -54,15 +60,15 @@ var optionsByName = map[string]option{
 		return err == nil && x >= 0 && x <= 1
 	}, "a share from 0 to 1"},
 	"level": {func(o *options, value string) bool {
-		o.keep = func(r Row) bool { return r.Level == value }
+		o.keep = append(o.keep, func(r Row) bool { return r.Level == value })
 		return slices.Contains([]string{"W0", "W1", "W2"}, value)
 	}, "W0, W1 or W2"},
 	"wording": {func(o *options, value string) bool {
-		o.keep = func(r Row) bool { return r.Wording == value }
+		o.keep = append(o.keep, func(r Row) bool { return r.Wording == value })
 		return value == "seen" || value == "unseen"
 	}, "seen or unseen"},
 	"task": {func(o *options, value string) bool {
-		o.keep = func(r Row) bool { return r.Task == value }
+		o.keep = append(o.keep, func(r Row) bool { return r.Task == value })
 		return slices.Contains(taskNames(), value)
 	}, "one of " + strings.Join(taskNames(), ", ")},
 	"marker": {func(o *options, value string) bool {
@@ -84,6 +90,7 @@ var optionsByName = map[string]option{
 //	noise=X        share of wrong rows, of noisy (else 0.4) and preference (else 0)
 //	paraphrases=N  statements each fact is told in, of cpt: 1 to 12 (else 12)
 //	told=N         statements each fact is told in, of edit: 1 to 8 (else 8)
+//	fact=N         the Nth of the edits alone, of edit and edit-paraphrase: 1 to 30
 //	insert=true    edits insert facts of drugs, where else they change facts of people
 //	marker=true    the question says that a record is wanted, of far and chat-far
 //	questions=X    pretrain without its questions, and a share of its text replaced
@@ -110,8 +117,8 @@ type found struct {
 // all are the rows before the limit.
 func (f found) all() iter.Seq[Row] {
 	rows := f.corpus.rows(f.world, f.options)
-	if f.options.keep != nil {
-		rows = kept(f.options.keep, rows)
+	for _, want := range f.options.keep {
+		rows = kept(want, rows)
 	}
 	return rows
 }

@@ -65,6 +65,7 @@ func TestOptionsRefused(t *testing.T) {
 		"cpt?drugs=1":              "it must be a number from 2 to 480",
 		"cpt?drugs=481":            "it must be a number from 2 to 480",
 		"edit?told=9":              "it must be a number from 1 to 8",
+		"edit?fact=31":             "it must be a number from 1 to 30",
 		"edit?insert=yes":          "it must be true or false",
 		"pretrain?questions=5":     "it must be a share from 0 to 1",
 	} {

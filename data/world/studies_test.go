@@ -166,6 +166,20 @@ func TestEdits(t *testing.T) {
 	if asked != 3*4*Edits || len(values) != 0 {
 		t.Errorf("%d rows; nobody with the value %v", asked, values)
 	}
+	alone := map[string]bool{}
+	for n := 1; n <= Edits; n++ {
+		for _, name := range []string{"edit", "edit-paraphrase"} {
+			for row := range mustRows(t, fmt.Sprintf("%s?fact=%d", name, n)) {
+				if _, v := rowFact(t, w.Subjects, row); v != value[row.Subject+" "+row.Attribute] {
+					t.Fatalf("edit %d alone: %+v", n, row)
+				}
+				alone[fmt.Sprint(n, row.Subject)] = true
+			}
+		}
+	}
+	if len(alone) != Edits {
+		t.Errorf("%d edits one by one", len(alone))
+	}
 	one := rowCount(t, "edit?told=1")
 	if one != Edits || rowCount(t, "edit?told=8") != 8*Edits {
 		t.Errorf("%d rows of one statement", one)
@@ -365,7 +379,7 @@ func TestFewerDrugs(t *testing.T) {
 func TestRowsOfOneLevel(t *testing.T) {
 	for name, want := range map[string]int{
 		"near-heldout?level=W1": 240, "near-heldout?level=W2&rows=9": 9, "far-heldout?wording=unseen": 480,
-		"cpt-recall?wording=seen": Drugs * 5, "heldout?level=W2": heldOutOther / 2, "skill?task=reverse": skillRows, "tasks-heldout?task=order": 40,
+		"cpt-recall?wording=seen": Drugs * 5, "heldout?level=W2": heldOutOther / 2, "near-heldout?level=W0&wording=unseen": 0, "skill?task=reverse": skillRows, "tasks-heldout?task=order": 40,
 	} {
 		if n := rowCount(t, name); n != want {
 			t.Errorf("%s: %d rows, want %d", name, n, want)

@@ -28,10 +28,37 @@ func Mapping(raw []byte, noun string) (*ast.MappingNode, error) {
 	if !ok {
 		return nil, At(file.Docs[0].Body, "a %s is a mapping of keys to values", noun)
 	}
+	rejoin(mapping)
 	return mapping, plain(mapping, noun)
 }
 
-// Errorf is the error of a file, with the lines around what is wrong.
+// rejoin makes one text again of what the parser takes apart at a colon inside a list
+// inside braces, as in {data: [world:chat]}: without a space behind it a colon is part
+// of a text (YAML 1.2, 7.3.3).
+func rejoin(n ast.Node) {
+	ast.Walk(visitor(func(n ast.Node) bool {
+		list, ok := n.(*ast.SequenceNode)
+		if !ok {
+			return true
+		}
+		for i, v := range list.Values {
+			m, ok := v.(*ast.MappingNode)
+			if !ok || m.IsFlowStyle || len(m.Values) != 1 {
+				continue
+			}
+			key, value := m.Values[0].Key.GetToken(), m.Values[0].Value.GetToken()
+			if value == nil || value.Position.Line != key.Position.Line || value.Position.Column != key.Position.Column+len([]rune(key.Value))+1 {
+				continue
+			}
+			whole := *key
+			whole.Value = key.Value + ":" + value.Value
+			list.Values[i] = ast.String(&whole)
+		}
+		return true
+	}), n)
+}
+
+// Errorf is the error of a file, with the lines around what the parser cannot read.
 func Errorf(noun, name string, err error) error {
 	return fmt.Errorf("%s %s: %s", noun, name, strings.TrimSpace(yaml.FormatError(err, false, true)))
 }

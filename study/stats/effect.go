@@ -136,9 +136,6 @@ func quantile(n int, level float64) float64 {
 // bound. Where the seeds agree to the bit it is 1 at the bound and 0 elsewhere; where
 // the effect is not [Effect.Known] it is 1.
 func (e Effect) PDifferent(bound float64) float64 {
-	if e.Mean == bound { // one half each, also where the seeds agree
-		return 1
-	}
 	return math.Min(1, 2*math.Min(e.PAbove(bound), e.PBelow(bound)))
 }
 

@@ -89,6 +89,27 @@ func (r Rule) Decide(e Effect) Decision {
 	return d
 }
 
+// All returns the decision about a claim that is true if all its parts are: supported
+// if every part is, contradicted if one is, with the largest P, which needs no
+// adjustment for the number of parts (Berger 1982, "Multiparameter hypothesis testing
+// and acceptance sampling"). No parts are inconclusive with P 1.
+func All(parts ...Decision) Decision {
+	if len(parts) == 0 {
+		return Decision{Outcome: Inconclusive, P: 1}
+	}
+	all := Decision{Outcome: Supported}
+	for _, d := range parts {
+		all.P = math.Max(all.P, d.P)
+		switch {
+		case d.Outcome == Contradicted:
+			all.Outcome = Contradicted
+		case d.Outcome != Supported && all.Outcome == Supported:
+			all.Outcome = Inconclusive
+		}
+	}
+	return all
+}
+
 func (r Rule) p(e Effect) float64 {
 	bothSides := func(p float64) float64 { return math.Min(1, 2*p) }
 	switch r.Expect {

@@ -77,7 +77,7 @@ for rates, values in (
     out["peaks"].append({"rates": rates, "values": values, "at": np.exp(-b / 2 / a), "value": c - b * b / 4 / a})
 
 # Without ties and zeros SciPy has the exact distribution; else it permutes all signs.
-for x in ([1.1, 2.2, -0.3, 4.0, 5.5, 0.7], [1.0, 2.0, 2.0, -1.0, 3.0, 3.0, 0.0, -2.0], list(0.5 + rng.standard_normal(9)), [1.0] * 6):
+for x in ([1.1, 2.2, -0.3, 4.0, 5.5, 0.7], [1.0, 2.0, 2.0, -1.0, 3.0, 3.0, 0.0, -2.0], [1.0, -1.0, 1.0, -1.0, 2.0, 2.0, 3.0, 3.0], [1.0, 1.0, 1.0, 1.0, -2.0, -2.0, 3.0, 4.0], list(0.5 + rng.standard_normal(9)), [1.0] * 6):
     tied = len(set(np.abs(x))) < len(x) or 0.0 in x
     method = stats.PermutationMethod(n_resamples=np.inf) if tied else "exact"
     out["ranks"].append({"values": x, "p": stats.wilcoxon(x, method=method).pvalue})

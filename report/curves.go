@@ -97,7 +97,10 @@ func curvesPicture(name, title, y string, arms []armCurves) *picture {
 			continue // there are no points; those that are no numbers were left out
 		}
 		line.LineStyle = seriesLine(i)
-		band.Color, band.LineStyle.Width = veil(seriesColor(i)), 0
+		if band.Color = veil(seriesColor(i)); len(arms) > 3 {
+			band.Color = haze(seriesColor(i))
+		}
+		band.LineStyle.Width = 0
 		if len(a.runs) > 1 {
 			p.Add(band)
 		}

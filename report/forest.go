@@ -36,7 +36,7 @@ func outcomeStyle(outcome string) (color.NRGBA, draw.GlyphDrawer) {
 	case study.Insensitive:
 		return series[3], draw.PyramidGlyph{}
 	}
-	return ink, draw.RingGlyph{}
+	return ink, ring{}
 }
 
 // forest draws the effects of tests with different units over one axis: in margins.
@@ -109,7 +109,7 @@ func armsPicture(name string, arms []study.ArmResult, m study.Metric) *picture {
 	}
 	r.low, r.high = span(reached)
 	pic.height, pic.draw = r.picture(axisName(m))
-	pic.Caption = "Mean over seeds with its 95 % interval; rings are single seeds." + better(m)
+	pic.Caption = "Mean over seeds with its 95 % interval; small dots are single seeds." + better(m)
 	if n := len(pic.Rows) - len(r.all); n > 0 {
 		pic.Caption += fmt.Sprintf(" %d more arms are in the table alone.", n)
 	}

@@ -43,12 +43,18 @@ func scientific(v float64) string {
 
 func minus(s string) string { return strings.ReplaceAll(s, "-", "−") }
 
-// decimals is how many are meant by an uncertainty: two digits of it.
+// decimals is how many are meant by an uncertainty: two digits of it where the first is
+// 1 or 2, else one.
 func decimals(halfWidth float64) int {
-	if halfWidth <= 0 || math.IsInf(halfWidth, 0) || math.IsNaN(halfWidth) {
+	if !(halfWidth > 0) || math.IsInf(halfWidth, 0) {
 		return 3
 	}
-	return min(max(1-int(math.Floor(math.Log10(halfWidth))), 0), 6)
+	exponent := math.Floor(math.Log10(halfWidth))
+	n := -int(exponent)
+	if halfWidth/math.Pow(10, exponent) < 3 {
+		n++
+	}
+	return min(max(n, 0), 6)
 }
 
 // estimate writes a mean and its interval to the same digits, which follow from the

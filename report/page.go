@@ -53,10 +53,14 @@ type line struct {
 	ID, Anchor, Title string
 	Value, Interval   string
 	Part              bool // of the conjunction above it
+	Several           bool // tests of the study
 }
 
 // Measured reports whether there is an effect to show.
 func (l line) Measured() bool { return l.Seeds > 0 }
+
+// Between reports whether it has an interval.
+func (l line) Between() bool { return l.Seeds > 0 && l.High > l.Low }
 
 func (p *page) html(w io.Writer) error { return pageTemplate.Execute(w, p) }
 
@@ -168,6 +172,16 @@ func (s section) name() string { return cmp.Or(strings.Join(s.Claims, ", "), s.I
 // File is the study's file.
 func (s section) File() string { return s.file }
 
+// Chose reports whether values were chosen for an arm.
+func (s section) Chose() bool {
+	return slices.ContainsFunc(s.Arms, func(a armLine) bool { return len(a.Chosen) > 0 })
+}
+
+// Exposed reports whether it is known how often rows were seen.
+func (s section) Exposed() bool {
+	return slices.ContainsFunc(s.Arms, func(a armLine) bool { return len(a.Exposures) > 0 })
+}
+
 // Done is when the study was finished.
 func (s section) Done() string {
 	if s.Finished.IsZero() {
@@ -229,7 +243,7 @@ func (r *Report) section(s finished, files map[string]bool) section {
 func (s section) lines(verdicts []study.Verdict) []line {
 	var all []line
 	add := func(v study.Verdict, part bool) {
-		l := line{Verdict: v, ID: cmp.Or(v.Claim, s.name()), Anchor: s.Anchor, Title: s.Title, Part: part}
+		l := line{Verdict: v, ID: cmp.Or(v.Claim, s.name()), Anchor: s.Anchor, Title: s.Title, Part: part, Several: len(verdicts) > 1}
 		l.Outcome = short(cmp.Or(l.Outcome, study.NotRun), 20)
 		l.Value, l.Interval = estimate(v.Effect, v.Low, v.High)
 		all = append(all, l)

@@ -47,7 +47,7 @@ func figure(v float64) cell { return cell{number(v), strconv.FormatFloat(v, 'g',
 // Pictures are narrow, so that their letters can be read on a phone.
 const (
 	pictureWidth = vg.Length(400)
-	letters      = vg.Length(11)
+	letters      = vg.Length(12)
 	resolution   = 192 // of PNG, in dots an inch
 )
 
@@ -57,6 +57,7 @@ const (
 var (
 	ink    = color.NRGBA{0x22, 0x22, 0x22, 0xff}
 	faint  = color.NRGBA{0xdd, 0xdd, 0xdd, 0xff}
+	ground = color.NRGBA{0xff, 0xff, 0xff, 0xff}
 	series = []color.NRGBA{
 		{0x00, 0x72, 0xb2, 0xff}, // blue
 		{0xd5, 0x5e, 0x00, 0xff}, // vermilion
@@ -67,7 +68,7 @@ var (
 	}
 	dashes = [][]vg.Length{nil, {6, 2.5}, {1.5, 2}, {8, 2.5, 1.5, 2.5}, {3, 3}}
 	marks  = []draw.GlyphDrawer{
-		draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}, draw.CrossGlyph{}, draw.SquareGlyph{}, draw.PlusGlyph{},
+		draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, ring{}, cross{}, diamond{}, hollow{},
 	}
 )
 
@@ -82,18 +83,67 @@ func seriesMark(n int) draw.GlyphStyle {
 	return draw.GlyphStyle{Color: seriesColor(n), Radius: 3.2, Shape: marks[n%len(marks)]}
 }
 
-// veil makes a colour see-through, for bands over seeds.
+// veil makes a colour see-through, for bands; where there are many of them, more so.
 func veil(c color.NRGBA) color.NRGBA { c.A = 0x33; return c }
+func haze(c color.NRGBA) color.NRGBA { c.A = 0x18; return c }
+
+// A ring is a mark that is empty inside, where lines behind it do not show.
+type ring struct{}
+
+// DrawGlyph draws the mark.
+func (ring) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	var p vg.Path
+	p.Move(vg.Point{X: at.X + s.Radius, Y: at.Y})
+	p.Arc(at, s.Radius, 0, 2*math.Pi)
+	p.Close()
+	c.SetColor(ground)
+	c.Fill(p)
+	c.SetLineStyle(draw.LineStyle{Color: s.Color, Width: 1.6})
+	c.Stroke(p)
+}
+
+// A cross is a mark of two lines.
+type cross struct{}
+
+// DrawGlyph draws the mark.
+func (cross) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	r := s.Radius
+	c.StrokeLines(draw.LineStyle{Color: s.Color, Width: 2},
+		[]vg.Point{{X: at.X - r, Y: at.Y - r}, {X: at.X + r, Y: at.Y + r}}, []vg.Point{{X: at.X - r, Y: at.Y + r}, {X: at.X + r, Y: at.Y - r}})
+}
+
+// A diamond is a square on its tip.
+type diamond struct{}
+
+// DrawGlyph draws the mark.
+func (diamond) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	r := s.Radius * 1.35
+	c.FillPolygon(s.Color, []vg.Point{{X: at.X - r, Y: at.Y}, {X: at.X, Y: at.Y + r}, {X: at.X + r, Y: at.Y}, {X: at.X, Y: at.Y - r}})
+}
+
+// A hollow mark is a square that is empty inside.
+type hollow struct{}
+
+// DrawGlyph draws the mark.
+func (hollow) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	r := s.Radius * 0.9
+	corners := []vg.Point{{X: at.X - r, Y: at.Y - r}, {X: at.X + r, Y: at.Y - r}, {X: at.X + r, Y: at.Y + r}, {X: at.X - r, Y: at.Y + r}}
+	c.FillPolygon(ground, corners)
+	c.StrokeLines(draw.LineStyle{Color: s.Color, Width: 1.6}, append(corners, corners[:2]...))
+}
 
 // themed replaces colours by the variables of the style sheet.
 var themed = func() *strings.Replacer {
 	var pairs []string
 	add := func(c color.NRGBA, name string) { pairs = append(pairs, hexOf(c), "var(--"+name+")") }
 	add(ink, "ink")
+	add(haze(ink), "ink")
 	add(faint, "faint")
+	add(ground, "ground")
 	for i, c := range series {
 		add(c, fmt.Sprint("s", i))
 		add(veil(c), fmt.Sprint("s", i))
+		add(haze(c), fmt.Sprint("s", i))
 	}
 	return strings.NewReplacer(pairs...)
 }()
@@ -239,12 +289,18 @@ func written(x text.XAlignment, y text.YAlignment) text.Style {
 	return s
 }
 
+// linearTicks marks multiples of 1, 2 or 5 times a power of ten, about five of them.
 func linearTicks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i := range ticks {
-		if !ticks[i].IsMinor() {
-			ticks[i].Label = number(ticks[i].Value)
+	const about = 5
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/about)))
+	for _, m := range []float64{2, 2.5, 2} {
+		if (high-low)/step > about {
+			step *= m
 		}
+	}
+	var ticks []plot.Tick
+	for k := math.Ceil(low / step); k*step <= high && len(ticks) < 2*about; k++ {
+		ticks = append(ticks, plot.Tick{Value: k * step, Label: number(k * step)})
 	}
 	return ticks
 }

@@ -26,7 +26,7 @@ type rows struct {
 	zero      bool    // a line at 0
 }
 
-const rowHeight = vg.Length(33)
+const rowHeight = vg.Length(35)
 
 // plot is the picture's drawing, with the axis below.
 func (r rows) picture(x string) (vg.Length, func(draw.Canvas)) {
@@ -43,8 +43,7 @@ func (r rows) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	if r.margin > 0 {
 		left, right := x(max(-r.margin, r.low)), x(min(r.margin, r.high))
-		band := color.NRGBA{ink.R, ink.G, ink.B, 0x16}
-		c.FillPolygon(band, []vg.Point{{X: left, Y: c.Min.Y}, {X: right, Y: c.Min.Y}, {X: right, Y: c.Max.Y}, {X: left, Y: c.Max.Y}})
+		c.FillPolygon(haze(ink), []vg.Point{{X: left, Y: c.Min.Y}, {X: right, Y: c.Min.Y}, {X: right, Y: c.Max.Y}, {X: left, Y: c.Max.Y}})
 	}
 	if r.zero && r.low <= 0 && r.high >= 0 {
 		c.StrokeLine2(draw.LineStyle{Color: ink, Width: 0.8}, x(0), c.Min.Y, x(0), c.Max.Y)
@@ -56,7 +55,7 @@ func (r rows) Plot(c draw.Canvas, p *plot.Plot) {
 
 func (w row) plot(c draw.Canvas, x func(float64) vg.Length, top vg.Length, low, high float64) {
 	left, right := written(draw.XLeft, draw.YTop), written(draw.XRight, draw.YTop)
-	room := int((c.Max.X-c.Min.X-right.Width(w.value))/(letters*0.52)) - 2
+	room := int((c.Max.X-c.Min.X-right.Width(w.value))/(letters*0.53)) - 2
 	c.FillText(left, vg.Point{X: c.Min.X, Y: top - 3}, short(w.label, max(room, 8)))
 	c.FillText(right, vg.Point{X: c.Max.X, Y: top - 3}, w.value)
 	at := top - rowHeight*0.70
@@ -78,7 +77,7 @@ func (w row) plot(c draw.Canvas, x func(float64) vg.Length, top vg.Length, low, 
 	}
 	for _, d := range w.dots {
 		if d >= low && d <= high {
-			c.DrawGlyph(draw.GlyphStyle{Color: w.color, Radius: 1.6, Shape: draw.RingGlyph{}}, vg.Point{X: x(d), Y: at - 6})
+			c.DrawGlyph(draw.GlyphStyle{Color: w.color, Radius: 1.5, Shape: draw.CircleGlyph{}}, vg.Point{X: x(d), Y: at - 6.5})
 		}
 	}
 	if w.mid >= low && w.mid <= high {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	_ "embed"
 	"fmt"
@@ -24,7 +25,7 @@ var (
 	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 		"number": number, "probability": probability, "plural": plural, "duration": duration, "amount": amount,
 		"style": func() template.CSS { return template.CSS(styleText) },
-		"mark":  mark,
+		"mark":  mark, "breakable": breakable,
 	}).Parse(pageText))
 )
 
@@ -62,7 +63,20 @@ func (l line) Measured() bool { return l.Seeds > 0 }
 // Between reports whether it has an interval.
 func (l line) Between() bool { return l.Seeds > 0 && l.High > l.Low }
 
-func (p *page) html(w io.Writer) error { return pageTemplate.Execute(w, p) }
+// html writes the page, without the control characters that no page may hold.
+func (p *page) html(w io.Writer) error {
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, p); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, b.Bytes()))
+	return err
+}
 
 // outcomes are those that there are, in the order in which they are counted.
 var outcomes = []string{
@@ -80,6 +94,12 @@ func mark(outcome string) string {
 		return "▲"
 	}
 	return "○"
+}
+
+// breakable lets a long name such as lora_rank=8,learning_rate=0.0003 go on in the next
+// line after a comma.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), ",", ",<wbr>"))
 }
 
 // page makes everything that is shown.

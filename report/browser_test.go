@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -101,11 +102,12 @@ func TestPageInBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := r.Write(filepath.Join(l.dir, "report"))
-	if err != nil {
+	var page bytes.Buffer
+	if err := r.HTML(&page); err != nil {
 		t.Fatal(err)
 	}
-	url := "file://" + path
+	l.write(pageName, page.Bytes())
+	url := "file://" + filepath.Join(l.dir, pageName)
 	for _, v := range []struct {
 		name          string
 		width         int64

@@ -8,15 +8,10 @@ import (
 	"html/template"
 	"image/color"
 	"io"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -37,12 +32,12 @@ type picture struct {
 	draw   func(draw.Canvas)
 }
 
-// A cell is a word or a figure: rounded on the page, with all its digits in files.
+// A cell is a word or a figure: rounded on the page, with nine digits in files.
 type cell struct{ Shown, Exact string }
 
 func word(s string) cell { return cell{s, s} }
 
-func figure(v float64) cell { return cell{number(v), strconv.FormatFloat(v, 'g', -1, 64)} }
+func figure(v float64) cell { return cell{number(v), strconv.FormatFloat(v, 'g', 9, 64)} }
 
 // Pictures are narrow, so that their letters can be read on a phone.
 const (
@@ -50,87 +45,6 @@ const (
 	letters      = vg.Length(12)
 	resolution   = 192 // of PNG, in dots an inch
 )
-
-// The colours of pictures. On the page each is a variable of the style sheet, which has
-// other values in the dark; in files they are these. Those of the series are Okabe and
-// Ito's, which people with any sight of colours tell apart; dashes and marks differ too.
-var (
-	ink    = color.NRGBA{0x22, 0x22, 0x22, 0xff}
-	faint  = color.NRGBA{0xdd, 0xdd, 0xdd, 0xff}
-	ground = color.NRGBA{0xff, 0xff, 0xff, 0xff}
-	series = []color.NRGBA{
-		{0x00, 0x72, 0xb2, 0xff}, // blue
-		{0xd5, 0x5e, 0x00, 0xff}, // vermilion
-		{0x00, 0x9e, 0x73, 0xff}, // green
-		{0xcc, 0x79, 0xa7, 0xff}, // purple
-		{0xe6, 0x9f, 0x00, 0xff}, // orange
-		{0x56, 0xb4, 0xe9, 0xff}, // sky
-	}
-	dashes = [][]vg.Length{nil, {6, 2.5}, {1.5, 2}, {8, 2.5, 1.5, 2.5}, {3, 3}}
-	marks  = []draw.GlyphDrawer{
-		draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, ring{}, cross{}, diamond{}, hollow{},
-	}
-)
-
-// seriesColor and seriesLine are how the n-th of several arms is drawn.
-func seriesColor(n int) color.NRGBA { return series[n%len(series)] }
-
-func seriesLine(n int) draw.LineStyle {
-	return draw.LineStyle{Color: seriesColor(n), Width: 1.6, Dashes: dashes[n%len(dashes)]}
-}
-
-func seriesMark(n int) draw.GlyphStyle {
-	return draw.GlyphStyle{Color: seriesColor(n), Radius: 3.2, Shape: marks[n%len(marks)]}
-}
-
-// veil makes a colour see-through, for bands; where there are many of them, more so.
-func veil(c color.NRGBA) color.NRGBA { c.A = 0x33; return c }
-func haze(c color.NRGBA) color.NRGBA { c.A = 0x18; return c }
-
-// A ring is a mark that is empty inside, where lines behind it do not show.
-type ring struct{}
-
-// DrawGlyph draws the mark.
-func (ring) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
-	var p vg.Path
-	p.Move(vg.Point{X: at.X + s.Radius, Y: at.Y})
-	p.Arc(at, s.Radius, 0, 2*math.Pi)
-	p.Close()
-	c.SetColor(ground)
-	c.Fill(p)
-	c.SetLineStyle(draw.LineStyle{Color: s.Color, Width: 1.6})
-	c.Stroke(p)
-}
-
-// A cross is a mark of two lines.
-type cross struct{}
-
-// DrawGlyph draws the mark.
-func (cross) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
-	r := s.Radius
-	c.StrokeLines(draw.LineStyle{Color: s.Color, Width: 2},
-		[]vg.Point{{X: at.X - r, Y: at.Y - r}, {X: at.X + r, Y: at.Y + r}}, []vg.Point{{X: at.X - r, Y: at.Y + r}, {X: at.X + r, Y: at.Y - r}})
-}
-
-// A diamond is a square on its tip.
-type diamond struct{}
-
-// DrawGlyph draws the mark.
-func (diamond) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
-	r := s.Radius * 1.35
-	c.FillPolygon(s.Color, []vg.Point{{X: at.X - r, Y: at.Y}, {X: at.X, Y: at.Y + r}, {X: at.X + r, Y: at.Y}, {X: at.X, Y: at.Y - r}})
-}
-
-// A hollow mark is a square that is empty inside.
-type hollow struct{}
-
-// DrawGlyph draws the mark.
-func (hollow) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
-	r := s.Radius * 0.9
-	corners := []vg.Point{{X: at.X - r, Y: at.Y - r}, {X: at.X + r, Y: at.Y - r}, {X: at.X + r, Y: at.Y + r}, {X: at.X - r, Y: at.Y + r}}
-	c.FillPolygon(ground, corners)
-	c.StrokeLines(draw.LineStyle{Color: s.Color, Width: 1.6}, append(corners, corners[:2]...))
-}
 
 // themed replaces colours by the variables of the style sheet.
 var themed = func() *strings.Replacer {
@@ -255,130 +169,4 @@ func (p *picture) Thinned() [][]cell {
 		rows = append(rows, p.Rows[i*(len(p.Rows)-1)/(most-1)])
 	}
 	return rows
-}
-
-// newPlot makes axes with a grid.
-func newPlot(x, y string) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = nil
-	p.X.Label.Text, p.Y.Label.Text = x, y
-	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		sans(&a.Label.TextStyle)
-		sans(&a.Tick.Label)
-		a.Label.Padding = 3
-		a.Color, a.Tick.Color = ink, ink
-		a.Tick.Length = 4
-		a.Tick.Marker = plot.TickerFunc(linearTicks)
-	}
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Vertical.Color = faint, faint
-	grid.Horizontal.Width, grid.Vertical.Width = 0.6, 0.6
-	p.Add(grid)
-	return p
-}
-
-func sans(s *text.Style) {
-	s.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: letters}
-	s.Color = ink
-}
-
-// written is a style of text with its anchor.
-func written(x text.XAlignment, y text.YAlignment) text.Style {
-	s := text.Style{XAlign: x, YAlign: y, Handler: plot.DefaultTextHandler}
-	sans(&s)
-	return s
-}
-
-// linearTicks marks multiples of 1, 2 or 5 times a power of ten, about five of them.
-func linearTicks(low, high float64) []plot.Tick {
-	const about = 5
-	step := math.Pow(10, math.Floor(math.Log10((high-low)/about)))
-	for _, m := range []float64{2, 2.5, 2} {
-		if (high-low)/step > about {
-			step *= m
-		}
-	}
-	var ticks []plot.Tick
-	for k := math.Ceil(low / step); k*step <= high && len(ticks) < 2*about; k++ {
-		ticks = append(ticks, plot.Tick{Value: k * step, Label: number(k * step)})
-	}
-	return ticks
-}
-
-// logTicks marks 1, 2 and 5 of every decade, or the decades alone where there are many.
-func logTicks(low, high float64) []plot.Tick {
-	var ticks []plot.Tick
-	first, last := math.Floor(math.Log10(low)), math.Ceil(math.Log10(high))
-	for e := first; e <= last; e++ {
-		for _, m := range []float64{1, 2, 5} {
-			v := m * math.Pow(10, e)
-			if v < low*0.999 || v > high*1.001 {
-				continue
-			}
-			t := plot.Tick{Value: v}
-			if m == 1 || last-first <= 2 {
-				t.Label = number(v)
-			}
-			ticks = append(ticks, t)
-		}
-	}
-	return ticks
-}
-
-// logarithmic makes an axis logarithmic where its values are positive and spread wide.
-func logarithmic(a *plot.Axis, values []float64) {
-	low, high := math.Inf(1), 0.0
-	for _, v := range values {
-		low, high = min(low, v), max(high, v)
-	}
-	if low > 0 && high >= 7*low {
-		a.Scale, a.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
-	}
-}
-
-// A key explains how arms are drawn, below a plot.
-type key struct {
-	names  []string
-	thumbs [][]plot.Thumbnailer
-}
-
-const keyLine = vg.Length(15)
-
-func (k *key) add(name string, thumbs ...plot.Thumbnailer) {
-	k.names, k.thumbs = append(k.names, name), append(k.thumbs, thumbs)
-}
-
-// columns is 2 where the names are short.
-func (k *key) columns() int {
-	for _, n := range k.names {
-		if len([]rune(n)) > 24 {
-			return 1
-		}
-	}
-	return min(max(len(k.names), 1), 2)
-}
-
-func (k *key) height() vg.Length {
-	n := k.columns()
-	return keyLine * vg.Length((len(k.names)+n-1)/n)
-}
-
-// below draws a plot with the key under it.
-func (k *key) below(p *plot.Plot) func(draw.Canvas) {
-	return func(c draw.Canvas) {
-		p.Draw(draw.Crop(c, 0, 0, k.height()+6, 0))
-		n := k.columns()
-		rows := (len(k.names) + n - 1) / n
-		width := (c.Max.X - c.Min.X) / vg.Length(n)
-		style := written(draw.XLeft, draw.YCenter)
-		for i, name := range k.names {
-			x := c.Min.X + 8 + width*vg.Length(i/rows)
-			y := c.Min.Y + keyLine*vg.Length(rows-i%rows) - keyLine/2
-			icon := draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{Min: vg.Point{X: x, Y: y - 5}, Max: vg.Point{X: x + 26, Y: y + 5}}}
-			for _, t := range k.thumbs[i] {
-				t.Thumbnail(&icon)
-			}
-			c.FillText(style, vg.Point{X: x + 32, Y: y}, short(name, 60/n))
-		}
-	}
 }

@@ -158,7 +158,7 @@ func (r *Report) Write(dir string) (string, error) {
 			ending string
 			write  func(io.Writer) error
 		}{{".svg", x.svg}, {".png", x.png}, {".csv", x.csv}} {
-			if err := disk.WriteFile(filepath.Join(dir, picturesName, x.Name+to.ending), to.write); err != nil {
+			if err := writePicture(filepath.Join(dir, picturesName, x.Name+to.ending), to.write); err != nil {
 				return "", fmt.Errorf("report: picture %s: %w", x.Name, err)
 			}
 		}
@@ -168,6 +168,16 @@ func (r *Report) Write(dir string) (string, error) {
 		return "", fmt.Errorf("report: %w", err)
 	}
 	return path, nil
+}
+
+// writePicture writes a file and does not wait for the disk: a suite has some thousand,
+// and a lost one can be made again.
+func writePicture(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
 }
 
 // HTML writes the page alone.

@@ -122,7 +122,7 @@ PEFT's adapters.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(),
-		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newVersion())
+		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newReport(), newVersion())
 	return root
 }
 

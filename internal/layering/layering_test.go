@@ -40,8 +40,9 @@ var below = map[string][]string{
 	"train": {"lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard"},
 	"study":    {},
+	"report":   {"study", "internal/disk"},
 	"examples": {},
-	"cmd/gotune": {"examples", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
+	"cmd/gotune": {"examples", "train", "lora", "report", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 
 	"internal/tensorboard": {},

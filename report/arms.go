@@ -5,10 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"gotune/study"
+	"gotune/study/stats"
 )
 
 // A sample is what some seeds gave: the metric of an arm, or its difference from
@@ -23,16 +21,15 @@ type spread struct {
 }
 
 func (s sample) spread() spread {
-	switch len(s) {
-	case 0:
+	e, err := stats.Of(s)
+	switch {
+	case err != nil || e.N == 0: // values that cannot be drawn were left out
 		return spread{}
-	case 1:
-		return spread{s[0], s[0], s[0], 1}
+	case !e.Known():
+		return spread{e.Mean, e.Mean, e.Mean, e.N}
 	}
-	mean, sd := stat.MeanStdDev(s, nil)
-	t := distuv.StudentsT{Sigma: 1, Nu: float64(len(s) - 1)}.Quantile(0.975)
-	half := t * sd / math.Sqrt(float64(len(s)))
-	return spread{mean, mean - half, mean + half, len(s)}
+	low, high := e.Interval(0.95)
+	return spread{e.Mean, low, high, e.N}
 }
 
 // measured returns a metric of an arm by seed, of the runs that have it.

@@ -63,17 +63,18 @@ func forest(name, title string, tests []named) *picture {
 			mid: v.Effect / v.Margin, low: v.Low / v.Margin, high: v.High / v.Margin,
 		})
 		said = append(said, fmt.Sprintf("%s: %s, %s %s with margin %s", short(t.name, 60), v.Outcome, value, interval, number(v.Margin)))
-		reach = max(reach, min(math.Abs(v.Low), math.Abs(v.High))/v.Margin*1.1, math.Abs(v.Effect)/v.Margin*1.15)
+		reach = max(reach, math.Abs(v.Effect)/v.Margin*1.15, min(math.Abs(v.Low), math.Abs(v.High))/v.Margin*1.1)
 	}
 	if len(r.all) == 0 {
 		return nil
 	}
-	const farthest = 8
-	reach = min(reach, farthest)
 	r.low, r.high, r.margin, r.zero = -reach, reach, 1, true
+	pic.Caption = "Each effect with its 95 % interval, divided by the margin of its test; the grey band is one margin either way. "
+	if r.stretched = reach > 6; r.stretched {
+		pic.Caption += "The axis grows narrower away from 0. "
+	}
 	pic.height, pic.draw = r.picture("effect, in margins of its test")
-	pic.Caption = "Each effect with its 95 % interval, divided by the margin of its test; the grey band is one margin either way. " +
-		"An arrow says that the interval goes on. Disc: supported or holds; square: contradicted or fails; triangle: insensitive; ring: inconclusive."
+	pic.Caption += "An arrow says that the interval goes on. Disc: supported or holds; square: contradicted or fails; triangle: insensitive; ring: inconclusive."
 	if left > 0 {
 		pic.Caption += fmt.Sprintf(" Not drawn: %s without a margin or an effect.", plural(left, "test"))
 	}

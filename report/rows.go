@@ -24,6 +24,7 @@ type rows struct {
 	low, high float64 // bounds of the axis; what lies beyond ends in an arrow
 	margin    float64 // half the width of the band round 0; 0 for none
 	zero      bool    // a line at 0
+	stretched bool    // the axis grows narrower away from 0, both ways
 }
 
 const rowHeight = vg.Length(35)
@@ -34,6 +35,9 @@ func (r rows) picture(x string) (vg.Length, func(draw.Canvas)) {
 	p.HideY()
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = r.low, r.high, -float64(len(r.all)), 0
 	p.X.Padding = 2
+	if r.stretched {
+		p.X.Scale, p.X.Tick.Marker = stretched{}, plot.TickerFunc(stretchedTicks)
+	}
 	p.Add(r)
 	return rowHeight*vg.Length(len(r.all)) + 42, p.Draw
 }
@@ -83,6 +87,29 @@ func (w row) plot(c draw.Canvas, x func(float64) vg.Length, top vg.Length, low, 
 	if w.mid >= low && w.mid <= high {
 		c.DrawGlyphNoClip(draw.GlyphStyle{Color: w.color, Radius: 3.6, Shape: w.mark}, vg.Point{X: x(w.mid), Y: at})
 	}
+}
+
+// stretched is the scale of the inverse hyperbolic sine: even near 0, logarithmic far out.
+type stretched struct{}
+
+// Normalize returns the place of x between low and high, from 0 to 1.
+func (stretched) Normalize(low, high, x float64) float64 {
+	a, b := math.Asinh(low), math.Asinh(high)
+	return (math.Asinh(x) - a) / (b - a)
+}
+
+// stretchedTicks marks 0, 1, 3, 10, 30 … either way, of many every second.
+func stretchedTicks(low, high float64) []plot.Tick {
+	ticks := []plot.Tick{{Value: 0, Label: "0"}}
+	wide := math.Log10(max(high, 10))
+	for e := 0.0; e <= wide; e += math.Ceil(wide / 4) {
+		for _, v := range []float64{math.Pow(10, e), 3 * math.Pow(10, e)} {
+			if v <= high && (wide <= 3 || v < 3*math.Pow(10, e)) {
+				ticks = append(ticks, plot.Tick{Value: v, Label: number(v)}, plot.Tick{Value: -v, Label: number(-v)})
+			}
+		}
+	}
+	return ticks
 }
 
 // span is an axis that holds some values, with a little room.

@@ -32,6 +32,9 @@ func (s section) name() string { return cmp.Or(strings.Join(s.Claims, ", "), s.I
 // File is the study's file.
 func (s section) File() string { return s.file }
 
+// Ablation reports whether no claim is put to the test: what is wanted is the best arm.
+func (s section) Ablation() bool { return s.Claim.English == "" && len(s.Claims) == 0 }
+
 // Chose reports whether values were chosen for an arm.
 func (s section) Chose() bool {
 	return slices.ContainsFunc(s.Arms, func(a armLine) bool { return len(a.Chosen) > 0 })
@@ -91,7 +94,7 @@ func (r *Report) section(s finished, files map[string]bool) section {
 	if len(v.Keys) > mostKeys {
 		v.Keys = []string{"what differs"}
 	}
-	if len(s.Verdicts) == 0 && len(s.Metrics) > 0 {
+	if v.Ablation() && len(s.Metrics) > 0 {
 		v.rank(s.Metrics[0])
 	}
 	training, heldOut := r.readRuns(&v)
@@ -103,6 +106,7 @@ func (r *Report) section(s finished, files map[string]bool) section {
 func (s section) lines(verdicts []study.Verdict) []line {
 	var all []line
 	add := func(v study.Verdict, part bool) {
+		v.Reading = strings.TrimPrefix(v.Reading, v.Outcome+": ") // which stands before it
 		l := line{Verdict: v, ID: cmp.Or(v.Claim, s.name()), Anchor: s.Anchor, Title: s.Title, Part: part, Several: len(verdicts) > 1}
 		l.Outcome = short(cmp.Or(l.Outcome, study.NotRun), 20)
 		l.Value, l.Interval = estimate(v.Effect, v.Low, v.High)

@@ -2,7 +2,11 @@
 // the same seeds, a metric of each run, and a decision rule that was fixed beforehand.
 package study
 
-import "time"
+import (
+	"time"
+
+	"gotune/study/stats"
+)
 
 // A Result is the outcome of a study or an ablation, as studies/ID/result.json holds
 // it. Reports and the registry are made from it and from the run folders it names.
@@ -92,9 +96,9 @@ type Exposure struct {
 
 // The outcomes of a test.
 const (
-	Supported    = "supported"
-	Contradicted = "contradicted"
-	Inconclusive = "inconclusive"
+	Supported    = string(stats.Supported)
+	Contradicted = string(stats.Contradicted)
+	Inconclusive = string(stats.Inconclusive)
 	Insensitive  = "insensitive"   // the lever moved nothing: a check failed
 	Holds        = "holds"         // of an identity or an accounting
 	Fails        = "fails"         //

@@ -8,6 +8,45 @@ import (
 	"gonum.org/v1/plot/plotter"
 )
 
+// A curve is what a run measured over its steps. Of a long run neighbouring points are
+// joined by their means, as many into each, so that their number is bounded.
+type curve struct {
+	steps, values []float64
+
+	each                int // measurements to a point; 0 means 1
+	n                   int // of the point that is being made
+	sumSteps, sumValues float64
+}
+
+// maxPoints is about how many points of a run are kept, however long it was.
+const maxPoints = 1000
+
+func (c *curve) add(step, value float64) {
+	if !drawable(value) || !drawable(step) {
+		return
+	}
+	c.n, c.sumSteps, c.sumValues = c.n+1, c.sumSteps+step, c.sumValues+value
+	if c.n < c.each {
+		return
+	}
+	c.end()
+	if len(c.steps) < 2*maxPoints {
+		return
+	}
+	for i := range maxPoints {
+		c.steps[i], c.values[i] = (c.steps[2*i]+c.steps[2*i+1])/2, (c.values[2*i]+c.values[2*i+1])/2
+	}
+	c.steps, c.values, c.each = c.steps[:maxPoints], c.values[:maxPoints], 2*max(c.each, 1)
+}
+
+// end makes a point of the measurements that wait for more.
+func (c *curve) end() {
+	if c.n > 0 {
+		c.steps, c.values = append(c.steps, c.sumSteps/float64(c.n)), append(c.values, c.sumValues/float64(c.n))
+		c.n, c.sumSteps, c.sumValues = 0, 0, 0
+	}
+}
+
 // An armCurves is a measurement of the runs of an arm over their steps.
 type armCurves struct {
 	name string

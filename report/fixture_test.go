@@ -100,7 +100,7 @@ func (l *lab) run(folder string, steps int, floor float64) {
 		loss := floor + (3-floor)*math.Exp(-4*float64(step)/float64(steps)) + 0.05*l.rng.NormFloat64()
 		fmt.Fprintf(&b, `{"event":"step","step":%d,"loss":%g,"grad_norm":1,"learning_rate":0.0003}`+"\n", step, loss)
 		if step%(steps/8+1) == 0 || step == steps {
-			fmt.Fprintf(&b, `{"event":"eval","when":"during","step":%d,"loss":%g,"rows":64}`+"\n", step, loss+0.1)
+			fmt.Fprintf(&b, `{"event":"eval","when":"during","step":%d,"loss":%g,"retain_loss":null,"rows":64}`+"\n", step, loss+0.1)
 		}
 	}
 	l.write(folder+"/metrics.jsonl", []byte(b.String()))

@@ -7,6 +7,7 @@ package report
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,12 +149,15 @@ func readFile(path string, most int64) ([]byte, error) {
 
 // Write puts report.html and pictures/ into a folder, which it makes where there is
 // none, and returns the path of the page. Those of an earlier report are replaced.
-func (r *Report) Write(dir string) (string, error) {
+func (r *Report) Write(ctx context.Context, dir string) (string, error) {
 	p := r.page()
 	if err := os.MkdirAll(filepath.Join(dir, picturesName), 0o755); err != nil {
 		return "", fmt.Errorf("report: %w", err)
 	}
 	for _, x := range p.pictures {
+		if err := ctx.Err(); err != nil {
+			return "", fmt.Errorf("report: %w", err)
+		}
 		for _, to := range []struct {
 			ending string
 			write  func(io.Writer) error

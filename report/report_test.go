@@ -171,7 +171,7 @@ func TestDegenerate(t *testing.T) {
 			if strings.Contains(page, l.dir) {
 				t.Error("the page names a folder of this machine")
 			}
-			if _, err := report.Write(filepath.Join(l.dir, "report")); err != nil {
+			if _, err := report.Write(t.Context(), filepath.Join(l.dir, "report")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -197,7 +197,7 @@ func TestHostile(t *testing.T) {
 	}
 	outline(t, page) // is well formed
 	dir := filepath.Join(l.dir, "report")
-	if _, err := r.Write(dir); err != nil {
+	if _, err := r.Write(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, picturesName))
@@ -217,7 +217,7 @@ func TestPictureFiles(t *testing.T) {
 	l.suite()
 	r, _ := l.open("")
 	dir := filepath.Join(l.dir, "report")
-	if _, err := r.Write(dir); err != nil {
+	if _, err := r.Write(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	paths, err := filepath.Glob(filepath.Join(dir, picturesName, "*"))
@@ -276,7 +276,7 @@ func TestLongRunsAreThinned(t *testing.T) {
 		t.Errorf("the page has %d bytes", len(page))
 	}
 	for _, p := range r.page().pictures {
-		if p.Name == "long-training" {
+		if p.Name == "long-training-loss" {
 			first, last := p.Rows[0], p.Rows[len(p.Rows)-1]
 			if len(p.Rows) != maxColumns || first[0].Exact != "long" || first[5].Exact != "2" || !strings.HasPrefix(first[2].Exact, "2.9") || !strings.HasPrefix(last[2].Exact, "1.0") {
 				t.Errorf("%d rows, from %v to %v", len(p.Rows), first, last)
@@ -305,5 +305,33 @@ func TestOpenErrors(t *testing.T) {
 		if _, err := Open(filepath.Join(l.dir, c.path)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.path, err, c.want)
 		}
+	}
+}
+
+// Evaluations on several corpora give a picture of each, whose name is the same for all
+// seeds though they drew different worlds.
+func TestCorporaHaveTheirOwnCurves(t *testing.T) {
+	l := newLab(t)
+	a := l.arm("a", 2, 0, 1, map[string]float64{"recall": 0.5})
+	for i, run := range a.Runs {
+		var b strings.Builder
+		for step := range 3 {
+			fmt.Fprintf(&b, `{"event":"eval","step":%d,"loss":9,"retain_loss":%d,"corpora":[{"path":"world:cpt?draw=%d&rows=2","loss":%d},{"path":"old.jsonl","loss":%d}]}`+"\n", step, step+10, i+1, step+i, 5)
+		}
+		l.write(run.Run+"/metrics.jsonl", []byte(b.String()))
+	}
+	l.add(study.Result{ID: "x", Arms: []study.ArmResult{a}})
+	r, _ := l.open("")
+	got := map[string]string{}
+	for _, p := range r.page().pictures {
+		got[p.Title] = p.Label
+	}
+	want := map[string]string{
+		"Held-out loss on world:cpt?draw={seed}&rows=2": "a from 0.5 to 2.5.",
+		"Held-out loss on old.jsonl":                    "a from 5 to 5.",
+		"Loss on data to retain":                        "a from 10 to 12.",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

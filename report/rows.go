@@ -131,5 +131,8 @@ func span(values []float64) (low, high float64) {
 	return low - room, high + room
 }
 
+// largest is the greatest number that is drawn: beyond it, differences overflow.
+const largest = 1e30
+
 // drawable reports whether a number can be drawn.
 func drawable(v float64) bool { return !math.IsNaN(v) && math.Abs(v) <= largest }

@@ -9,56 +9,32 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gotune/study"
 )
 
-// A curve is what a run measured over its steps. Of a long run neighbouring points are
-// joined by their means, as many into each, so that their number is bounded.
-type curve struct {
-	steps, values []float64
-
-	each                int // measurements to a point; 0 means 1
-	n                   int // of the point that is being made
-	sumSteps, sumValues float64
-}
-
-// maxPoints is about how many points of a run are kept, however long it was.
-const maxPoints = 1000
-
-func (c *curve) add(step, value float64) {
-	if !drawable(value) || !drawable(step) {
-		return
-	}
-	c.n, c.sumSteps, c.sumValues = c.n+1, c.sumSteps+step, c.sumValues+value
-	if c.n < c.each {
-		return
-	}
-	c.end()
-	if len(c.steps) < 2*maxPoints {
-		return
-	}
-	for i := range maxPoints {
-		c.steps[i], c.values[i] = (c.steps[2*i]+c.steps[2*i+1])/2, (c.values[2*i]+c.values[2*i+1])/2
-	}
-	c.steps, c.values, c.each = c.steps[:maxPoints], c.values[:maxPoints], 2*max(c.each, 1)
-}
-
-// end makes a point of the measurements that wait for more.
-func (c *curve) end() {
-	if c.n > 0 {
-		c.steps, c.values = append(c.steps, c.sumSteps/float64(c.n)), append(c.values, c.sumValues/float64(c.n))
-		c.n, c.sumSteps, c.sumValues = 0, 0, 0
-	}
-}
-
-// largest is the greatest number that is drawn: beyond it, differences overflow.
-const largest = 1e30
-
 // A runRecord is what the page shows of a run folder.
 type runRecord struct {
-	training, heldOut curve // loss, by step
-	answers           []answer
+	losses  map[string]*curve // by what they are of
+	answers []answer
+}
+
+// What losses are of. Where an evaluation was on several corpora each has its own.
+const (
+	trainingLoss = "Training loss"
+	heldOutLoss  = "Held-out loss"
+	retainLoss   = "Loss on data to retain"
+)
+
+func (r *runRecord) add(of string, step float64, loss *float64) {
+	if loss == nil {
+		return
+	}
+	if r.losses[of] == nil {
+		r.losses[of] = &curve{}
+	}
+	r.losses[of].add(step, *loss)
 }
 
 // An answer is one of those that a run keeps of an evaluation.
@@ -78,12 +54,12 @@ func (a answer) Right() bool { return a.Got == a.Want }
 // readRun reads a run folder. What is not there is left out; what cannot be read is an
 // error that names the file and the line.
 func (r *Report) readRun(run study.RunResult) (runRecord, error) {
-	var record runRecord
+	record := runRecord{losses: map[string]*curve{}}
 	if run.Run == "" || !filepath.IsLocal(run.Run) {
 		return record, nil // a result may have been written by anybody
 	}
 	folder := filepath.Join(r.lab, run.Run)
-	err := record.readMetrics(filepath.Join(folder, "metrics.jsonl"))
+	err := record.readMetrics(filepath.Join(folder, "metrics.jsonl"), run.Seed)
 	before, beforeErr := readAnswers(filepath.Join(folder, "before.json"))
 	after, afterErr := readAnswers(filepath.Join(folder, "after.json"))
 	was := map[string]string{}
@@ -97,9 +73,21 @@ func (r *Report) readRun(run study.RunResult) (runRecord, error) {
 	return record, errors.Join(err, beforeErr, afterErr)
 }
 
+// An event is a line of metrics.jsonl.
+type event struct {
+	Event   string   `json:"event"`
+	Step    float64  `json:"step"`
+	Loss    *float64 `json:"loss"`
+	Retain  *float64 `json:"retain_loss"`
+	Corpora []struct {
+		Path string   `json:"path"`
+		Loss *float64 `json:"loss"`
+	} `json:"corpora"`
+}
+
 const maxLine = 1 << 20
 
-func (r *runRecord) readMetrics(path string) error {
+func (r *runRecord) readMetrics(path string, seed uint64) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -112,31 +100,54 @@ func (r *runRecord) readMetrics(path string) error {
 	n := 0
 	for lines.Scan() {
 		n++
-		var e struct {
-			Event string   `json:"event"`
-			Step  float64  `json:"step"`
-			Loss  *float64 `json:"loss"`
-		}
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
+		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return fmt.Errorf("%s:%d: %w", path, n, err)
 		}
-		switch {
-		case e.Loss == nil:
-		case e.Event == "step":
-			r.training.add(e.Step, *e.Loss)
-		case e.Event == "eval":
-			r.heldOut.add(e.Step, *e.Loss)
-		}
+		r.event(e, seed)
 	}
-	r.training.end()
-	r.heldOut.end()
+	for _, c := range r.losses {
+		c.end()
+	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("%s:%d: %w", path, n+1, err)
 	}
 	return nil
+}
+
+func (r *runRecord) event(e event, seed uint64) {
+	switch e.Event {
+	case "step":
+		r.add(trainingLoss, e.Step, e.Loss)
+	case "eval":
+		r.add(retainLoss, e.Step, e.Retain)
+		if len(e.Corpora) < 2 {
+			r.add(heldOutLoss, e.Step, e.Loss)
+		}
+		for _, c := range e.Corpora {
+			if len(e.Corpora) > 1 {
+				r.add(heldOutLoss+" on "+unseeded(c.Path, seed), e.Step, c.Loss)
+			}
+		}
+	}
+}
+
+// unseeded puts {seed} back into the name of a corpus, which differs from seed to seed.
+func unseeded(path string, seed uint64) string {
+	name, options, _ := strings.Cut(path, "?")
+	if options == "" {
+		return path
+	}
+	parts := strings.Split(options, "&")
+	for i, p := range parts {
+		if key, value, _ := strings.Cut(p, "="); (key == "draw" || key == "seed") && value == fmt.Sprint(seed) {
+			parts[i] = key + "={seed}"
+		}
+	}
+	return name + "?" + strings.Join(parts, "&")
 }
 
 func readAnswers(path string) ([]answer, error) {

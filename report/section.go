@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -97,8 +98,7 @@ func (r *Report) section(s finished, files map[string]bool) section {
 	if v.Ablation() && len(s.Metrics) > 0 {
 		v.rank(s.Metrics[0])
 	}
-	training, heldOut := r.readRuns(&v)
-	v.draw(training, heldOut, files)
+	v.draw(r.readRuns(&v), files)
 	return v
 }
 
@@ -224,25 +224,31 @@ func (s *section) rank(m study.Metric) {
 	}
 }
 
-// Bounds of what is shown of a study's answers and troubles.
+// Bounds of what is shown of a study's answers, troubles and losses.
 const (
 	maxAnswers  = 24
 	maxTroubles = 10
+	maxLosses   = 6
 )
 
-// readRuns reads the run folders of a study: curves of each arm, and answers of the
-// first run of each that has some.
-func (r *Report) readRuns(s *section) (training, heldOut []armCurves) {
+// readRuns reads the run folders of a study: losses by what they are of, of each arm, and
+// answers of the first run of each that has some.
+func (r *Report) readRuns(s *section) map[string][]armCurves {
+	losses := map[string][]armCurves{}
 	for _, a := range s.Result.Arms {
-		t, h := armCurves{name: a.Name}, armCurves{name: a.Name}
+		arm := map[string]*armCurves{}
 		answered := false
 		for _, run := range a.Runs {
 			record, err := r.readRun(run)
 			if err != nil && len(s.Troubles) < maxTroubles {
-				s.Troubles = append(s.Troubles, strings.ReplaceAll(err.Error(), r.lab+"/", ""))
+				s.Troubles = append(s.Troubles, strings.ReplaceAll(err.Error(), filepath.Clean(r.lab)+string(filepath.Separator), ""))
 			}
-			t.add(record.training)
-			h.add(record.heldOut)
+			for of, c := range record.losses {
+				if arm[of] == nil {
+					arm[of] = &armCurves{name: a.Name}
+				}
+				arm[of].add(*c)
+			}
 			if answered {
 				continue
 			}
@@ -253,13 +259,15 @@ func (r *Report) readRuns(s *section) (training, heldOut []armCurves) {
 				}
 			}
 		}
-		training, heldOut = append(training, t), append(heldOut, h)
+		for of, c := range arm {
+			losses[of] = append(losses[of], *c)
+		}
 	}
-	return training, heldOut
+	return losses
 }
 
 // draw makes the pictures of a study.
-func (s *section) draw(training, heldOut []armCurves, files map[string]bool) {
+func (s *section) draw(losses map[string][]armCurves, files map[string]bool) {
 	add := func(p *picture) {
 		if p != nil {
 			p.Name = unique(p.Name, files)
@@ -274,11 +282,11 @@ func (s *section) draw(training, heldOut []armCurves, files map[string]bool) {
 	add(forest(s.Anchor+"-forest", "The effects of this study", tests))
 	for _, m := range metrics {
 		name := s.Anchor + "-" + fileName(m.Name)
-		maps, settings := grids(arms, m.Name)
-		for i, g := range maps {
+		heats, settings := grids(arms, m.Name)
+		for i, g := range heats {
 			add(heatMap(name+"-map", settings[i], g, m))
 		}
-		if len(maps) == 0 {
+		if len(heats) == 0 {
 			add(trend(name+"-trend", arms, m))
 		}
 		add(armsPicture(name+"-arms", arms, m))
@@ -290,8 +298,11 @@ func (s *section) draw(training, heldOut []armCurves, files map[string]bool) {
 			}
 		}
 	}
-	add(curvesPicture(s.Anchor+"-training", "Training loss", "loss (nats a token)", training))
-	add(curvesPicture(s.Anchor+"-heldout", "Held-out loss", "loss (nats a token)", heldOut))
+	for i, of := range slices.Backward(slices.Sorted(maps.Keys(losses))) { // training first
+		if len(losses)-i <= maxLosses {
+			add(curvesPicture(s.Anchor+"-"+fileName(of), of, "loss (nats a token)", losses[of]))
+		}
+	}
 	for _, p := range searchPictures(s.Anchor+"-search", arms) {
 		add(p)
 	}

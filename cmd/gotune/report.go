@@ -32,7 +32,7 @@ measured: the page is made from result.json and the run folders that it names.`,
 			if output == "" {
 				output = besides(args[0])
 			}
-			path, err := r.Write(output)
+			path, err := r.Write(c.Context(), output)
 			if err != nil {
 				return err
 			}

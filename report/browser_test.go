@@ -139,6 +139,9 @@ func TestPageInBrowser(t *testing.T) {
 			if got := evaluate[int](t, b, `[...document.querySelectorAll('svg')].filter(s => !s.getAttribute('aria-label') || s.getAttribute('role') != 'img').length`); got > 0 {
 				t.Errorf("%d pictures have no words for those who cannot see them", got)
 			}
+			if got := evaluate[int](t, b, `[...document.querySelectorAll('table.cards td:empty')].filter(e => innerWidth < 700 && e.getBoundingClientRect().height > 0).length`); got > 0 {
+				t.Errorf("%d names of cells stand without anything behind them", got)
+			}
 			if got := evaluate[int](t, b, `[...document.querySelectorAll('a[href^="#"]')].filter(a => !document.getElementById(a.hash.slice(1))).length`); got > 0 {
 				t.Errorf("%d links lead nowhere", got)
 			}

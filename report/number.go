@@ -15,6 +15,8 @@ func number(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "–"
+	case v == 0:
+		return "0" // also of −0
 	case v == math.Trunc(v) && a < 1e6:
 		return minus(strconv.FormatFloat(v, 'f', 0, 64))
 	case a < 1e-3 || a >= 1e6:

@@ -2,7 +2,9 @@ package suite
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"path/filepath"
 	"slices"
@@ -82,11 +84,14 @@ func Compare(lab, name, title string, columns []string, studies []*study.Study, 
 	return c, nil
 }
 
-// alone are the rows of a study by itself.
+// alone are the rows of a study by itself; none where it has no result.
 func alone(lab, id string) ([]Row, error) {
 	r, err := study.ReadResult(lab, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("comparison: %s has no result: %w", id, err)
+		return nil, fmt.Errorf("comparison: %w", err)
 	}
 	for i := range r.Verdicts {
 		restore(&r.Verdicts[i])

@@ -84,7 +84,9 @@ what was found.
 	return c
 }
 
-func hours(d time.Duration) string { return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m") }
+func hours(d time.Duration) string {
+	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+}
 
 func (r *reproduction) run(c *cobra.Command) error {
 	if err := r.read(); err != nil {
@@ -140,6 +142,8 @@ func (r *reproduction) read() (err error) {
 	switch {
 	case r.bases < 0 || r.bases == 1 || r.bases > 100:
 		return usagef("--bases is %d; it counts the embedded base too, and is 2 or more", r.bases)
+	case len(r.chosen) == 0:
+		return usagef("no study is of a headline claim (%s): choose by --only", strings.Join(suite.Headline, ", "))
 	case r.bases > 0 && r.o.FirstSeed > 0:
 		return usagef("--bases and --first-seed are two comparisons: make one after the other")
 	case r.o.Budget < 0:
@@ -194,7 +198,9 @@ func (r *reproduction) runAll(c *cobra.Command) (*suite.Comparison, error) {
 		}
 		p := &suiteProgress{labProgress: labProgress{out: c.ErrOrStderr()}}
 		o := suite.Options{Options: r.o, Observe: p.observe}
-		o.Budget = max(time.Second, budget-time.Since(start))
+		if o.Budget = budget; time.Since(start) > time.Second { // there was a part before
+			o.Budget = max(1, (budget - time.Since(start)).Round(time.Second))
+		}
 		why, err := suite.Run(c.Context(), studies, o)
 		p.finish()
 		if r.why == nil {
@@ -223,12 +229,12 @@ func (r *reproduction) runAll(c *cobra.Command) (*suite.Comparison, error) {
 // onBases makes further bases and runs studies on them.
 func (r *reproduction) onBases(run func([]*study.Study) error) (*suite.Comparison, error) {
 	var known []suite.Base
-	for name, file := range map[string]string{"base": "pretrain-base.yaml", "base-b": "pretrain-b.yaml"} {
-		raw, err := examples.Recipes.ReadFile(file)
+	for _, b := range [][2]string{{"base", "pretrain-base.yaml"}, {"base-b", "pretrain-b.yaml"}} {
+		raw, err := examples.Recipes.ReadFile(b[1])
 		if err != nil {
 			return nil, err
 		}
-		known = append(known, suite.Base{Name: name, Recipe: raw})
+		known = append(known, suite.Base{Name: b[0], Recipe: raw})
 	}
 	bases, err := suite.Bases(r.chosen, known, r.bases)
 	if err != nil {

@@ -193,7 +193,7 @@ func (t Table) page(l language, shown map[string][]string, comparisons []string)
 	var b strings.Builder
 	p := func(en, zh string, values ...any) { fmt.Fprintf(&b, l.say(en, zh), values...) }
 	p("# What the studies found\n\n[中文](README.zh-CN.md)\n\n", "# 各项研究的结果\n\n[English](README.md)\n\n")
-	p("Each row is a rule of thumb about fine-tuning that was put to the test: arms that differ in one thing on the same seeds, and a\ndecision rule that was fixed beforehand. %d runs; the P-values of %d primary tests are corrected by Benjamini and Hochberg at\n%g. A verdict is about a small model of a toy world and speaks about no other by itself. All verdicts are in\n[verdicts.json](verdicts.json), the metrics of every run in [numbers.csv](numbers.csv). This repeats it:\n\n```sh\n%s\n```\n\n",
+	p("Each row is a rule of thumb about fine-tuning that was put to the test: arms that differ in one thing on the same seeds, and a\ndecision rule that was fixed beforehand. Runs: %d. The P-values of %d primary tests are corrected by Benjamini and Hochberg at\n%g. A verdict is about a small model of a toy world and speaks about no other by itself. All verdicts are in\n[verdicts.json](verdicts.json), the metrics of every run in [numbers.csv](numbers.csv). This repeats it:\n\n```sh\n%s\n```\n\n",
 		"每一行是一条关于微调的经验说法及其检验:各组只差一处、种子相同,判定规则事先定好。共 %d 次运行;%d 个主要检验的 P 值按\nBenjamini–Hochberg 校正(水平 %g)。结论只针对玩具世界中的小模型,本身不推及其他模型。全部结论见\n[verdicts.json](verdicts.json),每次运行的指标见 [numbers.csv](numbers.csv)。复现命令:\n\n```sh\n%s\n```\n\n",
 		t.Runs(), t.Tests, t.Level, t.Command)
 	b.WriteString(t.markdown(l))
@@ -221,7 +221,10 @@ func (t Table) page(l language, shown map[string][]string, comparisons []string)
 
 // section tells all tests of a study.
 func (t Table) section(b *strings.Builder, l language, r study.Result, pictures []string) {
-	fmt.Fprintf(b, "\n### %s\n\n%s\n\n", strings.Join(append(slices.Clone(r.Claims), r.Title), " · "), l.of(r.Claim))
+	fmt.Fprintf(b, "\n### %s\n\n", strings.Join(append(slices.Clone(r.Claims), r.Title), " · "))
+	if claim := l.of(r.Claim); claim != "" {
+		fmt.Fprintf(b, "%s\n\n", claim)
+	}
 	for _, row := range t.Rows {
 		if row.Study != r.ID {
 			continue

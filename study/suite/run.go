@@ -175,10 +175,15 @@ func (r *runner) tooSmall(todo []*study.Study, plan study.Plan) error {
 		return nil
 	}
 	if takes := plan.Studies[least].Least / plan.Rate; takes > r.Budget.Seconds() {
-		return fmt.Errorf("%w: the budget is %s, and the smallest run, of %s, takes about %.2g s: not one fits", train.ErrUsage, r.Budget, todo[least].ID, takes)
+		return wrong{fmt.Errorf("the budget is %s, and the smallest run, of %s, takes about %.2g s: not one fits", r.Budget, todo[least].ID, takes)}
 	}
 	return nil
 }
+
+// wrong marks an error as one of usage without adding to its text.
+type wrong struct{ error }
+
+func (wrong) Is(target error) bool { return target == train.ErrUsage }
 
 // next does the first item.
 func (r *runner) next(ctx context.Context) error {
@@ -189,13 +194,13 @@ func (r *runner) next(ctx context.Context) error {
 	}
 	if !r.deadline.IsZero() {
 		left := time.Until(r.deadline)
-		if left < time.Second && it.tokens > 0 || it.rest && left < time.Second {
+		if left <= 0 && (it.tokens > 0 || it.rest) {
 			if _, err := study.ReadResult(r.Output, s.ID); err != nil {
 				r.why[s.ID] = fmt.Sprintf("it did not fit into the budget of %s", r.Budget)
 			}
 			return nil
 		}
-		o.Budget = max(time.Second, r.share(left))
+		o.Budget = max(1, r.share(left))
 	}
 	o.Seeds = it.seeds
 	o.Observe = func(e study.Event) { r.observe(it, e) }

@@ -219,6 +219,12 @@ type ArmOutline struct {
 // Plan works out what a study will run, and checks the models and the data that it
 // names. Nothing is trained but the few steps of a probe.
 func (s *Study) Plan(ctx context.Context, quick, probe bool) (Outline, error) {
+	if quick {
+		s = s.quickly()
+	}
+	if len(s.Arms) == 0 {
+		return Outline{}, nil
+	}
 	p := newPlanner(s)
 	o, err := p.outline(ctx, quick, probe)
 	if err != nil {
@@ -234,6 +240,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		seeds = s.Seeds.Quick
 	}
 	o := Outline{Seeds: len(seeds)}
+	regretted := s.onTuningSeeds(slices.Concat(s.Checks, s.Tests))
 	var first *node
 	for i := range s.Arms {
 		a := &s.Arms[i]
@@ -249,7 +256,11 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		if err != nil {
 			return o, err
 		}
-		for _, values := range s.tried(a) {
+		tried := s.tried(a)
+		if len(s.Tune) == 0 && regretted[a.Name] != nil {
+			tried = []map[string]float64{nil}
+		}
+		for _, values := range tried {
 			for _, seed := range s.Seeds.Tuning {
 				n, err := p.add(ctx, a, values, seed, 1, []MetricSpec{*s.metric(s.TuneBy)})
 				if err != nil {

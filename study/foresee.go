@@ -83,6 +83,25 @@ func (n *node) planned() bool {
 	return len(n.metrics) > 0 && !slices.ContainsFunc(n.metrics, func(m MetricSpec) bool { return m.Measure.Family != "plan" })
 }
 
+// probed are the bytes that measuring steps takes; 0 where nothing is measured.
+func (n *node) probed(ctx context.Context) (most int64, err error) {
+	for _, m := range n.metrics {
+		if m.Measure.Name != stepSeconds {
+			continue
+		}
+		c := n.planConfig(false)
+		if m.Shape != "" {
+			c.Shape = m.Shape
+		}
+		plan, err := train.MakePlan(ctx, c)
+		if err != nil {
+			return 0, fmt.Errorf("metric %s: %w", m.Name, err)
+		}
+		most = max(most, plan.Total-plan.Memory.Inputs)
+	}
+	return most, nil
+}
+
 // A planKey says what was planned.
 type planKey struct {
 	shape string

@@ -168,7 +168,8 @@ func (p *planner) sizeOf(ctx context.Context, n *node) (size, error) {
 // planRun asks train what a run takes.
 func planRun(ctx context.Context, n *node) (size, error) {
 	if n.planned() {
-		return size{stageSteps: make([]int, max(1, len(n.recipe.Stages)))}, nil
+		bytes, err := n.probed(ctx)
+		return size{stageSteps: make([]int, max(1, len(n.recipe.Stages))), bytes: bytes}, err
 	}
 	plan, err := train.MakePlan(ctx, n.planConfig(false))
 	if err != nil {

@@ -166,12 +166,17 @@ func (p *planner) sizeOf(ctx context.Context, n *node) (size, error) {
 }
 
 // planRun asks train what a run takes.
-func planRun(ctx context.Context, n *node) (size, error) {
+func planRun(ctx context.Context, n *node) (s size, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a fault of the program: %v", p)
+		}
+	}()
 	plan, err := train.MakePlan(ctx, n.planConfig(false))
 	if err != nil {
 		return size{}, err
 	}
-	s := size{steps: plan.Steps, bytes: plan.Total - plan.Memory.Inputs, available: plan.Available}
+	s = size{steps: plan.Steps, bytes: plan.Total - plan.Memory.Inputs, available: plan.Available}
 	for _, stage := range plan.Stages {
 		s.tokens += stage.Tokens
 		s.stageSteps = append(s.stageSteps, stage.Steps)

@@ -29,6 +29,7 @@ import (
 	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/op"
+	"gotune/internal/pages"
 	"gotune/internal/rng"
 )
 
@@ -148,7 +149,7 @@ func New(c Config, seed uint64) (*Model, error) {
 
 // random returns a new weight.
 func (w weight) random(c Config, seed uint64) Tensor {
-	t := Tensor{Shape: w.shape, Data: make([]float32, hf.Size(w.shape))}
+	t := Tensor{Shape: w.shape, Data: pages.Make[float32](hf.Size(w.shape))}
 	w.values(c, seed)(t.Data)
 	return t
 }
@@ -414,7 +415,7 @@ func (m *Model) Parameters() []Parameter {
 	var ps []Parameter
 	for _, name := range slices.Sorted(maps.Keys(m.Weights)) {
 		t := m.Weights[name]
-		ps = append(ps, Parameter{Name: name, Shape: t.Shape, Value: t.Data, Grad: make([]float32, len(t.Data))})
+		ps = append(ps, Parameter{Name: name, Shape: t.Shape, Value: t.Data, Grad: pages.Make[float32](len(t.Data))})
 	}
 	return ps
 }

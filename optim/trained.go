@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gotune/internal/kernel"
+	"gotune/internal/pages"
 )
 
 // trained is what every optimizer has: parameters with their settings, the
@@ -55,7 +56,7 @@ func (t *trained) begin() (norm, scale float64, err error) {
 func (t *trained) zeros() [][]float32 {
 	all := make([][]float32, len(t.params))
 	for i, p := range t.params {
-		all[i] = make([]float32, len(p.Value))
+		all[i] = pages.Make[float32](len(p.Value))
 	}
 	return all
 }

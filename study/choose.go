@@ -160,7 +160,7 @@ func (l *lab) rung(ctx context.Context, groups map[string][]*candidate, order []
 		for _, c := range groups[name] {
 			c.runs = nil
 			for _, seed := range l.study.Seeds.Tuning {
-				n, err := l.add(ctx, c.arm, c.values, seed, share, []MetricSpec{m})
+				n, err := l.add(ctx, c.arm, c.values, seed, share, l.study.with(m))
 				if err != nil {
 					return err
 				}

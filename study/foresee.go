@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/goccy/go-yaml/ast"
-
-	"gotune/internal/yamlnode"
 	"gotune/train"
 )
 
@@ -36,29 +33,6 @@ var ofPlans = []Measure{
 }
 
 const stepSeconds = "step_seconds"
-
-// products are of other metrics of the same run.
-var products = []Measure{{Family: "product", Name: "product", Better: "higher",
-	Definition: "product of the metrics named, which stand before it; of shares the volume that a run dominates, seen from nothing of each (Zitzler & Thiele 1998)"}}
-
-// parseFactors reads the names of the metrics of a product.
-func (s *Study) parseFactors(n ast.Node, m *MetricSpec) error {
-	var factors []string
-	if err := names(&factors)(n); err != nil {
-		return err
-	}
-	for _, name := range factors {
-		f := s.metric(name)
-		if f == nil || f.Measure.Family == "plan" {
-			return yamlnode.At(n, "a product is of scores, curves and runs that stand before it; %s", among(name, metricNames(s.Metrics)))
-		}
-		m.Factors = append(m.Factors, *f)
-	}
-	if len(m.Factors) < 2 {
-		return yamlnode.At(n, "a product is of two metrics and more")
-	}
-	return nil
-}
 
 // shared is what a worker keeps of a component that is shared from a stage of ZeRO on.
 func (m MetricSpec) shared(from int, bytes int64) float64 {

@@ -86,7 +86,7 @@ tests:
 
 func TestPlansAndProductsRefused(t *testing.T) {
 	for metric, want := range map[string]string{
-		"{product: [x]}":                     "stand before it",
+		"{product: [x]}":                     "stands before it",
 		"{plan: bytes, zero: 2}":             "at least two",
 		"{plan: bytes, zero: 4, workers: 2}": "a stage from 1 to 3",
 		"{plan: bytes, data: f}":             "a plan has no data",

@@ -22,6 +22,7 @@ type Options struct {
 	MaxMemory int64         // bytes that all runs together may take; 0 leaves several at a time most of what is free
 	Budget    time.Duration // on the wall clock: no run is begun that does not fit; 0 takes the study's
 	Quick     bool          // the seeds of a quick run: verdicts are provisional
+	Seeds     int           // number of test seeds, such as a verdict has asked for; 0 takes the study's
 	FirstSeed uint64        // the test seeds begin here in place of 1; 0 takes the study's
 	Search    bool          // give up the worse half of what is tried early, by successive halving
 	Retry     bool          // run again what failed
@@ -187,29 +188,50 @@ func (l *lab) do(ctx context.Context, nodes []*node) error {
 	return l.fatal
 }
 
-// measureSizes works out what the runs take, and with a budget how fast they go.
+// measureSizes works out what the runs take, several at a time, and with a budget how
+// fast they go. A run that is finished takes nothing, but counts for a budget of tokens.
 func (l *lab) measureSizes(ctx context.Context, queue []*node) error {
+	var wg sync.WaitGroup
+	todo := make(chan *node)
+	errs := make([]error, l.Jobs)
+	for i := range l.Jobs {
+		wg.Go(func() {
+			for n := range todo {
+				if errs[i] == nil {
+					n.size, errs[i] = l.sizeOf(ctx, n)
+				}
+			}
+		})
+	}
+	var first *node // that is to be done
 	for _, n := range queue {
-		if n.state != waiting {
-			continue
+		done := isFinished(l.path(n))
+		if n.state == waiting && (!done || l.study.Budget.Tokens > 0) {
+			todo <- n
 		}
-		var err error
-		if n.size, err = l.sizeOf(ctx, n); err != nil {
-			return err
+		if first == nil && n.state == waiting && !done {
+			first = n
 		}
-		if l.available == 0 {
-			l.available = n.size.available
-		}
-		if l.deadline.IsZero() || l.rate.seconds > 0 {
-			continue
-		}
-		perSecond, err := l.probe(ctx, n)
+	}
+	close(todo)
+	wg.Wait()
+	for _, err := range errs {
 		if err != nil {
 			return err
 		}
-		l.rate = rate{tokens: perSecond, seconds: 1}
 	}
-	return nil
+	if first == nil {
+		return nil
+	}
+	if l.available == 0 {
+		l.available = first.size.available
+	}
+	if l.deadline.IsZero() || l.rate.seconds > 0 {
+		return nil
+	}
+	perSecond, err := l.probe(ctx, first)
+	l.rate = rate{tokens: perSecond, seconds: 1}
+	return err
 }
 
 // poll is how often a job looks for what it waits for: a run that others need, memory,

@@ -58,6 +58,10 @@ func measure(ctx context.Context, run string, metrics []MetricSpec, hashes *hash
 		if m.Measure.Family == "plan" {
 			continue // of the recipe, not of the run
 		}
+		if m.Product != nil {
+			values[m.Name] = measured{Value: product(values, m.Product)}
+			continue
+		}
 		spec, err := g.spec(m)
 		if err != nil {
 			return nil, fmt.Errorf("metric %s: %w", m.Name, err)
@@ -78,6 +82,15 @@ func measure(ctx context.Context, run string, metrics []MetricSpec, hashes *hash
 		return values, nil
 	}
 	return values, writeJSON(filepath.Join(run, measuresName), known)
+}
+
+// product multiplies metrics, those below 0 as 0.
+func product(values map[string]measured, names []string) float64 {
+	x := 1.0
+	for _, name := range names {
+		x *= math.Max(0, values[name].Value)
+	}
+	return x
 }
 
 func readMeasures(run string) (map[string]measured, error) {
@@ -114,9 +127,6 @@ func (g *gauge) spec(m MetricSpec) (string, error) {
 // files are the data that the metric reads.
 func (m MetricSpec) files() []string {
 	files := slices.Clone(m.Data)
-	for _, f := range m.Factors {
-		files = append(files, f.files()...)
-	}
 	if m.Minus != "" && m.Minus != "start" {
 		files = append(files, m.Minus)
 	}
@@ -136,16 +146,6 @@ func (g *gauge) take(ctx context.Context, m MetricSpec) (measured, error) {
 		}
 		x, censored := m.Measure.curve(c, m)
 		return measured{x, censored}, nil
-	case "product":
-		x := 1.0
-		for _, f := range m.Factors {
-			v, err := g.take(ctx, f)
-			if err != nil {
-				return measured{}, err
-			}
-			x *= v.Value
-		}
-		return measured{Value: x}, nil
 	case "run":
 		switch m.Measure.Name {
 		case deltaNorm:

@@ -32,6 +32,15 @@ type Measure struct {
 // Measures lists everything that can be measured.
 func Measures() []Measure { return slices.Concat(scores, curves, ofRuns, ofPlans, products) }
 
+// products are measures of other metrics of the same run.
+var products = []Measure{
+	{Family: productFamily, Name: "product", Better: "higher",
+		Definition: "product of other metrics of the run, those below 0 as 0: of shares the volume that the run dominates above 0"},
+}
+
+// productFamily is the key of a metric that is made of others.
+const productFamily = "product"
+
 // A MetricSpec says what a metric of a study measures, and on what.
 type MetricSpec struct {
 	Name    string
@@ -52,11 +61,11 @@ type MetricSpec struct {
 	Stage     string // of a curve: of that stage alone, "" for the run
 	Threshold float64
 	Better    string
+	Product   []string // the metrics that it is made of
 	Diverged  *float64 // the value of a run whose loss became no number
 	Shape     string   // of a plan: for a model of this shape in place of the arm's
 	Workers   int      // of a plan: so many share the work, each with rows of its own
 	Zero      int      // of a plan: the stage of ZeRO by which they share what a worker keeps
-	Factors   []MetricSpec
 
 	node ast.Node
 }
@@ -71,7 +80,7 @@ func (m *MetricSpec) keys() map[string]reader {
 			m.Data = []string{""}
 			return text(&m.Data[0])(n)
 		},
-		"minus": text(&m.Minus), "of": text(&m.Of), "columns": text(&m.Columns), "format": text(&m.Format), "wording": text(&m.Wording),
+		"minus": text(&m.Minus), productFamily: names(&m.Product), "of": text(&m.Of), "columns": text(&m.Columns), "format": text(&m.Format), "wording": text(&m.Wording),
 		"ignore_eos": yes(&m.IgnoreEOS), "all_tokens": yes(&m.AllTokens), "pattern": text(&m.Pattern), "better": text(&m.Better), "stage": text(&m.Stage), "shape": text(&m.Shape),
 		"prior": number(&m.Prior), "window": number(&m.Window), "threshold": number(&m.Threshold),
 		"questions": whole(&m.Questions, 1, "a number of questions"),
@@ -89,10 +98,6 @@ func (s *Study) parseMetrics(n ast.Node) error {
 		m := MetricSpec{Name: name, Of: "loss", Window: 1, Questions: 100, node: k.Key}
 		family, measure := "", ""
 		known := m.keys()
-		known["product"] = func(n ast.Node) error {
-			family, measure = "product", "product"
-			return s.parseFactors(n, &m)
-		}
 		for _, f := range []string{"score", "curve", "run", "plan"} {
 			known[f] = func(n ast.Node) error {
 				if family != "" {
@@ -105,9 +110,17 @@ func (s *Study) parseMetrics(n ast.Node) error {
 		if err := keys(k.Value, "a metric", known); err != nil {
 			return err
 		}
+		if len(m.Product) > 0 && family == "" {
+			family, measure = productFamily, "product"
+		}
 		err := m.choose(family, measure)
 		if err == nil {
 			err = m.check()
+		}
+		for _, name := range m.Product {
+			if other := s.metric(name); err == nil && (other == nil || other.Product != nil || other.Measure.Family == "plan") {
+				err = fmt.Errorf("it is a product of %q, which is no metric that stands before it and is measured itself", name)
+			}
 		}
 		if err != nil {
 			return yamlnode.At(k.Value, "metric %s: %w", name, err)
@@ -146,7 +159,7 @@ func (m *MetricSpec) check() error {
 	switch {
 	case m.Measure.Family == "score" && len(m.Data) == 0:
 		return fmt.Errorf("a score needs data")
-	case slices.Contains([]string{"plan", "product"}, m.Measure.Family) && len(m.Data) > 0:
+	case slices.Contains([]string{"plan", productFamily}, m.Measure.Family) && len(m.Data) > 0:
 		return fmt.Errorf("a %s has no data", m.Measure.Family)
 	case m.Measure.Family != "plan" && (m.Shape != "" || m.Workers > 1 || m.Zero > 0):
 		return fmt.Errorf("shape, workers and zero are of plans alone")
@@ -154,6 +167,8 @@ func (m *MetricSpec) check() error {
 		return fmt.Errorf("zero is a stage from 1 to 3 by which workers share, at least two: zero: 2, workers: 4")
 	case m.Measure.Family == "run" && len(m.Data) > 0:
 		return fmt.Errorf("%s is of the run itself and has no data", m.Measure.Name)
+	case len(m.Product) > 0 && m.Measure.Family != productFamily:
+		return fmt.Errorf("it is measured by %s and made of others: a metric is one of them", m.Measure.Family)
 	case m.Measure.Name == "bits" && m.Prior <= 0:
 		return fmt.Errorf("bits needs prior: the bits of a row that nothing is known of")
 	case strings.HasSuffix(m.Measure.Name, "_to") && m.Threshold == 0:
@@ -196,20 +211,11 @@ func (m MetricSpec) at(a *Arm, seed uint64) MetricSpec {
 		m.Data[i] = put(m.Data[i])
 	}
 	m.Minus = put(m.Minus)
-	m.Factors = slices.Clone(m.Factors)
-	for i := range m.Factors {
-		m.Factors[i] = m.Factors[i].at(a, seed)
-	}
 	return m
 }
 
 // prepare makes a run evaluate what a curve is of.
 func (m MetricSpec) prepare(r *train.Recipe) error {
-	for _, f := range m.Factors {
-		if err := f.prepare(r); err != nil {
-			return err
-		}
-	}
 	if m.Measure.Family != "curve" || m.Of == "train_loss" {
 		return nil
 	}
@@ -237,14 +243,14 @@ func (m MetricSpec) prepare(r *train.Recipe) error {
 func (m MetricSpec) Spec() string {
 	var b strings.Builder
 	b.WriteString(m.Measure.Name)
-	for i, f := range m.Factors {
-		fmt.Fprintf(&b, "%s (%s %s)", map[bool]string{true: " of", false: " ×"}[i == 0], f.Measure.Family, f.Spec())
-	}
 	if m.Measure.Family == "curve" {
 		fmt.Fprintf(&b, " of %s", m.Of)
 	}
 	if len(m.Data) > 0 {
 		fmt.Fprintf(&b, " on %s", strings.Join(m.Data, " + "))
+	}
+	if len(m.Product) > 0 {
+		fmt.Fprintf(&b, " of %s", strings.Join(m.Product, ", "))
 	}
 	if m.Minus != "" {
 		fmt.Fprintf(&b, " minus that of %s", m.Minus)
@@ -274,4 +280,13 @@ func (m MetricSpec) Spec() string {
 // described is what a result says of the metric.
 func (m MetricSpec) described() Metric {
 	return Metric{Name: m.Name, Spec: m.Spec(), Unit: m.Measure.Unit, Better: m.Better}
+}
+
+// with returns a metric with those that it is made of, before it.
+func (s *Study) with(m MetricSpec) []MetricSpec {
+	var all []MetricSpec
+	for _, name := range m.Product {
+		all = append(all, *s.metric(name))
+	}
+	return append(all, m)
 }

@@ -115,6 +115,10 @@ func TestMeasureAll(t *testing.T) {
 		}
 		more := map[string]string{"score": ", data: HELD, questions: 2", "curve": ", data: HELD"}[m.Family]
 		more += map[string]string{"prior": ", prior: 300", "threshold": ", threshold: 0.001"}[m.Needs]
+		if m.Family == productFamily {
+			text.WriteString("  product-product: {product: [run-steps, score-loss]}\n")
+			continue
+		}
 		text.WriteString("  " + m.Family + "-" + m.Name + ": {" + m.Family + ": " + m.Name + more + "}\n")
 	}
 	s := d.study(t, text.String())
@@ -133,9 +137,12 @@ func TestMeasureAll(t *testing.T) {
 	if bits, nats := run.Metrics["score-bits"], -6*run.Metrics["score-log_probability"]; math.Abs(bits-(6*300-nats/math.Ln2)) > 1e-6*bits {
 		t.Errorf("%g bits with %g nats", bits, nats)
 	}
+	if got, want := run.Metrics["product-product"], 4*run.Metrics["score-loss"]; got != want {
+		t.Errorf("the product is %g, want %g", got, want)
+	}
 	// What is measured is kept, and only what is new is measured.
 	known, err := readMeasures(filepath.Join(d.dir, "lab", run.Run))
-	if err != nil || len(known) != len(Measures()) {
+	if err != nil || len(known) != len(Measures())-len(products) {
 		t.Errorf("%d measures are kept (%v)", len(known), err)
 	}
 	if err := os.RemoveAll(filepath.Join(d.dir, "lab", run.Run, "model")); err != nil {

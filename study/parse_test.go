@@ -1,6 +1,8 @@
 package study
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -41,6 +43,8 @@ metrics:
 		"a seed twice":           {"id: x\nseeds: {full: [5, 5]}", "each once"},
 		"a metric's family":      {"id: x\nmetrics: {m: {data: x}}", "it has none of score, curve, run"},
 		"two families":           {"id: x\nmetrics: {m: {run: tokens, score: loss}}", "a metric is one of them"},
+		"a product of nothing":   {"id: x\nmetrics:\n  m: {product: [n]}\n  n: {run: tokens}", "[3:6] metric m: it is a product of \"n\", which is no metric that stands before it"},
+		"a product and a score":  {"id: x\nmetrics: {n: {run: tokens}, m: {product: [n], run: steps}}", "a metric is one of them"},
 		"an unknown score":       {"id: x\nmetrics:\n  m: {score: exact_mach, data: x}", "[3:6] metric m: there is no score \"exact_mach\"; perhaps exact_match is meant"},
 		"a score without data":   {"id: x\nmetrics: {m: {score: loss}}", "a score needs data"},
 		"bits without a prior":   {"id: x\nmetrics: {m: {score: bits, data: x}}", "bits needs prior"},
@@ -148,5 +152,23 @@ metrics: {m: {run: tokens}}
 	}
 	if a := s.attributes()[1]; a["ask.learning_rate"] != 0.25 {
 		t.Errorf("attributes are %v", a)
+	}
+}
+
+// The study of the documentation is one.
+func TestDocs(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "docs", "studies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(raw), "```yaml\n")
+	text, _, _ = strings.Cut(text, "```")
+	if _, err := Parse("studies.md", []byte(text)); err != nil {
+		t.Error(err)
+	}
+	for _, m := range Measures() {
+		if !strings.Contains(string(raw), "`"+m.Name) {
+			t.Errorf("docs/studies.md does not name %s", m.Name)
+		}
 	}
 }

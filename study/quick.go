@@ -12,6 +12,7 @@ func (s *Study) quickly() *Study {
 		return s
 	}
 	q := *s
+	q.numbers = nil
 	q.Arms = slices.DeleteFunc(slices.Clone(s.Arms), func(a Arm) bool { return !slices.Contains(s.Quick, a.Name) })
 	q.Checks, _ = s.split(s.Checks)
 	q.Tests, q.left = s.split(s.Tests)

@@ -160,9 +160,17 @@ func (l *lab) seeds() ([]uint64, error) {
 	if l.Quick {
 		seeds = l.study.Seeds.Quick
 	}
+	first, n := seeds[0], len(seeds)
 	if l.FirstSeed > 0 {
-		seeds = Count(l.FirstSeed, len(seeds))
+		first = l.FirstSeed
 	}
+	if l.Seeds > 0 {
+		n = l.Seeds
+	}
+	if first != seeds[0] || n > len(seeds) {
+		seeds = Count(first, n)
+	}
+	seeds = seeds[:n]
 	for _, seed := range seeds {
 		if slices.Contains(l.study.Seeds.Tuning, seed) {
 			return nil, wrong{fmt.Errorf("the seed %d is used for tuning and for testing", seed)}
@@ -320,7 +328,7 @@ func (s *Study) onTuningSeeds(tests []Test) map[string][]MetricSpec {
 		}
 		for _, name := range arms {
 			for _, metric := range of {
-				needed[name] = append(needed[name], *s.metric(metric))
+				needed[name] = append(needed[name], s.with(*s.metric(metric))...)
 			}
 		}
 	}

@@ -71,6 +71,9 @@ func TestRun(t *testing.T) {
 	if want := r.Arms[1].Runs[2].Metrics["loss"] - r.Arms[0].Runs[2].Metrics["loss"]; v.Values[2] != want {
 		t.Errorf("the contrast of seed 3 is %g, want %g", v.Values[2], want)
 	}
+	if more := d.run(t, s, Options{Seeds: 4, FirstSeed: 2}); !slices.Equal(more.Seeds, []uint64{2, 3, 4, 5}) || more.Arms[0].Runs[0].Run != r.Arms[0].Runs[1].Run {
+		t.Errorf("four seeds from 2 on are %v", more.Seeds)
+	}
 	again := d.run(t, s, Options{Jobs: 1, Observe: second.observe, Command: "gotune study run"})
 	if second.count("reused") != 6 || second.count("done")+second.count("run") > 0 {
 		t.Errorf("the second time %d runs were there and %d done", second.count("reused"), second.count("done"))

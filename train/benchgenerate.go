@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gotune/internal/kernel"
+	"gotune/internal/pages"
 	"gotune/internal/rng"
 	"gotune/model"
 )
@@ -85,7 +86,7 @@ func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
 // decode returns the times in seconds of new tokens and of reading so many bytes of
 // memory, which no cache holds, after each of them, both in order of their size.
 func (c BenchConfig) decode(ctx context.Context, g *model.Generator, team *kernel.Team, ids []int32, bytes int64) (tokens, reads []float64, err error) {
-	memory := make([]float32, bytes/4)
+	memory := pages.Make[float32](int(bytes / 4))
 	kernel.Fill(memory, 1) // so that each page has memory of its own
 	var last time.Time
 	_, err = g.Generate(ctx, ids, model.Sampling{Greedy: true, MaxNewTokens: c.Steps + 1}, func(int32) error {

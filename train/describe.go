@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gotune/internal/disk"
 )
 
 // A RunInfo describes a run folder.
@@ -112,8 +114,8 @@ func (f *folder) status(record runRecord) string {
 		return statusFinished
 	}
 	if _, err := os.Stat(f.join(lockName)); err == nil {
-		lock, err := lockFile(f.join(lockName))
-		if errors.Is(err, ErrLocked) {
+		lock, err := disk.Lock(f.join(lockName))
+		if errors.Is(err, disk.ErrLocked) {
 			return statusRunning
 		}
 		if err == nil {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,6 +106,18 @@ type environment struct {
 
 // ErrLocked is what a second process gets that would work on a run (errors.Is).
 var ErrLocked = errors.New("another process is working on this run")
+
+// lockFile takes the lock of a run. It waits a moment for it, since [Describe] takes
+// it too, to see whether the run is at work.
+func lockFile(path string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	f, err := disk.WaitLock(ctx, path)
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fmt.Errorf("locking %s: %w", path, ErrLocked)
+	}
+	return f, err
+}
 
 // A folder is a run folder that this process holds the lock of.
 type folder struct {

@@ -18,7 +18,6 @@ import (
 func newAblate() *cobra.Command {
 	var f *labFlags
 	var vary, metrics []string
-	var seeds int
 	var name string
 	keys := train.DefaultRecipe()
 	c := &cobra.Command{
@@ -45,13 +44,10 @@ held out.
 			if len(vary) == 0 {
 				return usagef("name the file of a study, or what differs by --vary, such as --vary lora_rank=2,4,8")
 			}
-			if seeds < 2 || seeds > 1000 {
-				return usagef("--seeds is %d; an interval needs at least 2, and more than 1000 are not taken", seeds)
-			}
 			if f.o.Output == "" {
 				f.o.Output = filepath.Join("runs", name)
 			}
-			a := study.Ablation{ID: name, Seeds: seeds, Metrics: metrics}
+			a := study.Ablation{ID: name, Seeds: 5, Metrics: metrics}
 			for _, v := range vary {
 				key, values, ok := strings.Cut(v, "=")
 				if !ok {
@@ -67,7 +63,6 @@ held out.
 		},
 	}
 	c.Flags().StringArrayVar(&vary, "vary", nil, "key of a recipe with the values to try, as KEY=VALUE,VALUE; several make a grid")
-	c.Flags().IntVar(&seeds, "seeds", 5, "seeds of each point")
 	c.Flags().StringArrayVar(&metrics, "metric", nil, "what is measured, the first decides; gotune study metrics lists all. Else loss, and of questions exact_match")
 	c.Flags().StringVar(&name, "name", "ablation", "name of the ablation")
 	f = newLabFlags(c)
@@ -87,7 +82,7 @@ func fromFile(flags *pflag.FlagSet, path string) (*study.Study, error) {
 	var wrong error
 	flags.Visit(func(flag *pflag.Flag) {
 		switch flag.Name {
-		case "output", "jobs", "max-memory", "budget", "search", "quick", "first-seed", "retry":
+		case "output", "jobs", "max-memory", "budget", "search", "quick", "seeds", "first-seed", "retry":
 		default:
 			wrong = usagef("--%s cannot be given with a file: the study says what is run", flag.Name)
 		}

@@ -114,6 +114,7 @@ func newLabFlags(c *cobra.Command) *labFlags {
 	c.Flags().DurationVar(&f.o.Budget, "budget", 0, "time on the clock, such as 30m: no run is begun that does not fit")
 	c.Flags().BoolVar(&f.o.Search, "search", false, "give up the worse half of what is tried early, by successive halving on tuning seeds")
 	c.Flags().BoolVar(&f.o.Quick, "quick", false, "the seeds of a quick run; verdicts are provisional")
+	c.Flags().IntVar(&f.o.Seeds, "seeds", 0, "number of seeds of the tests, such as a verdict has asked for; 0 takes the study's, or 5 of a grid by flags")
 	c.Flags().Uint64Var(&f.o.FirstSeed, "first-seed", 0, "first seed of the tests, in place of the study's")
 	c.Flags().BoolVar(&f.o.Retry, "retry", false, "run again what has failed")
 	return f
@@ -122,6 +123,9 @@ func newLabFlags(c *cobra.Command) *labFlags {
 // run runs a study and shows its result.
 func (f *labFlags) run(c *cobra.Command, s *study.Study) error {
 	var err error
+	if n := f.o.Seeds; n != 0 && (n < 2 || n > 1000) {
+		return usagef("--seeds is %d; an interval needs at least 2, and more than 1000 are not taken", n)
+	}
 	if f.o.MaxMemory, err = train.ParseSize(f.maxMemory); err != nil {
 		return usagef("--max-memory: %w", err)
 	}

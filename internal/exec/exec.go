@@ -23,6 +23,7 @@ import (
 
 	"gotune/internal/kernel"
 	"gotune/internal/op"
+	"gotune/internal/pages"
 )
 
 // An Arena is the memory that programs share. It is allocated by the first Run
@@ -56,7 +57,7 @@ func (a *Arena) allocate() {
 		a.memory = nil
 		runtime.GC()
 	}
-	m := make([]float32, a.need+align)
+	m := pages.Make[float32](a.need + align)
 	skip := 0
 	if past := int(uintptr(unsafe.Pointer(&m[0])) % (4 * align)); past != 0 {
 		skip = align - past/4

@@ -11,6 +11,8 @@ import (
 	"math"
 	"slices"
 	"unsafe"
+
+	"gotune/internal/pages"
 )
 
 // maxHeader is the longest header that is accepted, as in the reference
@@ -197,7 +199,7 @@ func (f *File) Read(e Entry) (Tensor, error) {
 	if t.Data != nil {
 		return t, nil
 	}
-	t.Data = make([]float32, Size(e.Shape))
+	t.Data = pages.Make[float32](Size(e.Shape))
 	err = f.pieces(e, func(at int, buf []byte) {
 		widen(t.Data[at/width:(at+len(buf))/width], buf, e.DType)
 	})
@@ -232,7 +234,7 @@ func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {
 	if e.file.mapped != nil && e.bytes > 0 && e.offset%2 == 0 && littleEndian() {
 		return unsafe.Slice((*uint16)(unsafe.Pointer(&e.file.mapped[e.offset])), e.bytes/2), true, nil
 	}
-	values = make([]uint16, Size(e.Shape))
+	values = pages.Make[uint16](Size(e.Shape))
 	err = f.pieces(e, func(at int, buf []byte) {
 		for i := range len(buf) / 2 {
 			values[at/2+i] = binary.LittleEndian.Uint16(buf[2*i:])

@@ -164,10 +164,20 @@ func (j *attentionJob) one(w *worker, kv int, keys, values operand) {
 	stride := (j.keys + 15) &^ 15
 	scores, sum := grow(&w.scores, n*stride), grow(&w.wide, n)
 	q, o := j.q[kv*n*d:], j.o[kv*n*d:]
+	code.prefetch(values.data, values.row, j.keys, d)
+	// A register's worth of keys takes no longer than one: those behind the last one, where
+	// the cache has any, are left out of the sums.
+	all := j.keys
+	if (stride-1)*keys.col+d <= len(keys.data) {
+		all = stride
+	}
 	for h := range n {
 		row := scores[h*stride:]
-		w.multiply(row, stride, operand{q[h*d:], d, 1}, keys, 1, j.keys, d, false)
+		w.multiply(row, stride, operand{q[h*d:], d, 1}, keys, 1, all, d, false)
 		code.softmax(row, stride, 1, j.keys, j.s.Scale, w.largest[:1], sum[h:h+1])
+	}
+	if next := kv + 1; next < j.s.KVHeads {
+		code.prefetch(keys.data[d:], keys.col, j.keys, d)
 	}
 	w.multiply(o, d, operand{scores, stride, 1}, values, n, d, j.keys, false)
 	for h := range n {

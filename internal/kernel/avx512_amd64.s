@@ -5950,7 +5950,7 @@ end324:
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
 	JEQ  paced325
-	MOVQ $0x00000200, BX
+	MOVQ $0x00000400, BX
 
 paced325:
 	MOVQ x_base+24(FP), AX
@@ -5967,6 +5967,14 @@ columns326:
 	PREFETCHT1 320(DX)
 	PREFETCHT1 384(DX)
 	PREFETCHT1 448(DX)
+	PREFETCHT1 512(DX)
+	PREFETCHT1 576(DX)
+	PREFETCHT1 640(DX)
+	PREFETCHT1 704(DX)
+	PREFETCHT1 768(DX)
+	PREFETCHT1 832(DX)
+	PREFETCHT1 896(DX)
+	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
 	JLT        below327
@@ -5985,143 +5993,101 @@ none328:
 	MOVQ R14, b_len+56(FP)
 
 below327:
-	VBROADCASTF32X4  (SI), Z2
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, (DI), Z2, Z2
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
-	VBROADCASTF32X4  (SI)(R10*1), Z3
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
-	VBROADCASTF32X4  (SI)(R10*2), Z4
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
-	VBROADCASTF32X4  (SI)(R11*1), Z5
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+	VBROADCASTF64X4  (SI), Z2
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
+	VBROADCASTF64X4  (SI)(R10*1), Z3
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z3, Z3
+	VBROADCASTF64X4  (SI)(R10*2), Z4
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z4, Z4
+	VBROADCASTF64X4  (SI)(R11*1), Z5
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z5, Z5
 	VUNPCKLPS        Z3, Z2, Z6
 	VUNPCKHPS        Z3, Z2, Z2
 	VUNPCKLPS        Z5, Z4, Z3
 	VUNPCKHPS        Z5, Z4, Z4
 	VSHUFPS          $0x44, Z3, Z6, Z5
-	VFMADD231PS.BCST (AX), Z5, Z0
 	VSHUFPS          $0xee, Z3, Z6, Z3
-	VFMADD231PS.BCST 4(AX), Z3, Z0
-	VSHUFPS          $0x44, Z4, Z2, Z3
-	VFMADD231PS.BCST 8(AX), Z3, Z0
+	VSHUFPS          $0x44, Z4, Z2, Z6
 	VSHUFPS          $0xee, Z4, Z2, Z2
-	VFMADD231PS.BCST 12(AX), Z2, Z0
-	VBROADCASTF32X4  (R8), Z2
-	VINSERTF32X4     $0x01, (R8)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, (R9), Z2, Z2
-	VINSERTF32X4     $0x03, (R9)(R10*4), Z2, Z2
-	VBROADCASTF32X4  (R8)(R10*1), Z3
-	VINSERTF32X4     $0x01, (R8)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, (R9)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, (R9)(R12*1), Z3, Z3
-	VBROADCASTF32X4  (R8)(R10*2), Z4
-	VINSERTF32X4     $0x01, (R8)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, (R9)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, (R9)(R11*2), Z4, Z4
-	VBROADCASTF32X4  (R8)(R11*1), Z5
-	VINSERTF32X4     $0x01, (R8)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, (R9)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, (R9)(R13*1), Z5, Z5
-	VUNPCKLPS        Z3, Z2, Z6
-	VUNPCKHPS        Z3, Z2, Z2
-	VUNPCKLPS        Z5, Z4, Z3
-	VUNPCKHPS        Z5, Z4, Z4
-	VSHUFPS          $0x44, Z3, Z6, Z5
-	VFMADD231PS.BCST (AX), Z5, Z1
-	VSHUFPS          $0xee, Z3, Z6, Z3
-	VFMADD231PS.BCST 4(AX), Z3, Z1
-	VSHUFPS          $0x44, Z4, Z2, Z3
-	VFMADD231PS.BCST 8(AX), Z3, Z1
-	VSHUFPS          $0xee, Z4, Z2, Z2
-	VFMADD231PS.BCST 12(AX), Z2, Z1
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	PREFETCHT1       256(DX)
-	PREFETCHT1       320(DX)
-	PREFETCHT1       384(DX)
-	PREFETCHT1       448(DX)
-	ADDQ             BX, DX
-	CMPQ             DX, b_len+56(FP)
-	JLT              below329
-	MOVQ             next_len+112(FP), R14
-	TESTQ            R14, R14
-	JEQ              none330
-	MOVQ             next_base+104(FP), DX
-	ADDQ             DX, R14
-	MOVQ             R14, b_len+56(FP)
-	MOVQ             $0x00000000, next_len+112(FP)
-	JMP              below329
-
-none330:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R14
-	MOVQ R14, b_len+56(FP)
-
-below329:
-	VBROADCASTF32X4  16(SI), Z2
-	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, 16(DI), Z2, Z2
-	VINSERTF32X4     $0x03, 16(DI)(R10*4), Z2, Z2
-	VBROADCASTF32X4  16(SI)(R10*1), Z3
-	VINSERTF32X4     $0x01, 16(SI)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, 16(DI)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, 16(DI)(R12*1), Z3, Z3
-	VBROADCASTF32X4  16(SI)(R10*2), Z4
-	VINSERTF32X4     $0x01, 16(SI)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, 16(DI)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, 16(DI)(R11*2), Z4, Z4
-	VBROADCASTF32X4  16(SI)(R11*1), Z5
-	VINSERTF32X4     $0x01, 16(SI)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, 16(DI)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, 16(DI)(R13*1), Z5, Z5
-	VUNPCKLPS        Z3, Z2, Z6
-	VUNPCKHPS        Z3, Z2, Z2
-	VUNPCKLPS        Z5, Z4, Z3
-	VUNPCKHPS        Z5, Z4, Z4
-	VSHUFPS          $0x44, Z3, Z6, Z5
+	VBROADCASTF64X4  (DI), Z4
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z4, Z4
+	VBROADCASTF64X4  (DI)(R10*1), Z7
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z7, Z7
+	VBROADCASTF64X4  (DI)(R10*2), Z8
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z8, Z8
+	VBROADCASTF64X4  (DI)(R11*1), Z9
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z9, Z9
+	VUNPCKLPS        Z7, Z4, Z10
+	VUNPCKHPS        Z7, Z4, Z4
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VSHUFPS          $0x44, Z7, Z10, Z9
+	VSHUFPS          $0xee, Z7, Z10, Z7
+	VSHUFPS          $0x44, Z8, Z4, Z10
+	VSHUFPS          $0xee, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z9, Z5, Z8
+	VFMADD231PS.BCST (AX), Z8, Z0
+	VSHUFF32X4       $0x88, Z7, Z3, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z0
+	VSHUFF32X4       $0x88, Z10, Z6, Z8
+	VFMADD231PS.BCST 8(AX), Z8, Z0
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z0
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
 	VFMADD231PS.BCST 16(AX), Z5, Z0
-	VSHUFPS          $0xee, Z3, Z6, Z3
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
 	VFMADD231PS.BCST 20(AX), Z3, Z0
-	VSHUFPS          $0x44, Z4, Z2, Z3
+	VSHUFF32X4       $0xdd, Z10, Z6, Z3
 	VFMADD231PS.BCST 24(AX), Z3, Z0
-	VSHUFPS          $0xee, Z4, Z2, Z2
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
 	VFMADD231PS.BCST 28(AX), Z2, Z0
-	VBROADCASTF32X4  16(R8), Z2
-	VINSERTF32X4     $0x01, 16(R8)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, 16(R9), Z2, Z2
-	VINSERTF32X4     $0x03, 16(R9)(R10*4), Z2, Z2
-	VBROADCASTF32X4  16(R8)(R10*1), Z3
-	VINSERTF32X4     $0x01, 16(R8)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, 16(R9)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, 16(R9)(R12*1), Z3, Z3
-	VBROADCASTF32X4  16(R8)(R10*2), Z4
-	VINSERTF32X4     $0x01, 16(R8)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, 16(R9)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, 16(R9)(R11*2), Z4, Z4
-	VBROADCASTF32X4  16(R8)(R11*1), Z5
-	VINSERTF32X4     $0x01, 16(R8)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, 16(R9)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, 16(R9)(R13*1), Z5, Z5
+	VBROADCASTF64X4  (R8), Z2
+	VINSERTF64X4     $0x01, (R8)(R10*4), Z2, Z2
+	VBROADCASTF64X4  (R8)(R10*1), Z3
+	VINSERTF64X4     $0x01, (R8)(R12*1), Z3, Z3
+	VBROADCASTF64X4  (R8)(R10*2), Z4
+	VINSERTF64X4     $0x01, (R8)(R11*2), Z4, Z4
+	VBROADCASTF64X4  (R8)(R11*1), Z5
+	VINSERTF64X4     $0x01, (R8)(R13*1), Z5, Z5
 	VUNPCKLPS        Z3, Z2, Z6
 	VUNPCKHPS        Z3, Z2, Z2
 	VUNPCKLPS        Z5, Z4, Z3
 	VUNPCKHPS        Z5, Z4, Z4
 	VSHUFPS          $0x44, Z3, Z6, Z5
-	VFMADD231PS.BCST 16(AX), Z5, Z1
 	VSHUFPS          $0xee, Z3, Z6, Z3
-	VFMADD231PS.BCST 20(AX), Z3, Z1
-	VSHUFPS          $0x44, Z4, Z2, Z3
-	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z6
 	VSHUFPS          $0xee, Z4, Z2, Z2
+	VBROADCASTF64X4  (R9), Z4
+	VINSERTF64X4     $0x01, (R9)(R10*4), Z4, Z4
+	VBROADCASTF64X4  (R9)(R10*1), Z7
+	VINSERTF64X4     $0x01, (R9)(R12*1), Z7, Z7
+	VBROADCASTF64X4  (R9)(R10*2), Z8
+	VINSERTF64X4     $0x01, (R9)(R11*2), Z8, Z8
+	VBROADCASTF64X4  (R9)(R11*1), Z9
+	VINSERTF64X4     $0x01, (R9)(R13*1), Z9, Z9
+	VUNPCKLPS        Z7, Z4, Z10
+	VUNPCKHPS        Z7, Z4, Z4
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VSHUFPS          $0x44, Z7, Z10, Z9
+	VSHUFPS          $0xee, Z7, Z10, Z7
+	VSHUFPS          $0x44, Z8, Z4, Z10
+	VSHUFPS          $0xee, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z9, Z5, Z8
+	VFMADD231PS.BCST (AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z7, Z3, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z10, Z6, Z8
+	VFMADD231PS.BCST 8(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z1
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VFMADD231PS.BCST 16(AX), Z5, Z1
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z10, Z6, Z3
+	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
 	VFMADD231PS.BCST 28(AX), Z2, Z1
 	ADDQ             $0x20, SI
 	ADDQ             $0x20, DI
@@ -6142,138 +6108,112 @@ below329:
 	JMP              rows321
 
 done322:
-rows331:
+rows329:
 	CMPQ    n+80(FP), $0x10
-	JLT     done332
+	JLT     done330
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not333
+	JEQ     not331
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end334
+	JMP     end332
 
-not333:
+not331:
 	VXORPS Z0, Z0, Z0
 
-end334:
+end332:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced335
-	MOVQ $0x00000100, BX
+	JEQ  paced333
+	MOVQ $0x00000200, BX
 
-paced335:
+paced333:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x02, CX
 	ADDQ SI, CX
 
-columns336:
+columns334:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below337
+	JLT        below335
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none338
+	JEQ        none336
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below337
+	JMP        below335
 
-none338:
+none336:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below337:
-	VBROADCASTF32X4  (SI), Z1
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
-	VINSERTF32X4     $0x02, (DI), Z1, Z1
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z1, Z1
-	VBROADCASTF32X4  (SI)(R10*1), Z2
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z2, Z2
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z2, Z2
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z2, Z2
-	VBROADCASTF32X4  (SI)(R10*2), Z3
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z3, Z3
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z3, Z3
-	VBROADCASTF32X4  (SI)(R11*1), Z4
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z4, Z4
+below335:
+	VBROADCASTF64X4  (SI), Z1
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z1, Z1
+	VBROADCASTF64X4  (SI)(R10*1), Z2
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z2, Z2
+	VBROADCASTF64X4  (SI)(R10*2), Z3
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z3, Z3
+	VBROADCASTF64X4  (SI)(R11*1), Z4
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z4, Z4
 	VUNPCKLPS        Z2, Z1, Z5
 	VUNPCKHPS        Z2, Z1, Z1
 	VUNPCKLPS        Z4, Z3, Z2
 	VUNPCKHPS        Z4, Z3, Z3
 	VSHUFPS          $0x44, Z2, Z5, Z4
-	VFMADD231PS.BCST (AX), Z4, Z0
 	VSHUFPS          $0xee, Z2, Z5, Z2
-	VFMADD231PS.BCST 4(AX), Z2, Z0
-	VSHUFPS          $0x44, Z3, Z1, Z2
-	VFMADD231PS.BCST 8(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z5
 	VSHUFPS          $0xee, Z3, Z1, Z1
-	VFMADD231PS.BCST 12(AX), Z1, Z0
-	PREFETCHT1       (DX)
-	PREFETCHT1       64(DX)
-	PREFETCHT1       128(DX)
-	PREFETCHT1       192(DX)
-	ADDQ             BX, DX
-	CMPQ             DX, b_len+56(FP)
-	JLT              below339
-	MOVQ             next_len+112(FP), R8
-	TESTQ            R8, R8
-	JEQ              none340
-	MOVQ             next_base+104(FP), DX
-	ADDQ             DX, R8
-	MOVQ             R8, b_len+56(FP)
-	MOVQ             $0x00000000, next_len+112(FP)
-	JMP              below339
-
-none340:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R8
-	MOVQ R8, b_len+56(FP)
-
-below339:
-	VBROADCASTF32X4  16(SI), Z1
-	VINSERTF32X4     $0x01, 16(SI)(R10*4), Z1, Z1
-	VINSERTF32X4     $0x02, 16(DI), Z1, Z1
-	VINSERTF32X4     $0x03, 16(DI)(R10*4), Z1, Z1
-	VBROADCASTF32X4  16(SI)(R10*1), Z2
-	VINSERTF32X4     $0x01, 16(SI)(R12*1), Z2, Z2
-	VINSERTF32X4     $0x02, 16(DI)(R10*1), Z2, Z2
-	VINSERTF32X4     $0x03, 16(DI)(R12*1), Z2, Z2
-	VBROADCASTF32X4  16(SI)(R10*2), Z3
-	VINSERTF32X4     $0x01, 16(SI)(R11*2), Z3, Z3
-	VINSERTF32X4     $0x02, 16(DI)(R10*2), Z3, Z3
-	VINSERTF32X4     $0x03, 16(DI)(R11*2), Z3, Z3
-	VBROADCASTF32X4  16(SI)(R11*1), Z4
-	VINSERTF32X4     $0x01, 16(SI)(R13*1), Z4, Z4
-	VINSERTF32X4     $0x02, 16(DI)(R11*1), Z4, Z4
-	VINSERTF32X4     $0x03, 16(DI)(R13*1), Z4, Z4
-	VUNPCKLPS        Z2, Z1, Z5
-	VUNPCKHPS        Z2, Z1, Z1
-	VUNPCKLPS        Z4, Z3, Z2
-	VUNPCKHPS        Z4, Z3, Z3
-	VSHUFPS          $0x44, Z2, Z5, Z4
+	VBROADCASTF64X4  (DI), Z3
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z3, Z3
+	VBROADCASTF64X4  (DI)(R10*1), Z6
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z6, Z6
+	VBROADCASTF64X4  (DI)(R10*2), Z7
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z7, Z7
+	VBROADCASTF64X4  (DI)(R11*1), Z8
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z8, Z8
+	VUNPCKLPS        Z6, Z3, Z9
+	VUNPCKHPS        Z6, Z3, Z3
+	VUNPCKLPS        Z8, Z7, Z6
+	VUNPCKHPS        Z8, Z7, Z7
+	VSHUFPS          $0x44, Z6, Z9, Z8
+	VSHUFPS          $0xee, Z6, Z9, Z6
+	VSHUFPS          $0x44, Z7, Z3, Z9
+	VSHUFPS          $0xee, Z7, Z3, Z3
+	VSHUFF32X4       $0x88, Z8, Z4, Z7
+	VFMADD231PS.BCST (AX), Z7, Z0
+	VSHUFF32X4       $0x88, Z6, Z2, Z7
+	VFMADD231PS.BCST 4(AX), Z7, Z0
+	VSHUFF32X4       $0x88, Z9, Z5, Z7
+	VFMADD231PS.BCST 8(AX), Z7, Z0
+	VSHUFF32X4       $0x88, Z3, Z1, Z7
+	VFMADD231PS.BCST 12(AX), Z7, Z0
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
 	VFMADD231PS.BCST 16(AX), Z4, Z0
-	VSHUFPS          $0xee, Z2, Z5, Z2
+	VSHUFF32X4       $0xdd, Z6, Z2, Z2
 	VFMADD231PS.BCST 20(AX), Z2, Z0
-	VSHUFPS          $0x44, Z3, Z1, Z2
+	VSHUFF32X4       $0xdd, Z9, Z5, Z2
 	VFMADD231PS.BCST 24(AX), Z2, Z0
-	VSHUFPS          $0xee, Z3, Z1, Z1
+	VSHUFF32X4       $0xdd, Z3, Z1, Z1
 	VFMADD231PS.BCST 28(AX), Z1, Z0
 	ADDQ             $0x20, SI
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000020, AX
 	CMPQ             SI, CX
-	JLT              columns336
+	JLT              columns334
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6282,9 +6222,9 @@ below339:
 	SHLQ             $0x02, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows331
+	JMP              rows329
 
-done332:
+done330:
 	VZEROUPPER
 	RET
 
@@ -6301,7 +6241,7 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	MOVQ         SI, DX
 	MOVQ         br+72(FP), CX
 	CMPQ         CX, k+88(FP)
-	JNE          apart342
+	JNE          apart338
 	MOVQ         b_len+56(FP), AX
 	SHLQ         $0x01, AX
 	ADDQ         DX, AX
@@ -6312,50 +6252,274 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	CMPQ         CX, AX
 	CMOVQGT      AX, CX
 
-more341:
+more337:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more341
-	JMP        done343
+	JLT        more337
+	JMP        done339
 
-apart342:
+apart338:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done343:
-rows344:
+done339:
+rows340:
 	CMPQ    n+80(FP), $0x20
-	JLT     done345
+	JLT     done341
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not346
+	JEQ     not342
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end347
+	JMP     end343
 
-not346:
+not342:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end347:
+end343:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced348
-	MOVQ $0x00000200, BX
+	JEQ  paced344
+	MOVQ $0x00000400, BX
 
-paced348:
+paced344:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns349:
+columns345:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	PREFETCHT1 512(DX)
+	PREFETCHT1 576(DX)
+	PREFETCHT1 640(DX)
+	PREFETCHT1 704(DX)
+	PREFETCHT1 768(DX)
+	PREFETCHT1 832(DX)
+	PREFETCHT1 896(DX)
+	PREFETCHT1 960(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below346
+	MOVQ       next_len+112(FP), R14
+	TESTQ      R14, R14
+	JEQ        none347
+	MOVQ       next_base+104(FP), DX
+	ADDQ       DX, R14
+	MOVQ       R14, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+112(FP)
+	JMP        below346
+
+none347:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, R14
+	MOVQ R14, b_len+56(FP)
+
+below346:
+	VBROADCASTF64X4  (SI), Z3
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
+	VBROADCASTF64X4  (SI)(R10*1), Z4
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z4, Z4
+	VBROADCASTF64X4  (SI)(R10*2), Z5
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z5, Z5
+	VBROADCASTF64X4  (SI)(R11*1), Z6
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VSHUFPS          $0x44, Z5, Z3, Z7
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VBROADCASTF64X4  (DI), Z5
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z5, Z5
+	VBROADCASTF64X4  (DI)(R10*1), Z8
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z8, Z8
+	VBROADCASTF64X4  (DI)(R10*2), Z9
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z9, Z9
+	VBROADCASTF64X4  (DI)(R11*1), Z10
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z10, Z10
+	VUNPCKLPS        Z8, Z5, Z11
+	VUNPCKHPS        Z8, Z5, Z5
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VSHUFPS          $0x44, Z8, Z11, Z10
+	VSHUFPS          $0xee, Z8, Z11, Z8
+	VSHUFPS          $0x44, Z9, Z5, Z11
+	VSHUFPS          $0xee, Z9, Z5, Z5
+	VSHUFF32X4       $0x88, Z10, Z6, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST (AX), Z12, Z1
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 4(AX), Z9, Z1
+	VSHUFF32X4       $0x88, Z8, Z4, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST 8(AX), Z12, Z1
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 12(AX), Z9, Z1
+	VSHUFF32X4       $0x88, Z11, Z7, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST 16(AX), Z12, Z1
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 20(AX), Z9, Z1
+	VSHUFF32X4       $0x88, Z5, Z3, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST 24(AX), Z12, Z1
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 28(AX), Z9, Z1
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VPSLLD           $0x10, Z6, Z9
+	VFMADD231PS.BCST 32(AX), Z9, Z1
+	VPANDD           Z0, Z6, Z6
+	VFMADD231PS.BCST 36(AX), Z6, Z1
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 40(AX), Z6, Z1
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 44(AX), Z4, Z1
+	VSHUFF32X4       $0xdd, Z11, Z7, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 48(AX), Z6, Z1
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 52(AX), Z4, Z1
+	VSHUFF32X4       $0xdd, Z5, Z3, Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 56(AX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 60(AX), Z3, Z1
+	VBROADCASTF64X4  (R8), Z3
+	VINSERTF64X4     $0x01, (R8)(R10*4), Z3, Z3
+	VBROADCASTF64X4  (R8)(R10*1), Z4
+	VINSERTF64X4     $0x01, (R8)(R12*1), Z4, Z4
+	VBROADCASTF64X4  (R8)(R10*2), Z5
+	VINSERTF64X4     $0x01, (R8)(R11*2), Z5, Z5
+	VBROADCASTF64X4  (R8)(R11*1), Z6
+	VINSERTF64X4     $0x01, (R8)(R13*1), Z6, Z6
+	VUNPCKLPS        Z4, Z3, Z7
+	VUNPCKHPS        Z4, Z3, Z3
+	VUNPCKLPS        Z6, Z5, Z4
+	VUNPCKHPS        Z6, Z5, Z5
+	VSHUFPS          $0x44, Z4, Z7, Z6
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VSHUFPS          $0x44, Z5, Z3, Z7
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VBROADCASTF64X4  (R9), Z5
+	VINSERTF64X4     $0x01, (R9)(R10*4), Z5, Z5
+	VBROADCASTF64X4  (R9)(R10*1), Z8
+	VINSERTF64X4     $0x01, (R9)(R12*1), Z8, Z8
+	VBROADCASTF64X4  (R9)(R10*2), Z9
+	VINSERTF64X4     $0x01, (R9)(R11*2), Z9, Z9
+	VBROADCASTF64X4  (R9)(R11*1), Z10
+	VINSERTF64X4     $0x01, (R9)(R13*1), Z10, Z10
+	VUNPCKLPS        Z8, Z5, Z11
+	VUNPCKHPS        Z8, Z5, Z5
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VSHUFPS          $0x44, Z8, Z11, Z10
+	VSHUFPS          $0xee, Z8, Z11, Z8
+	VSHUFPS          $0x44, Z9, Z5, Z11
+	VSHUFPS          $0xee, Z9, Z5, Z5
+	VSHUFF32X4       $0x88, Z10, Z6, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST (AX), Z12, Z2
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 4(AX), Z9, Z2
+	VSHUFF32X4       $0x88, Z8, Z4, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST 8(AX), Z12, Z2
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 12(AX), Z9, Z2
+	VSHUFF32X4       $0x88, Z11, Z7, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST 16(AX), Z12, Z2
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 20(AX), Z9, Z2
+	VSHUFF32X4       $0x88, Z5, Z3, Z9
+	VPSLLD           $0x10, Z9, Z12
+	VFMADD231PS.BCST 24(AX), Z12, Z2
+	VPANDD           Z0, Z9, Z9
+	VFMADD231PS.BCST 28(AX), Z9, Z2
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VPSLLD           $0x10, Z6, Z9
+	VFMADD231PS.BCST 32(AX), Z9, Z2
+	VPANDD           Z0, Z6, Z6
+	VFMADD231PS.BCST 36(AX), Z6, Z2
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 40(AX), Z6, Z2
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 44(AX), Z4, Z2
+	VSHUFF32X4       $0xdd, Z11, Z7, Z4
+	VPSLLD           $0x10, Z4, Z6
+	VFMADD231PS.BCST 48(AX), Z6, Z2
+	VPANDD           Z0, Z4, Z4
+	VFMADD231PS.BCST 52(AX), Z4, Z2
+	VSHUFF32X4       $0xdd, Z5, Z3, Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 56(AX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 60(AX), Z3, Z2
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x20, R8
+	ADDQ             $0x20, R9
+	ADDQ             $0x00000040, AX
+	CMPQ             SI, CX
+	JLT              columns345
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z1, (AX)
+	VMOVUPS          Z2, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+80(FP)
+	MOVQ             k+88(FP), AX
+	SHLQ             $0x01, AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows340
+
+done341:
+rows348:
+	CMPQ    n+80(FP), $0x10
+	JLT     done349
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+96(FP), $0x00
+	JEQ     not350
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z1
+	JMP     end351
+
+not350:
+	VXORPS Z1, Z1, Z1
+
+end351:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced352
+	MOVQ $0x00000200, BX
+
+paced352:
+	MOVQ x_base+24(FP), AX
+	MOVQ k+88(FP), CX
+	SHLQ $0x01, CX
+	ADDQ SI, CX
+
+columns353:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6366,215 +6530,99 @@ columns349:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below350
-	MOVQ       next_len+112(FP), R14
-	TESTQ      R14, R14
-	JEQ        none351
-	MOVQ       next_base+104(FP), DX
-	ADDQ       DX, R14
-	MOVQ       R14, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below350
-
-none351:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, R14
-	MOVQ R14, b_len+56(FP)
-
-below350:
-	VBROADCASTF32X4  (SI), Z3
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
-	VINSERTF32X4     $0x02, (DI), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z3, Z3
-	VBROADCASTF32X4  (SI)(R10*1), Z4
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z4, Z4
-	VBROADCASTF32X4  (SI)(R10*2), Z5
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z5, Z5
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z5, Z5
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z5, Z5
-	VBROADCASTF32X4  (SI)(R11*1), Z6
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z6, Z6
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z6, Z6
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z6, Z6
-	VUNPCKLPS        Z4, Z3, Z7
-	VUNPCKHPS        Z4, Z3, Z3
-	VUNPCKLPS        Z6, Z5, Z4
-	VUNPCKHPS        Z6, Z5, Z5
-	VSHUFPS          $0x44, Z4, Z7, Z6
-	VPSLLD           $0x10, Z6, Z8
-	VFMADD231PS.BCST (AX), Z8, Z1
-	VPANDD           Z0, Z6, Z6
-	VFMADD231PS.BCST 4(AX), Z6, Z1
-	VSHUFPS          $0xee, Z4, Z7, Z4
-	VPSLLD           $0x10, Z4, Z6
-	VFMADD231PS.BCST 8(AX), Z6, Z1
-	VPANDD           Z0, Z4, Z4
-	VFMADD231PS.BCST 12(AX), Z4, Z1
-	VSHUFPS          $0x44, Z5, Z3, Z4
-	VPSLLD           $0x10, Z4, Z6
-	VFMADD231PS.BCST 16(AX), Z6, Z1
-	VPANDD           Z0, Z4, Z4
-	VFMADD231PS.BCST 20(AX), Z4, Z1
-	VSHUFPS          $0xee, Z5, Z3, Z3
-	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z1
-	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z1
-	VBROADCASTF32X4  (R8), Z3
-	VINSERTF32X4     $0x01, (R8)(R10*4), Z3, Z3
-	VINSERTF32X4     $0x02, (R9), Z3, Z3
-	VINSERTF32X4     $0x03, (R9)(R10*4), Z3, Z3
-	VBROADCASTF32X4  (R8)(R10*1), Z4
-	VINSERTF32X4     $0x01, (R8)(R12*1), Z4, Z4
-	VINSERTF32X4     $0x02, (R9)(R10*1), Z4, Z4
-	VINSERTF32X4     $0x03, (R9)(R12*1), Z4, Z4
-	VBROADCASTF32X4  (R8)(R10*2), Z5
-	VINSERTF32X4     $0x01, (R8)(R11*2), Z5, Z5
-	VINSERTF32X4     $0x02, (R9)(R10*2), Z5, Z5
-	VINSERTF32X4     $0x03, (R9)(R11*2), Z5, Z5
-	VBROADCASTF32X4  (R8)(R11*1), Z6
-	VINSERTF32X4     $0x01, (R8)(R13*1), Z6, Z6
-	VINSERTF32X4     $0x02, (R9)(R11*1), Z6, Z6
-	VINSERTF32X4     $0x03, (R9)(R13*1), Z6, Z6
-	VUNPCKLPS        Z4, Z3, Z7
-	VUNPCKHPS        Z4, Z3, Z3
-	VUNPCKLPS        Z6, Z5, Z4
-	VUNPCKHPS        Z6, Z5, Z5
-	VSHUFPS          $0x44, Z4, Z7, Z6
-	VPSLLD           $0x10, Z6, Z8
-	VFMADD231PS.BCST (AX), Z8, Z2
-	VPANDD           Z0, Z6, Z6
-	VFMADD231PS.BCST 4(AX), Z6, Z2
-	VSHUFPS          $0xee, Z4, Z7, Z4
-	VPSLLD           $0x10, Z4, Z6
-	VFMADD231PS.BCST 8(AX), Z6, Z2
-	VPANDD           Z0, Z4, Z4
-	VFMADD231PS.BCST 12(AX), Z4, Z2
-	VSHUFPS          $0x44, Z5, Z3, Z4
-	VPSLLD           $0x10, Z4, Z6
-	VFMADD231PS.BCST 16(AX), Z6, Z2
-	VPANDD           Z0, Z4, Z4
-	VFMADD231PS.BCST 20(AX), Z4, Z2
-	VSHUFPS          $0xee, Z5, Z3, Z3
-	VPSLLD           $0x10, Z3, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z2
-	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z2
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, DI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	ADDQ             $0x00000020, AX
-	CMPQ             SI, CX
-	JLT              columns349
-	MOVQ             c_base+0(FP), AX
-	VMOVUPS          Z1, (AX)
-	VMOVUPS          Z2, 64(AX)
-	ADDQ             $0x00000080, c_base+0(FP)
-	SUBQ             $0x20, n+80(FP)
-	MOVQ             k+88(FP), AX
-	SHLQ             $0x01, AX
-	SUBQ             AX, R9
-	LEAQ             (R9)(R10*8), SI
-	JMP              rows344
-
-done345:
-rows352:
-	CMPQ    n+80(FP), $0x10
-	JLT     done353
-	LEAQ    (SI)(R10*8), DI
-	CMPB    add+96(FP), $0x00
-	JEQ     not354
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Z1
-	JMP     end355
-
-not354:
-	VXORPS Z1, Z1, Z1
-
-end355:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, AX
-	CMPQ AX, b_len+56(FP)
-	JEQ  paced356
-	MOVQ $0x00000100, BX
-
-paced356:
-	MOVQ x_base+24(FP), AX
-	MOVQ k+88(FP), CX
-	SHLQ $0x01, CX
-	ADDQ SI, CX
-
-columns357:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below358
+	JLT        below354
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none359
+	JEQ        none355
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below358
+	JMP        below354
 
-none359:
+none355:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below358:
-	VBROADCASTF32X4  (SI), Z2
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, (DI), Z2, Z2
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
-	VBROADCASTF32X4  (SI)(R10*1), Z3
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
-	VBROADCASTF32X4  (SI)(R10*2), Z4
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
-	VBROADCASTF32X4  (SI)(R11*1), Z5
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+below354:
+	VBROADCASTF64X4  (SI), Z2
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
+	VBROADCASTF64X4  (SI)(R10*1), Z3
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z3, Z3
+	VBROADCASTF64X4  (SI)(R10*2), Z4
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z4, Z4
+	VBROADCASTF64X4  (SI)(R11*1), Z5
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z5, Z5
 	VUNPCKLPS        Z3, Z2, Z6
 	VUNPCKHPS        Z3, Z2, Z2
 	VUNPCKLPS        Z5, Z4, Z3
 	VUNPCKHPS        Z5, Z4, Z4
 	VSHUFPS          $0x44, Z3, Z6, Z5
-	VPSLLD           $0x10, Z5, Z7
-	VFMADD231PS.BCST (AX), Z7, Z1
-	VPANDD           Z0, Z5, Z5
-	VFMADD231PS.BCST 4(AX), Z5, Z1
 	VSHUFPS          $0xee, Z3, Z6, Z3
-	VPSLLD           $0x10, Z3, Z5
-	VFMADD231PS.BCST 8(AX), Z5, Z1
-	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 12(AX), Z3, Z1
-	VSHUFPS          $0x44, Z4, Z2, Z3
-	VPSLLD           $0x10, Z3, Z5
-	VFMADD231PS.BCST 16(AX), Z5, Z1
-	VPANDD           Z0, Z3, Z3
-	VFMADD231PS.BCST 20(AX), Z3, Z1
+	VSHUFPS          $0x44, Z4, Z2, Z6
 	VSHUFPS          $0xee, Z4, Z2, Z2
+	VBROADCASTF64X4  (DI), Z4
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z4, Z4
+	VBROADCASTF64X4  (DI)(R10*1), Z7
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z7, Z7
+	VBROADCASTF64X4  (DI)(R10*2), Z8
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z8, Z8
+	VBROADCASTF64X4  (DI)(R11*1), Z9
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z9, Z9
+	VUNPCKLPS        Z7, Z4, Z10
+	VUNPCKHPS        Z7, Z4, Z4
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VSHUFPS          $0x44, Z7, Z10, Z9
+	VSHUFPS          $0xee, Z7, Z10, Z7
+	VSHUFPS          $0x44, Z8, Z4, Z10
+	VSHUFPS          $0xee, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z9, Z5, Z8
+	VPSLLD           $0x10, Z8, Z11
+	VFMADD231PS.BCST (AX), Z11, Z1
+	VPANDD           Z0, Z8, Z8
+	VFMADD231PS.BCST 4(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z7, Z3, Z8
+	VPSLLD           $0x10, Z8, Z11
+	VFMADD231PS.BCST 8(AX), Z11, Z1
+	VPANDD           Z0, Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z10, Z6, Z8
+	VPSLLD           $0x10, Z8, Z11
+	VFMADD231PS.BCST 16(AX), Z11, Z1
+	VPANDD           Z0, Z8, Z8
+	VFMADD231PS.BCST 20(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VPSLLD           $0x10, Z8, Z11
+	VFMADD231PS.BCST 24(AX), Z11, Z1
+	VPANDD           Z0, Z8, Z8
+	VFMADD231PS.BCST 28(AX), Z8, Z1
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VPSLLD           $0x10, Z5, Z8
+	VFMADD231PS.BCST 32(AX), Z8, Z1
+	VPANDD           Z0, Z5, Z5
+	VFMADD231PS.BCST 36(AX), Z5, Z1
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VPSLLD           $0x10, Z3, Z5
+	VFMADD231PS.BCST 40(AX), Z5, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 44(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z10, Z6, Z3
+	VPSLLD           $0x10, Z3, Z5
+	VFMADD231PS.BCST 48(AX), Z5, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 52(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
 	VPSLLD           $0x10, Z2, Z3
-	VFMADD231PS.BCST 24(AX), Z3, Z1
+	VFMADD231PS.BCST 56(AX), Z3, Z1
 	VPANDD           Z0, Z2, Z2
-	VFMADD231PS.BCST 28(AX), Z2, Z1
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, DI
-	ADDQ             $0x00000020, AX
+	VFMADD231PS.BCST 60(AX), Z2, Z1
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns357
+	JLT              columns353
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6583,9 +6631,9 @@ below358:
 	SHLQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows352
+	JMP              rows348
 
-done353:
+done349:
 	VZEROUPPER
 	RET
 
@@ -6603,7 +6651,7 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart361
+	JNE     apart357
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -6613,53 +6661,524 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more360:
+more356:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more360
-	JMP        done362
+	JLT        more356
+	JMP        done358
 
-apart361:
+apart357:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done362:
-rows363:
+done358:
+rows359:
 	CMPQ    n+112(FP), $0x20
-	JLT     done364
+	JLT     done360
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not365
+	JEQ     not361
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end366
+	JMP     end362
 
-not365:
+not361:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end366:
+end362:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced367
-	MOVQ $0x00000200, BX
+	JEQ  paced363
+	MOVQ $0x00000400, BX
 
-paced367:
+paced363:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns368:
-	MOVQ $0x00000004, R15
+columns364:
+	MOVQ $0x00000002, R15
 
-piece369:
+piece365:
+	PREFETCHT1 (DX)
+	PREFETCHT1 64(DX)
+	PREFETCHT1 128(DX)
+	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
+	PREFETCHT1 512(DX)
+	PREFETCHT1 576(DX)
+	PREFETCHT1 640(DX)
+	PREFETCHT1 704(DX)
+	PREFETCHT1 768(DX)
+	PREFETCHT1 832(DX)
+	PREFETCHT1 896(DX)
+	PREFETCHT1 960(DX)
+	ADDQ       BX, DX
+	CMPQ       DX, b_len+56(FP)
+	JLT        below366
+	MOVQ       next_len+144(FP), BP
+	TESTQ      BP, BP
+	JEQ        none367
+	MOVQ       next_base+136(FP), DX
+	ADDQ       DX, BP
+	MOVQ       BP, b_len+56(FP)
+	MOVQ       $0x00000000, next_len+144(FP)
+	JMP        below366
+
+none367:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, BP
+	MOVQ BP, b_len+56(FP)
+
+below366:
+	VBROADCASTF64X4  (SI), Z2
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
+	VBROADCASTF64X4  (SI)(R10*1), Z3
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z3, Z3
+	VBROADCASTF64X4  (SI)(R10*2), Z4
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z4, Z4
+	VBROADCASTF64X4  (SI)(R11*1), Z5
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VSHUFPS          $0x44, Z4, Z2, Z6
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VBROADCASTF64X4  (DI), Z4
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z4, Z4
+	VBROADCASTF64X4  (DI)(R10*1), Z7
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z7, Z7
+	VBROADCASTF64X4  (DI)(R10*2), Z8
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z8, Z8
+	VBROADCASTF64X4  (DI)(R11*1), Z9
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z9, Z9
+	VUNPCKLPS        Z7, Z4, Z10
+	VUNPCKHPS        Z7, Z4, Z4
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VSHUFPS          $0x44, Z7, Z10, Z9
+	VSHUFPS          $0xee, Z7, Z10, Z7
+	VSHUFPS          $0x44, Z8, Z4, Z10
+	VSHUFPS          $0xee, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z9, Z5, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST (AX), Z11, Z0
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 4(AX), Z11, Z0
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 8(AX), Z11, Z0
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z0
+	VSHUFF32X4       $0x88, Z7, Z3, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 16(AX), Z11, Z0
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 20(AX), Z11, Z0
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 24(AX), Z11, Z0
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 28(AX), Z8, Z0
+	VSHUFF32X4       $0x88, Z10, Z6, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 32(AX), Z11, Z0
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 36(AX), Z11, Z0
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 40(AX), Z11, Z0
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 44(AX), Z8, Z0
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 48(AX), Z11, Z0
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 52(AX), Z11, Z0
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 56(AX), Z11, Z0
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 60(AX), Z8, Z0
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VPSLLD           $0x18, Z5, Z8
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 64(AX), Z8, Z0
+	VPSLLD           $0x10, Z5, Z8
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 68(AX), Z8, Z0
+	VPSLLD           $0x08, Z5, Z8
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 72(AX), Z8, Z0
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 76(AX), Z5, Z0
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 80(AX), Z5, Z0
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 84(AX), Z5, Z0
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 88(AX), Z5, Z0
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 92(AX), Z3, Z0
+	VSHUFF32X4       $0xdd, Z10, Z6, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 96(AX), Z5, Z0
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 100(AX), Z5, Z0
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           (R14), Z5, Z5
+	VFMADD231PS.BCST 104(AX), Z5, Z0
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 108(AX), Z3, Z0
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 112(AX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 116(AX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (R14), Z3, Z3
+	VFMADD231PS.BCST 120(AX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 124(AX), Z2, Z0
+	VBROADCASTF64X4  (R8), Z2
+	VINSERTF64X4     $0x01, (R8)(R10*4), Z2, Z2
+	VBROADCASTF64X4  (R8)(R10*1), Z3
+	VINSERTF64X4     $0x01, (R8)(R12*1), Z3, Z3
+	VBROADCASTF64X4  (R8)(R10*2), Z4
+	VINSERTF64X4     $0x01, (R8)(R11*2), Z4, Z4
+	VBROADCASTF64X4  (R8)(R11*1), Z5
+	VINSERTF64X4     $0x01, (R8)(R13*1), Z5, Z5
+	VUNPCKLPS        Z3, Z2, Z6
+	VUNPCKHPS        Z3, Z2, Z2
+	VUNPCKLPS        Z5, Z4, Z3
+	VUNPCKHPS        Z5, Z4, Z4
+	VSHUFPS          $0x44, Z3, Z6, Z5
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VSHUFPS          $0x44, Z4, Z2, Z6
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VBROADCASTF64X4  (R9), Z4
+	VINSERTF64X4     $0x01, (R9)(R10*4), Z4, Z4
+	VBROADCASTF64X4  (R9)(R10*1), Z7
+	VINSERTF64X4     $0x01, (R9)(R12*1), Z7, Z7
+	VBROADCASTF64X4  (R9)(R10*2), Z8
+	VINSERTF64X4     $0x01, (R9)(R11*2), Z8, Z8
+	VBROADCASTF64X4  (R9)(R11*1), Z9
+	VINSERTF64X4     $0x01, (R9)(R13*1), Z9, Z9
+	VUNPCKLPS        Z7, Z4, Z10
+	VUNPCKHPS        Z7, Z4, Z4
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VSHUFPS          $0x44, Z7, Z10, Z9
+	VSHUFPS          $0xee, Z7, Z10, Z7
+	VSHUFPS          $0x44, Z8, Z4, Z10
+	VSHUFPS          $0xee, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z9, Z5, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST (AX), Z11, Z1
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 4(AX), Z11, Z1
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 8(AX), Z11, Z1
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 12(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z7, Z3, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 16(AX), Z11, Z1
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 20(AX), Z11, Z1
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 24(AX), Z11, Z1
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 28(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z10, Z6, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 32(AX), Z11, Z1
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 36(AX), Z11, Z1
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 40(AX), Z11, Z1
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 44(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VPSLLD           $0x18, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 48(AX), Z11, Z1
+	VPSLLD           $0x10, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 52(AX), Z11, Z1
+	VPSLLD           $0x08, Z8, Z11
+	VPSRAD           $0x18, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           64(R14), Z11, Z11
+	VFMADD231PS.BCST 56(AX), Z11, Z1
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 60(AX), Z8, Z1
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VPSLLD           $0x18, Z5, Z8
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 64(AX), Z8, Z1
+	VPSLLD           $0x10, Z5, Z8
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 68(AX), Z8, Z1
+	VPSLLD           $0x08, Z5, Z8
+	VPSRAD           $0x18, Z8, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           64(R14), Z8, Z8
+	VFMADD231PS.BCST 72(AX), Z8, Z1
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 76(AX), Z5, Z1
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 80(AX), Z5, Z1
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 84(AX), Z5, Z1
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 88(AX), Z5, Z1
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 92(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z10, Z6, Z3
+	VPSLLD           $0x18, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 96(AX), Z5, Z1
+	VPSLLD           $0x10, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 100(AX), Z5, Z1
+	VPSLLD           $0x08, Z3, Z5
+	VPSRAD           $0x18, Z5, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           64(R14), Z5, Z5
+	VFMADD231PS.BCST 104(AX), Z5, Z1
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 108(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 112(AX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 116(AX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(R14), Z3, Z3
+	VFMADD231PS.BCST 120(AX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(R14), Z2, Z2
+	VFMADD231PS.BCST 124(AX), Z2, Z1
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x20, R8
+	ADDQ             $0x20, R9
+	ADDQ             $0x00000080, AX
+	DECQ             R15
+	JNE              piece365
+	MOVQ             sr+96(FP), R15
+	LEAQ             (R14)(R15*4), R14
+	CMPQ             SI, CX
+	JLT              columns364
+	MOVQ             c_base+0(FP), AX
+	VMOVUPS          Z0, (AX)
+	VMOVUPS          Z1, 64(AX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+112(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	MOVQ             k+120(FP), AX
+	SUBQ             AX, R9
+	LEAQ             (R9)(R10*8), SI
+	JMP              rows359
+
+done360:
+rows368:
+	CMPQ    n+112(FP), $0x10
+	JLT     done369
+	LEAQ    (SI)(R10*8), DI
+	CMPB    add+128(FP), $0x00
+	JEQ     not370
+	MOVQ    c_base+0(FP), AX
+	VMOVUPS (AX), Z0
+	JMP     end371
+
+not370:
+	VXORPS Z0, Z0, Z0
+
+end371:
+	XORQ BX, BX
+	MOVQ $0x7fffffffffffffff, AX
+	CMPQ AX, b_len+56(FP)
+	JEQ  paced372
+	MOVQ $0x00000200, BX
+
+paced372:
+	MOVQ x_base+24(FP), AX
+	MOVQ scales_base+72(FP), R14
+	MOVQ k+120(FP), CX
+	ADDQ SI, CX
+
+columns373:
+	MOVQ $0x00000002, R8
+
+piece374:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6670,406 +7189,223 @@ piece369:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below370
-	MOVQ       next_len+144(FP), BP
-	TESTQ      BP, BP
-	JEQ        none371
-	MOVQ       next_base+136(FP), DX
-	ADDQ       DX, BP
-	MOVQ       BP, b_len+56(FP)
-	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below370
-
-none371:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, BP
-	MOVQ BP, b_len+56(FP)
-
-below370:
-	VBROADCASTF32X4  (SI), Z2
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, (DI), Z2, Z2
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
-	VBROADCASTF32X4  (SI)(R10*1), Z3
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
-	VBROADCASTF32X4  (SI)(R10*2), Z4
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
-	VBROADCASTF32X4  (SI)(R11*1), Z5
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
-	VUNPCKLPS        Z3, Z2, Z6
-	VUNPCKHPS        Z3, Z2, Z2
-	VUNPCKLPS        Z5, Z4, Z3
-	VUNPCKHPS        Z5, Z4, Z4
-	VSHUFPS          $0x44, Z3, Z6, Z5
-	VPSLLD           $0x18, Z5, Z7
-	VPSRAD           $0x18, Z7, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST (AX), Z7, Z0
-	VPSLLD           $0x10, Z5, Z7
-	VPSRAD           $0x18, Z7, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 4(AX), Z7, Z0
-	VPSLLD           $0x08, Z5, Z7
-	VPSRAD           $0x18, Z7, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 8(AX), Z7, Z0
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 12(AX), Z5, Z0
-	VSHUFPS          $0xee, Z3, Z6, Z3
-	VPSLLD           $0x18, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 16(AX), Z5, Z0
-	VPSLLD           $0x10, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 20(AX), Z5, Z0
-	VPSLLD           $0x08, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 24(AX), Z5, Z0
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z0
-	VSHUFPS          $0x44, Z4, Z2, Z3
-	VPSLLD           $0x18, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 32(AX), Z5, Z0
-	VPSLLD           $0x10, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 36(AX), Z5, Z0
-	VPSLLD           $0x08, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 40(AX), Z5, Z0
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 44(AX), Z3, Z0
-	VSHUFPS          $0xee, Z4, Z2, Z2
-	VPSLLD           $0x18, Z2, Z3
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 48(AX), Z3, Z0
-	VPSLLD           $0x10, Z2, Z3
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 52(AX), Z3, Z0
-	VPSLLD           $0x08, Z2, Z3
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 56(AX), Z3, Z0
-	VPSRAD           $0x18, Z2, Z2
-	VCVTDQ2PS        Z2, Z2
-	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 60(AX), Z2, Z0
-	VBROADCASTF32X4  (R8), Z2
-	VINSERTF32X4     $0x01, (R8)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, (R9), Z2, Z2
-	VINSERTF32X4     $0x03, (R9)(R10*4), Z2, Z2
-	VBROADCASTF32X4  (R8)(R10*1), Z3
-	VINSERTF32X4     $0x01, (R8)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, (R9)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, (R9)(R12*1), Z3, Z3
-	VBROADCASTF32X4  (R8)(R10*2), Z4
-	VINSERTF32X4     $0x01, (R8)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, (R9)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, (R9)(R11*2), Z4, Z4
-	VBROADCASTF32X4  (R8)(R11*1), Z5
-	VINSERTF32X4     $0x01, (R8)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, (R9)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, (R9)(R13*1), Z5, Z5
-	VUNPCKLPS        Z3, Z2, Z6
-	VUNPCKHPS        Z3, Z2, Z2
-	VUNPCKLPS        Z5, Z4, Z3
-	VUNPCKHPS        Z5, Z4, Z4
-	VSHUFPS          $0x44, Z3, Z6, Z5
-	VPSLLD           $0x18, Z5, Z7
-	VPSRAD           $0x18, Z7, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           64(R14), Z7, Z7
-	VFMADD231PS.BCST (AX), Z7, Z1
-	VPSLLD           $0x10, Z5, Z7
-	VPSRAD           $0x18, Z7, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           64(R14), Z7, Z7
-	VFMADD231PS.BCST 4(AX), Z7, Z1
-	VPSLLD           $0x08, Z5, Z7
-	VPSRAD           $0x18, Z7, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           64(R14), Z7, Z7
-	VFMADD231PS.BCST 8(AX), Z7, Z1
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 12(AX), Z5, Z1
-	VSHUFPS          $0xee, Z3, Z6, Z3
-	VPSLLD           $0x18, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 16(AX), Z5, Z1
-	VPSLLD           $0x10, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 20(AX), Z5, Z1
-	VPSLLD           $0x08, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 24(AX), Z5, Z1
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(R14), Z3, Z3
-	VFMADD231PS.BCST 28(AX), Z3, Z1
-	VSHUFPS          $0x44, Z4, Z2, Z3
-	VPSLLD           $0x18, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 32(AX), Z5, Z1
-	VPSLLD           $0x10, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 36(AX), Z5, Z1
-	VPSLLD           $0x08, Z3, Z5
-	VPSRAD           $0x18, Z5, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           64(R14), Z5, Z5
-	VFMADD231PS.BCST 40(AX), Z5, Z1
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(R14), Z3, Z3
-	VFMADD231PS.BCST 44(AX), Z3, Z1
-	VSHUFPS          $0xee, Z4, Z2, Z2
-	VPSLLD           $0x18, Z2, Z3
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(R14), Z3, Z3
-	VFMADD231PS.BCST 48(AX), Z3, Z1
-	VPSLLD           $0x10, Z2, Z3
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(R14), Z3, Z3
-	VFMADD231PS.BCST 52(AX), Z3, Z1
-	VPSLLD           $0x08, Z2, Z3
-	VPSRAD           $0x18, Z3, Z3
-	VCVTDQ2PS        Z3, Z3
-	VMULPS           64(R14), Z3, Z3
-	VFMADD231PS.BCST 56(AX), Z3, Z1
-	VPSRAD           $0x18, Z2, Z2
-	VCVTDQ2PS        Z2, Z2
-	VMULPS           64(R14), Z2, Z2
-	VFMADD231PS.BCST 60(AX), Z2, Z1
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, DI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	ADDQ             $0x00000040, AX
-	DECQ             R15
-	JNE              piece369
-	MOVQ             sr+96(FP), R15
-	LEAQ             (R14)(R15*4), R14
-	CMPQ             SI, CX
-	JLT              columns368
-	MOVQ             c_base+0(FP), AX
-	VMOVUPS          Z0, (AX)
-	VMOVUPS          Z1, 64(AX)
-	ADDQ             $0x00000080, c_base+0(FP)
-	SUBQ             $0x20, n+112(FP)
-	ADDQ             $0x00000080, scales_base+72(FP)
-	MOVQ             k+120(FP), AX
-	SUBQ             AX, R9
-	LEAQ             (R9)(R10*8), SI
-	JMP              rows363
-
-done364:
-rows372:
-	CMPQ    n+112(FP), $0x10
-	JLT     done373
-	LEAQ    (SI)(R10*8), DI
-	CMPB    add+128(FP), $0x00
-	JEQ     not374
-	MOVQ    c_base+0(FP), AX
-	VMOVUPS (AX), Z0
-	JMP     end375
-
-not374:
-	VXORPS Z0, Z0, Z0
-
-end375:
-	XORQ BX, BX
-	MOVQ $0x7fffffffffffffff, AX
-	CMPQ AX, b_len+56(FP)
-	JEQ  paced376
-	MOVQ $0x00000100, BX
-
-paced376:
-	MOVQ x_base+24(FP), AX
-	MOVQ scales_base+72(FP), R14
-	MOVQ k+120(FP), CX
-	ADDQ SI, CX
-
-columns377:
-	MOVQ $0x00000004, R8
-
-piece378:
-	PREFETCHT1 (DX)
-	PREFETCHT1 64(DX)
-	PREFETCHT1 128(DX)
-	PREFETCHT1 192(DX)
-	ADDQ       BX, DX
-	CMPQ       DX, b_len+56(FP)
-	JLT        below379
+	JLT        below375
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none380
+	JEQ        none376
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below379
+	JMP        below375
 
-none380:
+none376:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below379:
-	VBROADCASTF32X4  (SI), Z1
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z1, Z1
-	VINSERTF32X4     $0x02, (DI), Z1, Z1
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z1, Z1
-	VBROADCASTF32X4  (SI)(R10*1), Z2
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z2, Z2
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z2, Z2
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z2, Z2
-	VBROADCASTF32X4  (SI)(R10*2), Z3
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z3, Z3
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z3, Z3
-	VBROADCASTF32X4  (SI)(R11*1), Z4
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z4, Z4
+below375:
+	VBROADCASTF64X4  (SI), Z1
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z1, Z1
+	VBROADCASTF64X4  (SI)(R10*1), Z2
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z2, Z2
+	VBROADCASTF64X4  (SI)(R10*2), Z3
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z3, Z3
+	VBROADCASTF64X4  (SI)(R11*1), Z4
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z4, Z4
 	VUNPCKLPS        Z2, Z1, Z5
 	VUNPCKHPS        Z2, Z1, Z1
 	VUNPCKLPS        Z4, Z3, Z2
 	VUNPCKHPS        Z4, Z3, Z3
 	VSHUFPS          $0x44, Z2, Z5, Z4
-	VPSLLD           $0x18, Z4, Z6
-	VPSRAD           $0x18, Z6, Z6
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST (AX), Z6, Z0
-	VPSLLD           $0x10, Z4, Z6
-	VPSRAD           $0x18, Z6, Z6
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 4(AX), Z6, Z0
-	VPSLLD           $0x08, Z4, Z6
-	VPSRAD           $0x18, Z6, Z6
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 8(AX), Z6, Z0
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 12(AX), Z4, Z0
 	VSHUFPS          $0xee, Z2, Z5, Z2
-	VPSLLD           $0x18, Z2, Z4
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 16(AX), Z4, Z0
-	VPSLLD           $0x10, Z2, Z4
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 20(AX), Z4, Z0
-	VPSLLD           $0x08, Z2, Z4
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 24(AX), Z4, Z0
-	VPSRAD           $0x18, Z2, Z2
-	VCVTDQ2PS        Z2, Z2
-	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 28(AX), Z2, Z0
-	VSHUFPS          $0x44, Z3, Z1, Z2
-	VPSLLD           $0x18, Z2, Z4
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 32(AX), Z4, Z0
-	VPSLLD           $0x10, Z2, Z4
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 36(AX), Z4, Z0
-	VPSLLD           $0x08, Z2, Z4
-	VPSRAD           $0x18, Z4, Z4
-	VCVTDQ2PS        Z4, Z4
-	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 40(AX), Z4, Z0
-	VPSRAD           $0x18, Z2, Z2
-	VCVTDQ2PS        Z2, Z2
-	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 44(AX), Z2, Z0
+	VSHUFPS          $0x44, Z3, Z1, Z5
 	VSHUFPS          $0xee, Z3, Z1, Z1
+	VBROADCASTF64X4  (DI), Z3
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z3, Z3
+	VBROADCASTF64X4  (DI)(R10*1), Z6
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z6, Z6
+	VBROADCASTF64X4  (DI)(R10*2), Z7
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z7, Z7
+	VBROADCASTF64X4  (DI)(R11*1), Z8
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z8, Z8
+	VUNPCKLPS        Z6, Z3, Z9
+	VUNPCKHPS        Z6, Z3, Z3
+	VUNPCKLPS        Z8, Z7, Z6
+	VUNPCKHPS        Z8, Z7, Z7
+	VSHUFPS          $0x44, Z6, Z9, Z8
+	VSHUFPS          $0xee, Z6, Z9, Z6
+	VSHUFPS          $0x44, Z7, Z3, Z9
+	VSHUFPS          $0xee, Z7, Z3, Z3
+	VSHUFF32X4       $0x88, Z8, Z4, Z7
+	VPSLLD           $0x18, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST (AX), Z10, Z0
+	VPSLLD           $0x10, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 4(AX), Z10, Z0
+	VPSLLD           $0x08, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 8(AX), Z10, Z0
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 12(AX), Z7, Z0
+	VSHUFF32X4       $0x88, Z6, Z2, Z7
+	VPSLLD           $0x18, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 16(AX), Z10, Z0
+	VPSLLD           $0x10, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 20(AX), Z10, Z0
+	VPSLLD           $0x08, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 24(AX), Z10, Z0
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 28(AX), Z7, Z0
+	VSHUFF32X4       $0x88, Z9, Z5, Z7
+	VPSLLD           $0x18, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 32(AX), Z10, Z0
+	VPSLLD           $0x10, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 36(AX), Z10, Z0
+	VPSLLD           $0x08, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 40(AX), Z10, Z0
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 44(AX), Z7, Z0
+	VSHUFF32X4       $0x88, Z3, Z1, Z7
+	VPSLLD           $0x18, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 48(AX), Z10, Z0
+	VPSLLD           $0x10, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 52(AX), Z10, Z0
+	VPSLLD           $0x08, Z7, Z10
+	VPSRAD           $0x18, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           (R14), Z10, Z10
+	VFMADD231PS.BCST 56(AX), Z10, Z0
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 60(AX), Z7, Z0
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
+	VPSLLD           $0x18, Z4, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 64(AX), Z7, Z0
+	VPSLLD           $0x10, Z4, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 68(AX), Z7, Z0
+	VPSLLD           $0x08, Z4, Z7
+	VPSRAD           $0x18, Z7, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           (R14), Z7, Z7
+	VFMADD231PS.BCST 72(AX), Z7, Z0
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 76(AX), Z4, Z0
+	VSHUFF32X4       $0xdd, Z6, Z2, Z2
+	VPSLLD           $0x18, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 80(AX), Z4, Z0
+	VPSLLD           $0x10, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 84(AX), Z4, Z0
+	VPSLLD           $0x08, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 88(AX), Z4, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 92(AX), Z2, Z0
+	VSHUFF32X4       $0xdd, Z9, Z5, Z2
+	VPSLLD           $0x18, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 96(AX), Z4, Z0
+	VPSLLD           $0x10, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 100(AX), Z4, Z0
+	VPSLLD           $0x08, Z2, Z4
+	VPSRAD           $0x18, Z4, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           (R14), Z4, Z4
+	VFMADD231PS.BCST 104(AX), Z4, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (R14), Z2, Z2
+	VFMADD231PS.BCST 108(AX), Z2, Z0
+	VSHUFF32X4       $0xdd, Z3, Z1, Z1
 	VPSLLD           $0x18, Z1, Z2
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
 	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 48(AX), Z2, Z0
+	VFMADD231PS.BCST 112(AX), Z2, Z0
 	VPSLLD           $0x10, Z1, Z2
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
 	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 52(AX), Z2, Z0
+	VFMADD231PS.BCST 116(AX), Z2, Z0
 	VPSLLD           $0x08, Z1, Z2
 	VPSRAD           $0x18, Z2, Z2
 	VCVTDQ2PS        Z2, Z2
 	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 56(AX), Z2, Z0
+	VFMADD231PS.BCST 120(AX), Z2, Z0
 	VPSRAD           $0x18, Z1, Z1
 	VCVTDQ2PS        Z1, Z1
 	VMULPS           (R14), Z1, Z1
-	VFMADD231PS.BCST 60(AX), Z1, Z0
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, DI
-	ADDQ             $0x00000040, AX
+	VFMADD231PS.BCST 124(AX), Z1, Z0
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x00000080, AX
 	DECQ             R8
-	JNE              piece378
+	JNE              piece374
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns377
+	JLT              columns373
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7078,9 +7414,9 @@ below379:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows372
+	JMP              rows368
 
-done373:
+done369:
 	VZEROUPPER
 	RET
 
@@ -7097,7 +7433,7 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart382
+	JNE     apart378
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -7107,54 +7443,54 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more381:
+more377:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more381
-	JMP        done383
+	JLT        more377
+	JMP        done379
 
-apart382:
+apart378:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done383:
-rows384:
+done379:
+rows380:
 	CMPQ    n+112(FP), $0x20
-	JLT     done385
+	JLT     done381
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not386
+	JEQ     not382
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end387
+	JMP     end383
 
-not386:
+not382:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end387:
+end383:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced388
-	MOVQ $0x00000200, BX
+	JEQ  paced384
+	MOVQ $0x00000400, BX
 
-paced388:
+paced384:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns389:
-	MOVQ $0x00000002, R15
+columns385:
+	MOVQ $0x00000001, R15
 
-piece390:
+piece386:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7163,331 +7499,619 @@ piece390:
 	PREFETCHT1 320(DX)
 	PREFETCHT1 384(DX)
 	PREFETCHT1 448(DX)
+	PREFETCHT1 512(DX)
+	PREFETCHT1 576(DX)
+	PREFETCHT1 640(DX)
+	PREFETCHT1 704(DX)
+	PREFETCHT1 768(DX)
+	PREFETCHT1 832(DX)
+	PREFETCHT1 896(DX)
+	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below391
+	JLT        below387
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none392
+	JEQ        none388
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below391
+	JMP        below387
 
-none392:
+none388:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below391:
-	VBROADCASTF32X4  (SI), Z3
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z3, Z3
-	VINSERTF32X4     $0x02, (DI), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z3, Z3
-	VBROADCASTF32X4  (SI)(R10*1), Z4
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z4, Z4
-	VBROADCASTF32X4  (SI)(R10*2), Z5
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z5, Z5
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z5, Z5
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z5, Z5
-	VBROADCASTF32X4  (SI)(R11*1), Z6
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z6, Z6
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z6, Z6
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z6, Z6
+below387:
+	VBROADCASTF64X4  (SI), Z3
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
+	VBROADCASTF64X4  (SI)(R10*1), Z4
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z4, Z4
+	VBROADCASTF64X4  (SI)(R10*2), Z5
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z5, Z5
+	VBROADCASTF64X4  (SI)(R11*1), Z6
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z6, Z6
 	VUNPCKLPS        Z4, Z3, Z7
 	VUNPCKHPS        Z4, Z3, Z3
 	VUNPCKLPS        Z6, Z5, Z4
 	VUNPCKHPS        Z6, Z5, Z5
 	VSHUFPS          $0x44, Z4, Z7, Z6
-	VPSRLD           $0x04, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST (AX), Z8, Z1
-	VPERMPS          Z0, Z6, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST 4(AX), Z8, Z1
-	VPSRLD           $0x0c, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST 8(AX), Z8, Z1
-	VPSRLD           $0x08, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST 12(AX), Z8, Z1
-	VPSRLD           $0x14, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST 16(AX), Z8, Z1
-	VPSRLD           $0x10, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST 20(AX), Z8, Z1
-	VPSRLD           $0x1c, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           (R14), Z8, Z8
-	VFMADD231PS.BCST 24(AX), Z8, Z1
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VSHUFPS          $0x44, Z5, Z3, Z7
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VBROADCASTF64X4  (DI), Z5
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z5, Z5
+	VBROADCASTF64X4  (DI)(R10*1), Z8
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z8, Z8
+	VBROADCASTF64X4  (DI)(R10*2), Z9
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z9, Z9
+	VBROADCASTF64X4  (DI)(R11*1), Z10
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z10, Z10
+	VUNPCKLPS        Z8, Z5, Z11
+	VUNPCKHPS        Z8, Z5, Z5
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VSHUFPS          $0x44, Z8, Z11, Z10
+	VSHUFPS          $0xee, Z8, Z11, Z8
+	VSHUFPS          $0x44, Z9, Z5, Z11
+	VSHUFPS          $0xee, Z9, Z5, Z5
+	VSHUFF32X4       $0x88, Z10, Z6, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST (AX), Z12, Z1
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 4(AX), Z12, Z1
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 8(AX), Z12, Z1
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 12(AX), Z12, Z1
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 16(AX), Z12, Z1
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 20(AX), Z12, Z1
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 24(AX), Z12, Z1
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 28(AX), Z9, Z1
+	VSHUFF32X4       $0x88, Z8, Z4, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 32(AX), Z12, Z1
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 36(AX), Z12, Z1
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 40(AX), Z12, Z1
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 44(AX), Z12, Z1
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 48(AX), Z12, Z1
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 52(AX), Z12, Z1
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 56(AX), Z12, Z1
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 60(AX), Z9, Z1
+	VSHUFF32X4       $0x88, Z11, Z7, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 64(AX), Z12, Z1
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 68(AX), Z12, Z1
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 72(AX), Z12, Z1
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 76(AX), Z12, Z1
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 80(AX), Z12, Z1
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 84(AX), Z12, Z1
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 88(AX), Z12, Z1
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 92(AX), Z9, Z1
+	VSHUFF32X4       $0x88, Z5, Z3, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 96(AX), Z12, Z1
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 100(AX), Z12, Z1
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 104(AX), Z12, Z1
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 108(AX), Z12, Z1
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 112(AX), Z12, Z1
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 116(AX), Z12, Z1
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           (R14), Z12, Z12
+	VFMADD231PS.BCST 120(AX), Z12, Z1
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 124(AX), Z9, Z1
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VPSRLD           $0x04, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 128(AX), Z9, Z1
+	VPERMPS          Z0, Z6, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 132(AX), Z9, Z1
+	VPSRLD           $0x0c, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 136(AX), Z9, Z1
+	VPSRLD           $0x08, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 140(AX), Z9, Z1
+	VPSRLD           $0x14, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 144(AX), Z9, Z1
+	VPSRLD           $0x10, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 148(AX), Z9, Z1
+	VPSRLD           $0x1c, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           (R14), Z9, Z9
+	VFMADD231PS.BCST 152(AX), Z9, Z1
 	VPSRLD           $0x18, Z6, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 28(AX), Z6, Z1
-	VSHUFPS          $0xee, Z4, Z7, Z4
+	VFMADD231PS.BCST 156(AX), Z6, Z1
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
 	VPSRLD           $0x04, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 32(AX), Z6, Z1
+	VFMADD231PS.BCST 160(AX), Z6, Z1
 	VPERMPS          Z0, Z4, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 36(AX), Z6, Z1
+	VFMADD231PS.BCST 164(AX), Z6, Z1
 	VPSRLD           $0x0c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 40(AX), Z6, Z1
+	VFMADD231PS.BCST 168(AX), Z6, Z1
 	VPSRLD           $0x08, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 44(AX), Z6, Z1
+	VFMADD231PS.BCST 172(AX), Z6, Z1
 	VPSRLD           $0x14, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 48(AX), Z6, Z1
+	VFMADD231PS.BCST 176(AX), Z6, Z1
 	VPSRLD           $0x10, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 52(AX), Z6, Z1
+	VFMADD231PS.BCST 180(AX), Z6, Z1
 	VPSRLD           $0x1c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 56(AX), Z6, Z1
+	VFMADD231PS.BCST 184(AX), Z6, Z1
 	VPSRLD           $0x18, Z4, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 60(AX), Z4, Z1
-	VSHUFPS          $0x44, Z5, Z3, Z4
+	VFMADD231PS.BCST 188(AX), Z4, Z1
+	VSHUFF32X4       $0xdd, Z11, Z7, Z4
 	VPSRLD           $0x04, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 64(AX), Z6, Z1
+	VFMADD231PS.BCST 192(AX), Z6, Z1
 	VPERMPS          Z0, Z4, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 68(AX), Z6, Z1
+	VFMADD231PS.BCST 196(AX), Z6, Z1
 	VPSRLD           $0x0c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 72(AX), Z6, Z1
+	VFMADD231PS.BCST 200(AX), Z6, Z1
 	VPSRLD           $0x08, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 76(AX), Z6, Z1
+	VFMADD231PS.BCST 204(AX), Z6, Z1
 	VPSRLD           $0x14, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 80(AX), Z6, Z1
+	VFMADD231PS.BCST 208(AX), Z6, Z1
 	VPSRLD           $0x10, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 84(AX), Z6, Z1
+	VFMADD231PS.BCST 212(AX), Z6, Z1
 	VPSRLD           $0x1c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           (R14), Z6, Z6
-	VFMADD231PS.BCST 88(AX), Z6, Z1
+	VFMADD231PS.BCST 216(AX), Z6, Z1
 	VPSRLD           $0x18, Z4, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 92(AX), Z4, Z1
-	VSHUFPS          $0xee, Z5, Z3, Z3
+	VFMADD231PS.BCST 220(AX), Z4, Z1
+	VSHUFF32X4       $0xdd, Z5, Z3, Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 96(AX), Z4, Z1
+	VFMADD231PS.BCST 224(AX), Z4, Z1
 	VPERMPS          Z0, Z3, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 100(AX), Z4, Z1
+	VFMADD231PS.BCST 228(AX), Z4, Z1
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 104(AX), Z4, Z1
+	VFMADD231PS.BCST 232(AX), Z4, Z1
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 108(AX), Z4, Z1
+	VFMADD231PS.BCST 236(AX), Z4, Z1
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 112(AX), Z4, Z1
+	VFMADD231PS.BCST 240(AX), Z4, Z1
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 116(AX), Z4, Z1
+	VFMADD231PS.BCST 244(AX), Z4, Z1
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           (R14), Z4, Z4
-	VFMADD231PS.BCST 120(AX), Z4, Z1
+	VFMADD231PS.BCST 248(AX), Z4, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 124(AX), Z3, Z1
-	VBROADCASTF32X4  (R8), Z3
-	VINSERTF32X4     $0x01, (R8)(R10*4), Z3, Z3
-	VINSERTF32X4     $0x02, (R9), Z3, Z3
-	VINSERTF32X4     $0x03, (R9)(R10*4), Z3, Z3
-	VBROADCASTF32X4  (R8)(R10*1), Z4
-	VINSERTF32X4     $0x01, (R8)(R12*1), Z4, Z4
-	VINSERTF32X4     $0x02, (R9)(R10*1), Z4, Z4
-	VINSERTF32X4     $0x03, (R9)(R12*1), Z4, Z4
-	VBROADCASTF32X4  (R8)(R10*2), Z5
-	VINSERTF32X4     $0x01, (R8)(R11*2), Z5, Z5
-	VINSERTF32X4     $0x02, (R9)(R10*2), Z5, Z5
-	VINSERTF32X4     $0x03, (R9)(R11*2), Z5, Z5
-	VBROADCASTF32X4  (R8)(R11*1), Z6
-	VINSERTF32X4     $0x01, (R8)(R13*1), Z6, Z6
-	VINSERTF32X4     $0x02, (R9)(R11*1), Z6, Z6
-	VINSERTF32X4     $0x03, (R9)(R13*1), Z6, Z6
+	VFMADD231PS.BCST 252(AX), Z3, Z1
+	VBROADCASTF64X4  (R8), Z3
+	VINSERTF64X4     $0x01, (R8)(R10*4), Z3, Z3
+	VBROADCASTF64X4  (R8)(R10*1), Z4
+	VINSERTF64X4     $0x01, (R8)(R12*1), Z4, Z4
+	VBROADCASTF64X4  (R8)(R10*2), Z5
+	VINSERTF64X4     $0x01, (R8)(R11*2), Z5, Z5
+	VBROADCASTF64X4  (R8)(R11*1), Z6
+	VINSERTF64X4     $0x01, (R8)(R13*1), Z6, Z6
 	VUNPCKLPS        Z4, Z3, Z7
 	VUNPCKHPS        Z4, Z3, Z3
 	VUNPCKLPS        Z6, Z5, Z4
 	VUNPCKHPS        Z6, Z5, Z5
 	VSHUFPS          $0x44, Z4, Z7, Z6
-	VPSRLD           $0x04, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST (AX), Z8, Z2
-	VPERMPS          Z0, Z6, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST 4(AX), Z8, Z2
-	VPSRLD           $0x0c, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST 8(AX), Z8, Z2
-	VPSRLD           $0x08, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST 12(AX), Z8, Z2
-	VPSRLD           $0x14, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST 16(AX), Z8, Z2
-	VPSRLD           $0x10, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST 20(AX), Z8, Z2
-	VPSRLD           $0x1c, Z6, Z8
-	VPERMPS          Z0, Z8, Z8
-	VMULPS           64(R14), Z8, Z8
-	VFMADD231PS.BCST 24(AX), Z8, Z2
+	VSHUFPS          $0xee, Z4, Z7, Z4
+	VSHUFPS          $0x44, Z5, Z3, Z7
+	VSHUFPS          $0xee, Z5, Z3, Z3
+	VBROADCASTF64X4  (R9), Z5
+	VINSERTF64X4     $0x01, (R9)(R10*4), Z5, Z5
+	VBROADCASTF64X4  (R9)(R10*1), Z8
+	VINSERTF64X4     $0x01, (R9)(R12*1), Z8, Z8
+	VBROADCASTF64X4  (R9)(R10*2), Z9
+	VINSERTF64X4     $0x01, (R9)(R11*2), Z9, Z9
+	VBROADCASTF64X4  (R9)(R11*1), Z10
+	VINSERTF64X4     $0x01, (R9)(R13*1), Z10, Z10
+	VUNPCKLPS        Z8, Z5, Z11
+	VUNPCKHPS        Z8, Z5, Z5
+	VUNPCKLPS        Z10, Z9, Z8
+	VUNPCKHPS        Z10, Z9, Z9
+	VSHUFPS          $0x44, Z8, Z11, Z10
+	VSHUFPS          $0xee, Z8, Z11, Z8
+	VSHUFPS          $0x44, Z9, Z5, Z11
+	VSHUFPS          $0xee, Z9, Z5, Z5
+	VSHUFF32X4       $0x88, Z10, Z6, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST (AX), Z12, Z2
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 4(AX), Z12, Z2
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 8(AX), Z12, Z2
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 12(AX), Z12, Z2
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 16(AX), Z12, Z2
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 20(AX), Z12, Z2
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 24(AX), Z12, Z2
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 28(AX), Z9, Z2
+	VSHUFF32X4       $0x88, Z8, Z4, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 32(AX), Z12, Z2
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 36(AX), Z12, Z2
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 40(AX), Z12, Z2
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 44(AX), Z12, Z2
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 48(AX), Z12, Z2
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 52(AX), Z12, Z2
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 56(AX), Z12, Z2
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 60(AX), Z9, Z2
+	VSHUFF32X4       $0x88, Z11, Z7, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 64(AX), Z12, Z2
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 68(AX), Z12, Z2
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 72(AX), Z12, Z2
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 76(AX), Z12, Z2
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 80(AX), Z12, Z2
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 84(AX), Z12, Z2
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 88(AX), Z12, Z2
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 92(AX), Z9, Z2
+	VSHUFF32X4       $0x88, Z5, Z3, Z9
+	VPSRLD           $0x04, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 96(AX), Z12, Z2
+	VPERMPS          Z0, Z9, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 100(AX), Z12, Z2
+	VPSRLD           $0x0c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 104(AX), Z12, Z2
+	VPSRLD           $0x08, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 108(AX), Z12, Z2
+	VPSRLD           $0x14, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 112(AX), Z12, Z2
+	VPSRLD           $0x10, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 116(AX), Z12, Z2
+	VPSRLD           $0x1c, Z9, Z12
+	VPERMPS          Z0, Z12, Z12
+	VMULPS           64(R14), Z12, Z12
+	VFMADD231PS.BCST 120(AX), Z12, Z2
+	VPSRLD           $0x18, Z9, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 124(AX), Z9, Z2
+	VSHUFF32X4       $0xdd, Z10, Z6, Z6
+	VPSRLD           $0x04, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 128(AX), Z9, Z2
+	VPERMPS          Z0, Z6, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 132(AX), Z9, Z2
+	VPSRLD           $0x0c, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 136(AX), Z9, Z2
+	VPSRLD           $0x08, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 140(AX), Z9, Z2
+	VPSRLD           $0x14, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 144(AX), Z9, Z2
+	VPSRLD           $0x10, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 148(AX), Z9, Z2
+	VPSRLD           $0x1c, Z6, Z9
+	VPERMPS          Z0, Z9, Z9
+	VMULPS           64(R14), Z9, Z9
+	VFMADD231PS.BCST 152(AX), Z9, Z2
 	VPSRLD           $0x18, Z6, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 28(AX), Z6, Z2
-	VSHUFPS          $0xee, Z4, Z7, Z4
+	VFMADD231PS.BCST 156(AX), Z6, Z2
+	VSHUFF32X4       $0xdd, Z8, Z4, Z4
 	VPSRLD           $0x04, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 32(AX), Z6, Z2
+	VFMADD231PS.BCST 160(AX), Z6, Z2
 	VPERMPS          Z0, Z4, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 36(AX), Z6, Z2
+	VFMADD231PS.BCST 164(AX), Z6, Z2
 	VPSRLD           $0x0c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 40(AX), Z6, Z2
+	VFMADD231PS.BCST 168(AX), Z6, Z2
 	VPSRLD           $0x08, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 44(AX), Z6, Z2
+	VFMADD231PS.BCST 172(AX), Z6, Z2
 	VPSRLD           $0x14, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 48(AX), Z6, Z2
+	VFMADD231PS.BCST 176(AX), Z6, Z2
 	VPSRLD           $0x10, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 52(AX), Z6, Z2
+	VFMADD231PS.BCST 180(AX), Z6, Z2
 	VPSRLD           $0x1c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 56(AX), Z6, Z2
+	VFMADD231PS.BCST 184(AX), Z6, Z2
 	VPSRLD           $0x18, Z4, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 60(AX), Z4, Z2
-	VSHUFPS          $0x44, Z5, Z3, Z4
+	VFMADD231PS.BCST 188(AX), Z4, Z2
+	VSHUFF32X4       $0xdd, Z11, Z7, Z4
 	VPSRLD           $0x04, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 64(AX), Z6, Z2
+	VFMADD231PS.BCST 192(AX), Z6, Z2
 	VPERMPS          Z0, Z4, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 68(AX), Z6, Z2
+	VFMADD231PS.BCST 196(AX), Z6, Z2
 	VPSRLD           $0x0c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 72(AX), Z6, Z2
+	VFMADD231PS.BCST 200(AX), Z6, Z2
 	VPSRLD           $0x08, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 76(AX), Z6, Z2
+	VFMADD231PS.BCST 204(AX), Z6, Z2
 	VPSRLD           $0x14, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 80(AX), Z6, Z2
+	VFMADD231PS.BCST 208(AX), Z6, Z2
 	VPSRLD           $0x10, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 84(AX), Z6, Z2
+	VFMADD231PS.BCST 212(AX), Z6, Z2
 	VPSRLD           $0x1c, Z4, Z6
 	VPERMPS          Z0, Z6, Z6
 	VMULPS           64(R14), Z6, Z6
-	VFMADD231PS.BCST 88(AX), Z6, Z2
+	VFMADD231PS.BCST 216(AX), Z6, Z2
 	VPSRLD           $0x18, Z4, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 92(AX), Z4, Z2
-	VSHUFPS          $0xee, Z5, Z3, Z3
+	VFMADD231PS.BCST 220(AX), Z4, Z2
+	VSHUFF32X4       $0xdd, Z5, Z3, Z3
 	VPSRLD           $0x04, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 96(AX), Z4, Z2
+	VFMADD231PS.BCST 224(AX), Z4, Z2
 	VPERMPS          Z0, Z3, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 100(AX), Z4, Z2
+	VFMADD231PS.BCST 228(AX), Z4, Z2
 	VPSRLD           $0x0c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 104(AX), Z4, Z2
+	VFMADD231PS.BCST 232(AX), Z4, Z2
 	VPSRLD           $0x08, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 108(AX), Z4, Z2
+	VFMADD231PS.BCST 236(AX), Z4, Z2
 	VPSRLD           $0x14, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 112(AX), Z4, Z2
+	VFMADD231PS.BCST 240(AX), Z4, Z2
 	VPSRLD           $0x10, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 116(AX), Z4, Z2
+	VFMADD231PS.BCST 244(AX), Z4, Z2
 	VPSRLD           $0x1c, Z3, Z4
 	VPERMPS          Z0, Z4, Z4
 	VMULPS           64(R14), Z4, Z4
-	VFMADD231PS.BCST 120(AX), Z4, Z2
+	VFMADD231PS.BCST 248(AX), Z4, Z2
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           64(R14), Z3, Z3
-	VFMADD231PS.BCST 124(AX), Z3, Z2
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, DI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	ADDQ             $0x00000080, AX
+	VFMADD231PS.BCST 252(AX), Z3, Z2
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x20, R8
+	ADDQ             $0x20, R9
+	ADDQ             $0x00000100, AX
 	DECQ             R15
-	JNE              piece390
+	JNE              piece386
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns389
+	JLT              columns385
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -7498,219 +8122,363 @@ below391:
 	SHRQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows384
+	JMP              rows380
 
-done385:
-rows393:
+done381:
+rows389:
 	CMPQ    n+112(FP), $0x10
-	JLT     done394
+	JLT     done390
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not395
+	JEQ     not391
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end396
+	JMP     end392
 
-not395:
+not391:
 	VXORPS Z1, Z1, Z1
 
-end396:
+end392:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced397
-	MOVQ $0x00000100, BX
+	JEQ  paced393
+	MOVQ $0x00000200, BX
 
-paced397:
+paced393:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns398:
-	MOVQ $0x00000002, R8
+columns394:
+	MOVQ $0x00000001, R8
 
-piece399:
+piece395:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
+	PREFETCHT1 256(DX)
+	PREFETCHT1 320(DX)
+	PREFETCHT1 384(DX)
+	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below400
+	JLT        below396
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none401
+	JEQ        none397
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below400
+	JMP        below396
 
-none401:
+none397:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below400:
-	VBROADCASTF32X4  (SI), Z2
-	VINSERTF32X4     $0x01, (SI)(R10*4), Z2, Z2
-	VINSERTF32X4     $0x02, (DI), Z2, Z2
-	VINSERTF32X4     $0x03, (DI)(R10*4), Z2, Z2
-	VBROADCASTF32X4  (SI)(R10*1), Z3
-	VINSERTF32X4     $0x01, (SI)(R12*1), Z3, Z3
-	VINSERTF32X4     $0x02, (DI)(R10*1), Z3, Z3
-	VINSERTF32X4     $0x03, (DI)(R12*1), Z3, Z3
-	VBROADCASTF32X4  (SI)(R10*2), Z4
-	VINSERTF32X4     $0x01, (SI)(R11*2), Z4, Z4
-	VINSERTF32X4     $0x02, (DI)(R10*2), Z4, Z4
-	VINSERTF32X4     $0x03, (DI)(R11*2), Z4, Z4
-	VBROADCASTF32X4  (SI)(R11*1), Z5
-	VINSERTF32X4     $0x01, (SI)(R13*1), Z5, Z5
-	VINSERTF32X4     $0x02, (DI)(R11*1), Z5, Z5
-	VINSERTF32X4     $0x03, (DI)(R13*1), Z5, Z5
+below396:
+	VBROADCASTF64X4  (SI), Z2
+	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
+	VBROADCASTF64X4  (SI)(R10*1), Z3
+	VINSERTF64X4     $0x01, (SI)(R12*1), Z3, Z3
+	VBROADCASTF64X4  (SI)(R10*2), Z4
+	VINSERTF64X4     $0x01, (SI)(R11*2), Z4, Z4
+	VBROADCASTF64X4  (SI)(R11*1), Z5
+	VINSERTF64X4     $0x01, (SI)(R13*1), Z5, Z5
 	VUNPCKLPS        Z3, Z2, Z6
 	VUNPCKHPS        Z3, Z2, Z2
 	VUNPCKLPS        Z5, Z4, Z3
 	VUNPCKHPS        Z5, Z4, Z4
 	VSHUFPS          $0x44, Z3, Z6, Z5
-	VPSRLD           $0x04, Z5, Z7
-	VPERMPS          Z0, Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST (AX), Z7, Z1
-	VPERMPS          Z0, Z5, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 4(AX), Z7, Z1
-	VPSRLD           $0x0c, Z5, Z7
-	VPERMPS          Z0, Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 8(AX), Z7, Z1
-	VPSRLD           $0x08, Z5, Z7
-	VPERMPS          Z0, Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 12(AX), Z7, Z1
-	VPSRLD           $0x14, Z5, Z7
-	VPERMPS          Z0, Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 16(AX), Z7, Z1
-	VPSRLD           $0x10, Z5, Z7
-	VPERMPS          Z0, Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 20(AX), Z7, Z1
-	VPSRLD           $0x1c, Z5, Z7
-	VPERMPS          Z0, Z7, Z7
-	VMULPS           (R14), Z7, Z7
-	VFMADD231PS.BCST 24(AX), Z7, Z1
+	VSHUFPS          $0xee, Z3, Z6, Z3
+	VSHUFPS          $0x44, Z4, Z2, Z6
+	VSHUFPS          $0xee, Z4, Z2, Z2
+	VBROADCASTF64X4  (DI), Z4
+	VINSERTF64X4     $0x01, (DI)(R10*4), Z4, Z4
+	VBROADCASTF64X4  (DI)(R10*1), Z7
+	VINSERTF64X4     $0x01, (DI)(R12*1), Z7, Z7
+	VBROADCASTF64X4  (DI)(R10*2), Z8
+	VINSERTF64X4     $0x01, (DI)(R11*2), Z8, Z8
+	VBROADCASTF64X4  (DI)(R11*1), Z9
+	VINSERTF64X4     $0x01, (DI)(R13*1), Z9, Z9
+	VUNPCKLPS        Z7, Z4, Z10
+	VUNPCKHPS        Z7, Z4, Z4
+	VUNPCKLPS        Z9, Z8, Z7
+	VUNPCKHPS        Z9, Z8, Z8
+	VSHUFPS          $0x44, Z7, Z10, Z9
+	VSHUFPS          $0xee, Z7, Z10, Z7
+	VSHUFPS          $0x44, Z8, Z4, Z10
+	VSHUFPS          $0xee, Z8, Z4, Z4
+	VSHUFF32X4       $0x88, Z9, Z5, Z8
+	VPSRLD           $0x04, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST (AX), Z11, Z1
+	VPERMPS          Z0, Z8, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 4(AX), Z11, Z1
+	VPSRLD           $0x0c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 8(AX), Z11, Z1
+	VPSRLD           $0x08, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 12(AX), Z11, Z1
+	VPSRLD           $0x14, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 16(AX), Z11, Z1
+	VPSRLD           $0x10, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 20(AX), Z11, Z1
+	VPSRLD           $0x1c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 24(AX), Z11, Z1
+	VPSRLD           $0x18, Z8, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 28(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z7, Z3, Z8
+	VPSRLD           $0x04, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 32(AX), Z11, Z1
+	VPERMPS          Z0, Z8, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 36(AX), Z11, Z1
+	VPSRLD           $0x0c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 40(AX), Z11, Z1
+	VPSRLD           $0x08, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 44(AX), Z11, Z1
+	VPSRLD           $0x14, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 48(AX), Z11, Z1
+	VPSRLD           $0x10, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 52(AX), Z11, Z1
+	VPSRLD           $0x1c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 56(AX), Z11, Z1
+	VPSRLD           $0x18, Z8, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 60(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z10, Z6, Z8
+	VPSRLD           $0x04, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 64(AX), Z11, Z1
+	VPERMPS          Z0, Z8, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 68(AX), Z11, Z1
+	VPSRLD           $0x0c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 72(AX), Z11, Z1
+	VPSRLD           $0x08, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 76(AX), Z11, Z1
+	VPSRLD           $0x14, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 80(AX), Z11, Z1
+	VPSRLD           $0x10, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 84(AX), Z11, Z1
+	VPSRLD           $0x1c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 88(AX), Z11, Z1
+	VPSRLD           $0x18, Z8, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 92(AX), Z8, Z1
+	VSHUFF32X4       $0x88, Z4, Z2, Z8
+	VPSRLD           $0x04, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 96(AX), Z11, Z1
+	VPERMPS          Z0, Z8, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 100(AX), Z11, Z1
+	VPSRLD           $0x0c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 104(AX), Z11, Z1
+	VPSRLD           $0x08, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 108(AX), Z11, Z1
+	VPSRLD           $0x14, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 112(AX), Z11, Z1
+	VPSRLD           $0x10, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 116(AX), Z11, Z1
+	VPSRLD           $0x1c, Z8, Z11
+	VPERMPS          Z0, Z11, Z11
+	VMULPS           (R14), Z11, Z11
+	VFMADD231PS.BCST 120(AX), Z11, Z1
+	VPSRLD           $0x18, Z8, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 124(AX), Z8, Z1
+	VSHUFF32X4       $0xdd, Z9, Z5, Z5
+	VPSRLD           $0x04, Z5, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 128(AX), Z8, Z1
+	VPERMPS          Z0, Z5, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 132(AX), Z8, Z1
+	VPSRLD           $0x0c, Z5, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 136(AX), Z8, Z1
+	VPSRLD           $0x08, Z5, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 140(AX), Z8, Z1
+	VPSRLD           $0x14, Z5, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 144(AX), Z8, Z1
+	VPSRLD           $0x10, Z5, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 148(AX), Z8, Z1
+	VPSRLD           $0x1c, Z5, Z8
+	VPERMPS          Z0, Z8, Z8
+	VMULPS           (R14), Z8, Z8
+	VFMADD231PS.BCST 152(AX), Z8, Z1
 	VPSRLD           $0x18, Z5, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 28(AX), Z5, Z1
-	VSHUFPS          $0xee, Z3, Z6, Z3
+	VFMADD231PS.BCST 156(AX), Z5, Z1
+	VSHUFF32X4       $0xdd, Z7, Z3, Z3
 	VPSRLD           $0x04, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 32(AX), Z5, Z1
+	VFMADD231PS.BCST 160(AX), Z5, Z1
 	VPERMPS          Z0, Z3, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 36(AX), Z5, Z1
+	VFMADD231PS.BCST 164(AX), Z5, Z1
 	VPSRLD           $0x0c, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 40(AX), Z5, Z1
+	VFMADD231PS.BCST 168(AX), Z5, Z1
 	VPSRLD           $0x08, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 44(AX), Z5, Z1
+	VFMADD231PS.BCST 172(AX), Z5, Z1
 	VPSRLD           $0x14, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 48(AX), Z5, Z1
+	VFMADD231PS.BCST 176(AX), Z5, Z1
 	VPSRLD           $0x10, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 52(AX), Z5, Z1
+	VFMADD231PS.BCST 180(AX), Z5, Z1
 	VPSRLD           $0x1c, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 56(AX), Z5, Z1
+	VFMADD231PS.BCST 184(AX), Z5, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 60(AX), Z3, Z1
-	VSHUFPS          $0x44, Z4, Z2, Z3
+	VFMADD231PS.BCST 188(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z10, Z6, Z3
 	VPSRLD           $0x04, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 64(AX), Z5, Z1
+	VFMADD231PS.BCST 192(AX), Z5, Z1
 	VPERMPS          Z0, Z3, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 68(AX), Z5, Z1
+	VFMADD231PS.BCST 196(AX), Z5, Z1
 	VPSRLD           $0x0c, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 72(AX), Z5, Z1
+	VFMADD231PS.BCST 200(AX), Z5, Z1
 	VPSRLD           $0x08, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 76(AX), Z5, Z1
+	VFMADD231PS.BCST 204(AX), Z5, Z1
 	VPSRLD           $0x14, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 80(AX), Z5, Z1
+	VFMADD231PS.BCST 208(AX), Z5, Z1
 	VPSRLD           $0x10, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 84(AX), Z5, Z1
+	VFMADD231PS.BCST 212(AX), Z5, Z1
 	VPSRLD           $0x1c, Z3, Z5
 	VPERMPS          Z0, Z5, Z5
 	VMULPS           (R14), Z5, Z5
-	VFMADD231PS.BCST 88(AX), Z5, Z1
+	VFMADD231PS.BCST 216(AX), Z5, Z1
 	VPSRLD           $0x18, Z3, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 92(AX), Z3, Z1
-	VSHUFPS          $0xee, Z4, Z2, Z2
+	VFMADD231PS.BCST 220(AX), Z3, Z1
+	VSHUFF32X4       $0xdd, Z4, Z2, Z2
 	VPSRLD           $0x04, Z2, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 96(AX), Z3, Z1
+	VFMADD231PS.BCST 224(AX), Z3, Z1
 	VPERMPS          Z0, Z2, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 100(AX), Z3, Z1
+	VFMADD231PS.BCST 228(AX), Z3, Z1
 	VPSRLD           $0x0c, Z2, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 104(AX), Z3, Z1
+	VFMADD231PS.BCST 232(AX), Z3, Z1
 	VPSRLD           $0x08, Z2, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 108(AX), Z3, Z1
+	VFMADD231PS.BCST 236(AX), Z3, Z1
 	VPSRLD           $0x14, Z2, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 112(AX), Z3, Z1
+	VFMADD231PS.BCST 240(AX), Z3, Z1
 	VPSRLD           $0x10, Z2, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 116(AX), Z3, Z1
+	VFMADD231PS.BCST 244(AX), Z3, Z1
 	VPSRLD           $0x1c, Z2, Z3
 	VPERMPS          Z0, Z3, Z3
 	VMULPS           (R14), Z3, Z3
-	VFMADD231PS.BCST 120(AX), Z3, Z1
+	VFMADD231PS.BCST 248(AX), Z3, Z1
 	VPSRLD           $0x18, Z2, Z2
 	VPERMPS          Z0, Z2, Z2
 	VMULPS           (R14), Z2, Z2
-	VFMADD231PS.BCST 124(AX), Z2, Z1
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, DI
-	ADDQ             $0x00000080, AX
+	VFMADD231PS.BCST 252(AX), Z2, Z1
+	ADDQ             $0x20, SI
+	ADDQ             $0x20, DI
+	ADDQ             $0x00000100, AX
 	DECQ             R8
-	JNE              piece399
+	JNE              piece395
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns398
+	JLT              columns394
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7720,9 +8488,9 @@ below400:
 	SHRQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows393
+	JMP              rows389
 
-done394:
+done390:
 	VZEROUPPER
 	RET
 
@@ -7754,87 +8522,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider403
+	JGT  wider399
 	CMPQ BX, $0x08
-	JNE  ragged404
+	JNE  ragged400
 
-row406:
+row402:
 	TESTQ   SI, SI
-	JEQ     done407
+	JEQ     done403
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row406
+	JMP     row402
 
-done407:
-	JMP end405
+done403:
+	JMP end401
 
-ragged404:
+ragged400:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row408:
+row404:
 	TESTQ     SI, SI
-	JEQ       done409
+	JEQ       done405
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row408
+	JMP       row404
 
-done409:
-end405:
-	JMP end402
+done405:
+end401:
+	JMP end398
 
-wider403:
+wider399:
 	CMPQ BX, $0x10
-	JGT  wider410
+	JGT  wider406
 	CMPQ BX, $0x10
-	JNE  ragged411
+	JNE  ragged407
 
-row413:
+row409:
 	TESTQ   SI, SI
-	JEQ     done414
+	JEQ     done410
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row413
+	JMP     row409
 
-done414:
-	JMP end412
+done410:
+	JMP end408
 
-ragged411:
+ragged407:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row415:
+row411:
 	TESTQ     SI, SI
-	JEQ       done416
+	JEQ       done412
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row415
+	JMP       row411
 
-done416:
-end412:
-	JMP end402
+done412:
+end408:
+	JMP end398
 
-wider410:
+wider406:
 	CMPQ BX, $0x20
-	JNE  ragged417
+	JNE  ragged413
 
-row419:
+row415:
 	TESTQ   SI, SI
-	JEQ     done420
+	JEQ     done416
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -7842,21 +8610,21 @@ row419:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row419
+	JMP     row415
 
-done420:
-	JMP end418
+done416:
+	JMP end414
 
-ragged417:
+ragged413:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row421:
+row417:
 	TESTQ     SI, SI
-	JEQ       done422
+	JEQ       done418
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -7864,11 +8632,11 @@ row421:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row421
+	JMP       row417
 
-done422:
-end418:
-end402:
+done418:
+end414:
+end398:
 	VZEROUPPER
 	RET
 
@@ -7881,19 +8649,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop423:
+loop419:
 	CMPQ        DX, $0x10
-	JLT         tail424
+	JLT         tail420
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop423
+	JMP         loop419
 
-tail424:
+tail420:
 	TESTQ       DX, DX
-	JEQ         done425
+	JEQ         done421
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -7901,7 +8669,7 @@ tail424:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done425:
+done421:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -7924,9 +8692,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop426:
+loop422:
 	CMPQ        BX, $0x10
-	JLT         tail427
+	JLT         tail423
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -7934,11 +8702,11 @@ loop426:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop426
+	JMP         loop422
 
-tail427:
+tail423:
 	TESTQ       BX, BX
-	JEQ         done428
+	JEQ         done424
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -7948,7 +8716,7 @@ tail427:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done428:
+done424:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -7970,9 +8738,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop429:
+loop425:
 	CMPQ          CX, $0x10
-	JLT           tail430
+	JLT           tail426
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -7981,11 +8749,11 @@ loop429:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop429
+	JMP           loop425
 
-tail430:
+tail426:
 	TESTQ         CX, CX
-	JEQ           done431
+	JEQ           done427
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -7996,7 +8764,7 @@ tail430:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done431:
+done427:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -8028,9 +8796,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop432:
+loop428:
 	CMPQ         DX, $0x10
-	JLT          tail433
+	JLT          tail429
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -8055,11 +8823,11 @@ loop432:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop432
+	JMP          loop428
 
-tail433:
+tail429:
 	TESTQ        DX, DX
-	JEQ          done434
+	JEQ          done430
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -8086,7 +8854,7 @@ tail433:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done434:
+done430:
 	VZEROUPPER
 	RET
 
@@ -8136,9 +8904,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop435:
+loop431:
 	CMPQ    BX, $0x10
-	JLT     tail436
+	JLT     tail432
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -8146,11 +8914,11 @@ loop435:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop435
+	JMP     loop431
 
-tail436:
+tail432:
 	TESTQ     BX, BX
-	JEQ       done437
+	JEQ       done433
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -8160,7 +8928,7 @@ tail436:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done437:
+done433:
 	VZEROUPPER
 	RET
 
@@ -8174,13 +8942,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not438
+	JEQ          not434
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop440:
+loop436:
 	CMPQ         SI, $0x10
-	JLT          tail441
+	JLT          tail437
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8192,11 +8960,11 @@ loop440:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop440
+	JMP          loop436
 
-tail441:
+tail437:
 	TESTQ        SI, SI
-	JEQ          done442
+	JEQ          done438
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8210,16 +8978,16 @@ tail441:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done442:
-	JMP end439
+done438:
+	JMP end435
 
-not438:
+not434:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop443:
+loop439:
 	CMPQ         SI, $0x10
-	JLT          tail444
+	JLT          tail440
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8229,11 +8997,11 @@ loop443:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop443
+	JMP          loop439
 
-tail444:
+tail440:
 	TESTQ        SI, SI
-	JEQ          done445
+	JEQ          done441
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8245,8 +9013,8 @@ tail444:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done445:
-end439:
+done441:
+end435:
 	VZEROUPPER
 	RET
 
@@ -8260,9 +9028,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop446:
+loop442:
 	CMPQ        BX, $0x10
-	JLT         tail447
+	JLT         tail443
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -8271,11 +9039,11 @@ loop446:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop446
+	JMP         loop442
 
-tail447:
+tail443:
 	TESTQ       BX, BX
-	JEQ         done448
+	JEQ         done444
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -8286,7 +9054,7 @@ tail447:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done448:
+done444:
 	VZEROUPPER
 	RET
 
@@ -8302,27 +9070,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not449
+	JEQ          not445
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end450
+	JMP          end446
 
-not449:
-end450:
+not445:
+end446:
 	CMPB add+105(FP), $0x00
-	JEQ  not451
+	JEQ  not447
 
-head453:
+head449:
 	TESTQ SI, SI
-	JEQ   done454
+	JEQ   done450
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop455:
+loop451:
 	CMPQ        R10, $0x10
-	JLT         tail456
+	JLT         tail452
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -8340,11 +9108,11 @@ loop455:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop455
+	JMP         loop451
 
-tail456:
+tail452:
 	TESTQ       R10, R10
-	JEQ         done457
+	JEQ         done453
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -8364,27 +9132,27 @@ tail456:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done457:
+done453:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head453
+	JMP  head449
 
-done454:
-	JMP end452
+done450:
+	JMP end448
 
-not451:
-head458:
+not447:
+head454:
 	TESTQ SI, SI
-	JEQ   done459
+	JEQ   done455
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop460:
+loop456:
 	CMPQ        R10, $0x10
-	JLT         tail461
+	JLT         tail457
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -8398,11 +9166,11 @@ loop460:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop460
+	JMP         loop456
 
-tail461:
+tail457:
 	TESTQ       R10, R10
-	JEQ         done462
+	JEQ         done458
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -8418,14 +9186,14 @@ tail461:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done462:
+done458:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head458
+	JMP  head454
 
-done459:
-end452:
+done455:
+end448:
 	VZEROUPPER
 	RET
 
@@ -8454,9 +9222,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop463:
+loop459:
 	CMPQ         BX, $0x10
-	JLT          tail464
+	JLT          tail460
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -8486,11 +9254,11 @@ loop463:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop463
+	JMP          loop459
 
-tail464:
+tail460:
 	TESTQ        BX, BX
-	JEQ          done465
+	JEQ          done461
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -8522,7 +9290,7 @@ tail464:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done465:
+done461:
 	VZEROUPPER
 	RET
 
@@ -8548,15 +9316,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not466
+	JEQ          not462
 	CMPB         addU+121(FP), $0x00
-	JEQ          not468
+	JEQ          not464
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop470:
+loop466:
 	CMPQ         DI, $0x10
-	JLT          tail471
+	JLT          tail467
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8600,11 +9368,11 @@ loop470:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop470
+	JMP          loop466
 
-tail471:
+tail467:
 	TESTQ        DI, DI
-	JEQ          done472
+	JEQ          done468
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8650,16 +9418,16 @@ tail471:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done472:
-	JMP end469
+done468:
+	JMP end465
 
-not468:
+not464:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop473:
+loop469:
 	CMPQ         DI, $0x10
-	JLT          tail474
+	JLT          tail470
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8701,11 +9469,11 @@ loop473:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop473
+	JMP          loop469
 
-tail474:
+tail470:
 	TESTQ        DI, DI
-	JEQ          done475
+	JEQ          done471
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8749,19 +9517,19 @@ tail474:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done475:
-end469:
-	JMP end467
+done471:
+end465:
+	JMP end463
 
-not466:
+not462:
 	CMPB addU+121(FP), $0x00
-	JEQ  not476
+	JEQ  not472
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop478:
+loop474:
 	CMPQ         DI, $0x10
-	JLT          tail479
+	JLT          tail475
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8803,11 +9571,11 @@ loop478:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop478
+	JMP          loop474
 
-tail479:
+tail475:
 	TESTQ        DI, DI
-	JEQ          done480
+	JEQ          done476
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8851,16 +9619,16 @@ tail479:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done480:
-	JMP end477
+done476:
+	JMP end473
 
-not476:
+not472:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop481:
+loop477:
 	CMPQ         DI, $0x10
-	JLT          tail482
+	JLT          tail478
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -8900,11 +9668,11 @@ loop481:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop481
+	JMP          loop477
 
-tail482:
+tail478:
 	TESTQ        DI, DI
-	JEQ          done483
+	JEQ          done479
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -8946,9 +9714,9 @@ tail482:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done483:
-end477:
-end467:
+done479:
+end473:
+end463:
 	VZEROUPPER
 	RET
 
@@ -8977,9 +9745,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row484:
+row480:
 	TESTQ   BX, BX
-	JEQ     done485
+	JEQ     done481
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -8990,19 +9758,19 @@ row484:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop486:
+loop482:
 	CMPQ    R8, $0x10
-	JLT     tail487
+	JLT     tail483
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop486
+	JMP     loop482
 
-tail487:
+tail483:
 	TESTQ     R8, R8
-	JEQ       done488
+	JEQ       done484
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -9011,7 +9779,7 @@ tail487:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done488:
+done484:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -9032,9 +9800,9 @@ done488:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop489:
+loop485:
 	CMPQ         R8, $0x10
-	JLT          tail490
+	JLT          tail486
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -9062,11 +9830,11 @@ loop489:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop489
+	JMP          loop485
 
-tail490:
+tail486:
 	TESTQ        R8, R8
-	JEQ          done491
+	JEQ          done487
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -9097,7 +9865,7 @@ tail490:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done491:
+done487:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -9112,9 +9880,9 @@ done491:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row484
+	JMP           row480
 
-done485:
+done481:
 	VZEROUPPER
 	RET
 
@@ -9146,9 +9914,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row492:
+row488:
 	TESTQ        SI, SI
-	JEQ          done493
+	JEQ          done489
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -9160,9 +9928,9 @@ row492:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop494:
+loop490:
 	CMPQ         R9, $0x10
-	JLT          tail495
+	JLT          tail491
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -9194,11 +9962,11 @@ loop494:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop494
+	JMP          loop490
 
-tail495:
+tail491:
 	TESTQ        R9, R9
-	JEQ          done496
+	JEQ          done492
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -9232,16 +10000,16 @@ tail495:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done496:
+done492:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row492
+	JMP  row488
 
-done493:
+done489:
 	VZEROUPPER
 	RET
 
@@ -9268,13 +10036,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not497
+	JEQ          not493
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop499:
+loop495:
 	CMPQ     DX, $0x10
-	JLT      tail500
+	JLT      tail496
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -9304,11 +10072,11 @@ loop499:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop499
+	JMP      loop495
 
-tail500:
+tail496:
 	TESTQ     DX, DX
-	JEQ       done501
+	JEQ       done497
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -9340,16 +10108,16 @@ tail500:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done501:
-	JMP end498
+done497:
+	JMP end494
 
-not497:
+not493:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop502:
+loop498:
 	CMPQ     DX, $0x10
-	JLT      tail503
+	JLT      tail499
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -9377,11 +10145,11 @@ loop502:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop502
+	JMP      loop498
 
-tail503:
+tail499:
 	TESTQ     DX, DX
-	JEQ       done504
+	JEQ       done500
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -9411,8 +10179,8 @@ tail503:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done504:
-end498:
+done500:
+end494:
 	VZEROUPPER
 	RET
 

@@ -1,6 +1,10 @@
 package kernel
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"gotune/internal/pages"
+)
 
 // buffers is the memory of one thread. Each slice grows to the largest size
 // asked for.
@@ -28,7 +32,7 @@ const cacheLine = 64
 func grow(buffer *[]float32, n int) []float32 {
 	const slack = 16
 	if cap(*buffer) < n+slack {
-		raw := make([]float32, n+slack+cacheLine/4)
+		raw := pages.Make[float32](n + slack + cacheLine/4)
 		skip := 0
 		if off := uintptr(unsafe.Pointer(unsafe.SliceData(raw))) % cacheLine; off != 0 {
 			skip = int(cacheLine-off) / 4

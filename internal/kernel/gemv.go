@@ -7,7 +7,7 @@ import "unsafe"
 // begins at element j·br of it. What is behind the rows in b will be used next, then what
 // is in next. n is a multiple of 16.
 type storedRows struct {
-	halves func(c, x []float32, b []uint16, br, n, k int, add bool, next []byte) // k is a multiple of 8
+	halves func(c, x []float32, b []uint16, br, n, k int, add bool, next []byte) // k is a multiple of 16
 	// Each block of quantBlock columns has a scale: that of row j in columns from
 	// quantBlock·i on is scales[i·sr + j]. k is a multiple of quantBlock.
 	int8, nf4 func(c, x []float32, b []byte, scales []float32, sr, br, n, k int, add bool, next []byte)
@@ -24,30 +24,41 @@ type rowJob struct {
 }
 
 // rowWorth is the number of elements of W that are worth a thread's while.
-const rowWorth = 50_000
+const rowWorth = 25_000
 
 // multiplyRow does the product if the active level has code for it.
 func (t *Team) multiplyRow(j storedJob) bool {
-	if code.stored == nil || j.how != FP32 || !j.transposed || j.c.Rows != 1 || j.k < 8 {
+	if code.stored == nil || j.how != FP32 || !j.transposed || j.c.Rows != 1 || j.k < 16 {
 		return false
 	}
 	at := &t.jobs.row
 	*at = rowJob{storedJob: j}
 	switch {
 	case j.w.storage == BFloat16:
-		at.whole = j.k &^ 7
+		at.whole = j.k &^ 15
 	case j.k%quantBlock == 0:
 		at.whole = j.k
 	default:
 		return false
 	}
-	t.share(at, j.c.Cols, rowGrainOf(j.k))
+	grain, parts := t.rowParts(j.c.Cols, j.k)
+	t.shareIn(at, j.c.Cols, grain, parts)
 	at.w = Weights{}
 	return true
 }
 
-// rowGrainOf is the number of rows of k elements that are worth a thread's while.
-func rowGrainOf(k int) int { return max(1, rowWorth/k/32) * 32 }
+// rowParts returns how the rows of a matrix of k columns are split: in as many parts as
+// there are threads, since each part waits for memory at its start, unless the matrix is so
+// large that a disturbed thread would be waited for longer.
+func (t *Team) rowParts(rows, k int) (grain, parts int) {
+	const long = 4_000_000
+	grain = max(1, rowWorth/max(1, k)/32) * 32
+	units := (rows + grain - 1) / grain
+	if t.threads > 1 && rows*k > long*t.threads {
+		return grain, t.partsOf(units)
+	}
+	return grain, min(units, t.threads)
+}
 
 // Announce says by which matrix the team will multiply after the next product, or nil, so
 // that a product of one row can bring its rows nearer. No result depends on it.
@@ -71,15 +82,14 @@ func (j *rowJob) upcoming(w *worker) []byte {
 	if t.next == nil || t.next.Cols == 0 {
 		return nil
 	}
-	rows, grain := t.next.Rows, rowGrainOf(t.next.Cols)
-	units := (rows + grain - 1) / grain
-	if t.threads == 1 || units < 2 {
+	rows := t.next.Rows
+	grain, parts := t.rowParts(rows, t.next.Cols)
+	if t.threads == 1 || parts < 2 {
 		if w.index > 0 {
 			return nil
 		}
 		return t.next.bytesOf(0, min(rows, ahead))
 	}
-	parts := t.partsOf(units)
 	if w.index >= parts {
 		return nil
 	}

@@ -21,3 +21,19 @@ func TestPartsOf(t *testing.T) {
 		}
 	}
 }
+
+// TestRowParts: a product of one row starts once on every thread, unless it is long.
+func TestRowParts(t *testing.T) {
+	for _, c := range []struct{ threads, rows, k, want int }{
+		{1, 49152, 576, 1},
+		{2, 576, 576, 2},
+		{2, 192, 576, 2},
+		{2, 32, 576, 1},
+		{2, 49152, 576, 8},
+	} {
+		team := Team{threads: c.threads}
+		if _, got := team.rowParts(c.rows, c.k); got != c.want {
+			t.Errorf("%d×%d on %d threads: %d parts, want %d", c.rows, c.k, c.threads, got, c.want)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package kernel
 
-import "time"
+import (
+	"time"
+
+	"gotune/internal/pages"
+)
 
 type peakJob struct {
 	rounds int
@@ -55,7 +59,7 @@ func PeakGFLOPS(t *Team) float64 {
 // together from memory that is too large for a cache: the best of several passes.
 func ReadGBs(t *Team) float64 {
 	const elements, passes = 64 << 20, 4
-	x := make([]float32, elements)
+	x := pages.Make[float32](elements)
 	for i := 0; i < len(x); i += 1024 {
 		x[i] = 1 // so that each page has memory of its own
 	}

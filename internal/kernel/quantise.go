@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"gotune/internal/pages"
 )
 
 const (
@@ -88,11 +90,11 @@ func NewQuantiser(s Storage, rows, cols int) *Quantiser {
 	blocks := (n + quantBlock - 1) / quantBlock
 	switch s {
 	case BFloat16:
-		q.w.halves = make([]uint16, n)
+		q.w.halves = pages.Make[uint16](n)
 	case Int8:
-		q.w.codes, q.w.scales = make([]byte, n), make([]float32, 0, blocks)
+		q.w.codes, q.w.scales = pages.Make[byte](n), make([]float32, 0, blocks)
 	case NF4:
-		q.w.codes, q.w.blocks = make([]byte, (n+1)/2), make([]byte, 0, blocks)
+		q.w.codes, q.w.blocks = pages.Make[byte]((n+1)/2), make([]byte, 0, blocks)
 		q.tops = make([]float32, 0, blocks)
 	}
 	return q

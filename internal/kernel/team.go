@@ -218,15 +218,24 @@ func (t *Team) do(j splitJob, items, grain, step int) {
 // share does the work of split without giving a team of the pool back, for calls
 // of several jobs in turn.
 func (t *Team) share(j splitJob, items, grain int) {
+	parts := 1
+	if units := (items + grain - 1) / grain; t.threads > 1 && units > 1 {
+		parts = t.partsOf(units)
+	}
+	t.shareIn(j, items, grain, parts)
+}
+
+// shareIn is share in a number of parts; one part is the caller's.
+func (t *Team) shareIn(j splitJob, items, grain, parts int) {
 	if t.clock != nil {
 		defer t.clock.stop(j, time.Now())
 	}
-	if units := (items + grain - 1) / grain; t.threads == 1 || units < 2 {
+	if parts < 2 {
 		old := enter()
 		defer leave(old)
 		t.workers[0].steps(j, 0, items)
 	} else {
-		t.spread(j, items, grain, t.partsOf(units))
+		t.spread(j, items, grain, parts)
 	}
 }
 

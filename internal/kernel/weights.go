@@ -3,6 +3,8 @@ package kernel
 import (
 	"fmt"
 	"math"
+
+	"gotune/internal/pages"
 )
 
 // A Storage says how the numbers of a frozen matrix are kept in memory.
@@ -85,7 +87,7 @@ func (w Weights) Float32s() []float32 {
 	if w.storage == Float32 {
 		return w.floats
 	}
-	all := make([]float32, w.Len())
+	all := pages.Make[float32](w.Len())
 	w.Widen(all, 0)
 	return all
 }

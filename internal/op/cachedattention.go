@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"gotune/internal/kernel"
+	"gotune/internal/pages"
 )
 
 // A KVCache keeps keys and values of one layer for generation, [Capacity, Width]
@@ -19,7 +20,7 @@ type KVCache struct {
 // NewKVCache makes room for capacity tokens of width KVHeads·HeadDim.
 func NewKVCache(capacity, width int) *KVCache {
 	return &KVCache{
-		K: make([]float32, capacity*width), V: make([]float32, capacity*width),
+		K: pages.Make[float32](capacity * width), V: pages.Make[float32](capacity * width),
 		Capacity: capacity, Width: width,
 	}
 }

@@ -157,7 +157,7 @@ type rowProduct struct {
 }
 
 // gemv multiplies one row by the transpose of rows of B, 32 rows at a time and 16 at
-// the end: four words of each are transposed in registers and widened. While a block
+// the end: some words of each are transposed in registers and widened. While a block
 // of rows is multiplied the next one is prefetched, as the rows lie in memory one after
 // the other, and at the end of b what is next.
 func (s storage) gemv() {
@@ -317,18 +317,18 @@ func (p rowProduct) setPace(n int) {
 	MOVQ(U64(math.MaxInt64), none)
 	CMPQ(none, p.limit())
 	JEQ(LabelRef(done))
-	MOVQ(U32(16*groupRows*n), p.pace)
+	MOVQ(U32(4*pieceWords()*groupRows*n), p.pace)
 	Label(done)
 }
 
 // columns adds the products of the columns that share a scale, or of at least eight.
 func (p rowProduct) columns(sum []VecVirtual) {
 	if !p.scaled {
-		p.pieces(sum, max(1, 8/(4*p.word)))
+		p.pieces(sum, max(1, 8/(pieceWords()*p.word)))
 		return
 	}
 	loop, left := label("piece"), GP64()
-	MOVQ(U32(scaleBlock/(4*p.word)), left)
+	MOVQ(U32(scaleBlock/(pieceWords()*p.word)), left)
 	Label(loop)
 	p.pieces(sum, 1)
 	DECQ(left)
@@ -338,20 +338,27 @@ func (p rowProduct) columns(sum []VecVirtual) {
 	LEAQ(Mem{Base: p.scale, Index: step, Scale: 4}, p.scale)
 }
 
-// pieces adds the products of so many times four words of each row.
+// pieceWords is the number of words of each row that are transposed together.
+func pieceWords() int { return level.lanes / 2 }
+
+// pieces adds the products of so many pieces of each row.
 func (p rowProduct) pieces(sum []VecVirtual, pieces int) {
-	n := len(sum) * level.lanes / groupRows
+	n, width := len(sum)*level.lanes/groupRows, pieceWords()
+	transposed := fourColumns
+	if wide() {
+		transposed = eightColumns
+	}
 	for piece := range pieces {
-		p.prefetch(2 * n)
+		p.prefetch(width / 2 * n)
 		for i, s := range sum {
 			row := func(r int) Mem {
 				r += level.lanes * i
-				return p.row(p.first[r/groupRows], r%groupRows).Offset(16 * piece)
+				return p.row(p.first[r/groupRows], r%groupRows).Offset(4 * width * piece)
 			}
 			scale := Mem{Base: p.scale, Disp: 4 * level.lanes * i}
-			fourColumns(level.lanes, row, func(j int, words VecVirtual) {
+			transposed(level.lanes, row, func(j int, words VecVirtual) {
 				p.widen(words, scale, func(e int, y VecVirtual) {
-					x := Mem{Base: p.x, Disp: 4 * ((4*piece+j)*p.word + e)}
+					x := Mem{Base: p.x, Disp: 4 * ((width*piece+j)*p.word + e)}
 					if wide() {
 						VFMADD231PS_BCST(x, y, s)
 						return
@@ -364,7 +371,7 @@ func (p rowProduct) pieces(sum []VecVirtual, pieces int) {
 		}
 	}
 	for _, r := range p.first[:n] {
-		ADDQ(U8(16*pieces), r)
+		ADDQ(U8(4*width*pieces), r)
 	}
-	ADDQ(U32(16*pieces*p.word), p.x)
+	ADDQ(U32(4*width*pieces*p.word), p.x)
 }

@@ -100,7 +100,7 @@ func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, se
 		p.nodes[n.key] = n
 	}
 	for _, m := range metrics {
-		m = m.at(seed)
+		m = m.at(a, seed)
 		if !slices.ContainsFunc(n.metrics, func(k MetricSpec) bool { return k.Name == m.Name && k.Spec() == m.Spec() }) {
 			n.metrics = append(n.metrics, m)
 		}
@@ -172,6 +172,10 @@ func planRun(ctx context.Context, n *node) (s size, err error) {
 			err = fmt.Errorf("a fault of the program: %v", p)
 		}
 	}()
+	if n.planned() {
+		bytes, err := n.probed(ctx)
+		return size{stageSteps: make([]int, max(1, len(n.recipe.Stages))), bytes: bytes}, err
+	}
 	plan, err := train.MakePlan(ctx, n.planConfig(false))
 	if err != nil {
 		return size{}, err
@@ -211,6 +215,10 @@ type Outline struct {
 	Tokens   float64 // of these
 	Seconds  float64 // of one job; 0 if not probed
 	Bytes    int64   // of the run that needs most
+
+	// Runs are the tokens of each run, by its key. Studies whose runs have the same key
+	// share them.
+	Runs map[string]float64
 }
 
 // An ArmOutline says what an arm will run.
@@ -244,7 +252,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 	if quick {
 		seeds = s.Seeds.Quick
 	}
-	o := Outline{Seeds: len(seeds)}
+	o := Outline{Seeds: len(seeds), Runs: make(map[string]float64)}
 	regretted := s.onTuningSeeds(slices.Concat(s.Checks, s.Tests))
 	var first *node
 	for i := range s.Arms {
@@ -261,13 +269,16 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		if err != nil {
 			return o, err
 		}
-		tried := s.tried(a)
-		if len(s.Tune) == 0 && regretted[a.Name] != nil {
+		tried, measured := s.tried(a), regretted[a.Name]
+		switch {
+		case len(tried) > 0:
+			measured = append(s.with(*s.metric(s.TuneBy)), measured...)
+		case measured != nil && a.Tuned == a.Name: // else the runs are those of the search
 			tried = []map[string]float64{nil}
 		}
 		for _, values := range tried {
 			for _, seed := range s.Seeds.Tuning {
-				n, err := p.add(ctx, a, values, seed, 1, s.with(*s.metric(s.TuneBy)))
+				n, err := p.add(ctx, a, values, seed, 1, measured)
 				if err != nil {
 					return o, err
 				}
@@ -287,11 +298,12 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		}
 		o.Unique++
 		o.Tokens += size.tokens
+		o.Runs[key] = size.tokens
 	}
 	if least := o.Arms[0].Tokens; s.Budget.Tokens > 0 && s.Budget.Tokens < least {
 		return o, yamlnode.At(s.Budget.node, "the budget is %.3g tokens, and a run of %s takes %.3g: not one fits", s.Budget.Tokens, o.Arms[0].Name, least)
 	}
-	if !probe {
+	if !probe || o.Tokens == 0 {
 		return o, nil
 	}
 	rate, err := p.probe(ctx, first)

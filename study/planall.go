@@ -2,6 +2,8 @@ package study
 
 import (
 	"context"
+	"runtime"
+	"sync"
 
 	"gotune/internal/yamlnode"
 )
@@ -25,70 +27,100 @@ type Planned struct {
 }
 
 // PlanAll works out what studies will run, in full or in quick runs, and checks the
-// models and the data that they name. With a probe a few steps of the first run are done.
-func PlanAll(ctx context.Context, studies []*Study, quick, probe bool) (Plan, error) {
-	var plan Plan
-	all := newPlanner(nil)
-	runs := make([]map[string]*node, len(studies))
-	users := make(map[string]int)
-	for i, s := range studies {
-		one, p, err := s.planWith(ctx, all, quick)
-		if err != nil {
-			return plan, yamlnode.Errorf("study", s.name, err)
-		}
-		runs[i] = p.nodes
-		for _, key := range sortedKeys(p.nodes) {
-			size, err := p.sizeOf(ctx, p.nodes[key])
-			if err != nil {
-				return plan, yamlnode.Errorf("study", s.name, err)
+// models and the data that they name, several studies at a time. With a probe a few steps
+// of the first run are done.
+func PlanAll(ctx context.Context, studies []*Study, known *Known, quick, probe bool) (Plan, error) {
+	planned, planners, errs := make([]Planned, len(studies)), make([]*planner, len(studies)), make([]error, len(studies))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				if errs[i] = ctx.Err(); errs[i] == nil {
+					planned[i], planners[i], errs[i] = studies[i].planWith(ctx, known, quick)
+				}
 			}
-			p.nodes[key].size = size
+		})
+	}
+	for i := range studies {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return Plan{}, yamlnode.Errorf("study", studies[i].name, err)
+		}
+	}
+	plan := Plan{Studies: planned}
+	plan.share(planners)
+	if !probe {
+		return plan, nil
+	}
+	for i, p := range planners {
+		if planned[i].Tokens == 0 {
+			continue
+		}
+		first, err := p.add(ctx, &p.study.Arms[0], nil, p.study.seedsOf(quick)[0], 1, p.study.Metrics)
+		if err == nil {
+			plan.Rate, err = p.probe(ctx, first)
+		}
+		if err != nil {
+			return plan, yamlnode.Errorf("study", studies[i].name, err)
+		}
+		break
+	}
+	return plan, nil
+}
+
+// share counts the runs that studies have in common.
+func (plan *Plan) share(planners []*planner) {
+	users := make(map[string]int)
+	for i, p := range planners {
+		one := &plan.Studies[i]
+		for key, n := range p.nodes {
 			if users[key]++; users[key] == 1 {
 				one.New++
-				one.NewTokens += size.tokens
+				one.NewTokens += n.size.tokens
 			}
 		}
-		if probe && plan.Rate == 0 && one.Tokens > 0 {
-			first, err := p.add(ctx, &p.study.Arms[0], nil, p.study.seedsOf(quick)[0], 1, p.study.Metrics)
-			if err == nil {
-				plan.Rate, err = p.probe(ctx, first)
-			}
-			if err != nil {
-				return plan, yamlnode.Errorf("study", s.name, err)
-			}
-		}
-		plan.Studies = append(plan.Studies, one)
 		plan.Unique += one.New
 		plan.Tokens += one.NewTokens
 	}
-	for i, nodes := range runs {
-		for key, n := range nodes {
+	for i, p := range planners {
+		for key, n := range p.nodes {
 			if users[key] > 1 {
 				plan.Studies[i].Shared += n.size.tokens
 			}
 		}
 	}
-	return plan, nil
 }
 
-// planWith plans a study with the sizes and hashes that a planner knows already.
-func (s *Study) planWith(ctx context.Context, all *planner, quick bool) (Planned, *planner, error) {
+// planWith plans a study, with what is known already.
+func (s *Study) planWith(ctx context.Context, known *Known, quick bool) (Planned, *planner, error) {
 	if quick {
 		s = s.quickly()
 	}
-	p := newPlanner(s)
-	p.hashes, p.sizes = all.hashes, all.sizes
+	p := newPlanner(s, known)
 	if s.Kind == NotBuilt || len(s.Arms) == 0 {
 		return Planned{}, p, nil
 	}
 	o, err := p.outline(ctx, quick, false)
+	if err != nil {
+		return Planned{}, p, err
+	}
 	one := Planned{Outline: o}
 	for i, a := range o.Arms {
 		if i == 0 || a.Tokens < one.Least {
 			one.Least = a.Tokens
 		}
 	}
-	return one, p, err
+	for _, n := range p.nodes {
+		if n.size, err = p.sizeOf(ctx, n); err != nil {
+			return one, p, err
+		}
+	}
+	return one, p, nil
 }
 
 // seedsOf are those of the tests.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -102,9 +101,9 @@ func (r *reproduction) run(c *cobra.Command) error {
 		_, err = fmt.Fprintln(out, name)
 		return err
 	case r.list:
-		return r.printList(ctx, out)
+		return r.printList(out)
 	case r.plan:
-		plan, err := study.PlanAll(ctx, r.chosen, r.o.Quick, false)
+		plan, err := study.PlanAll(ctx, r.chosen, study.OpenKnown(r.o.Output), r.o.Quick, false)
 		if err != nil {
 			return err
 		}
@@ -161,27 +160,30 @@ func (r *reproduction) read() (err error) {
 	return nil
 }
 
-// printList lists the chosen studies.
-func (r *reproduction) printList(ctx context.Context, out io.Writer) error {
-	full, err := study.PlanAll(ctx, r.chosen, false, false)
-	if err != nil {
-		return err
-	}
-	quick, err := study.PlanAll(ctx, r.chosen, true, false)
-	if err != nil {
-		return err
-	}
-	takes := func(p study.Planned) string {
-		if len(p.Arms) == 0 {
-			return "–"
+// printList lists the chosen studies. Nothing is planned for it: the tokens are those that
+// their files allow at most.
+func (r *reproduction) printList(out io.Writer) error {
+	fmt.Fprintf(out, "%-36s %-8s %-11s %-14s %-14s %-9s %s\n", "study", "claims", "kind", "arms × seeds", "quick", "tokens", "title")
+	tokens := 0.0
+	for _, s := range r.chosen {
+		takes := func(arms int, seeds []uint64) string {
+			if s.Kind == study.NotBuilt || arms == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%d × %d", arms, len(seeds))
 		}
-		return fmt.Sprintf("%d × %d, %.1f M", len(p.Arms), p.Seeds, p.Tokens/1e6)
+		quick := len(s.Arms)
+		if s.Quick != nil {
+			quick = len(s.Quick)
+		}
+		most := "–"
+		if s.Budget.Tokens > 0 {
+			most = fmt.Sprintf("%.3g M", s.Budget.Tokens/1e6)
+		}
+		tokens += s.Budget.Tokens
+		fmt.Fprintf(out, "%-36s %-8s %-11s %-14s %-14s %-9s %s\n", s.ID, strings.Join(s.Claims, ","), s.Kind, takes(len(s.Arms), s.Seeds.Full), takes(quick, s.Seeds.Quick), most, s.Title)
 	}
-	fmt.Fprintf(out, "%-36s %-8s %-11s %-20s %-20s %s\n", "study", "claims", "kind", "arms × seeds, tokens", "quick", "title")
-	for i, s := range r.chosen {
-		fmt.Fprintf(out, "%-36s %-8s %-11s %-20s %-20s %s\n", s.ID, strings.Join(s.Claims, ","), s.Kind, takes(full.Studies[i]), takes(quick.Studies[i]), s.Title)
-	}
-	_, err = fmt.Fprintf(out, "%d studies; runs that they share once: %.4g M tokens, quick %.4g M\n", len(r.chosen), full.Tokens/1e6, quick.Tokens/1e6)
+	_, err := fmt.Fprintf(out, "%d studies of at most %.3g M tokens; --plan works out what they take, in full or with --quick\n", len(r.chosen), tokens/1e6)
 	return err
 }
 

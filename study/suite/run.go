@@ -80,9 +80,15 @@ func Run(ctx context.Context, studies []*study.Study, o Options) (why map[string
 		return r.why, nil
 	}
 	r.tell(study.Event{Event: "plan", Text: fmt.Sprintf("%d of %d studies are to be run", len(todo), len(studies))})
-	plan, err := study.PlanAll(ctx, todo, o.Quick, o.Budget > 0)
+	if r.Known == nil {
+		r.Known = study.OpenKnown(o.Output)
+	}
+	plan, err := study.PlanAll(ctx, todo, r.Known, o.Quick, o.Budget > 0)
 	if err != nil {
 		return r.why, err
+	}
+	if err := r.Known.Save(o.Output); err != nil {
+		return r.why, fmt.Errorf("suite: %w", err)
 	}
 	if err := r.arrange(todo, plan); err != nil {
 		return r.why, err

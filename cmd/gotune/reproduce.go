@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,6 +40,7 @@ type reproduction struct {
 
 	all, chosen []*study.Study
 	why         map[string]string
+	failures    suite.Failures
 }
 
 func newReproduce() *cobra.Command {
@@ -206,7 +209,13 @@ func (r *reproduction) runAll(c *cobra.Command) (*suite.Comparison, error) {
 		why, err := suite.Run(c.Context(), studies, o)
 		p.finish()
 		if r.why == nil {
-			r.why = why
+			r.why = make(map[string]string)
+		}
+		maps.Copy(r.why, why)
+		var failures suite.Failures
+		if errors.As(err, &failures) {
+			r.failures = append(r.failures, failures...)
+			return nil
 		}
 		return err
 	}
@@ -319,7 +328,9 @@ func (r *reproduction) tell(c *cobra.Command, compared *suite.Comparison) error 
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "The verdicts are %s/verdicts.json, the report is %s\n", lab, page)
+	if _, err = fmt.Fprintf(out, "The verdicts are %s/verdicts.json, the report is %s\n", lab, page); err == nil && len(r.failures) > 0 {
+		return r.failures
+	}
 	return err
 }
 
@@ -354,6 +365,12 @@ func (p *suiteProgress) observe(e suite.Progress) {
 		p.line("%s", e.Text)
 	case "study":
 		p.line("study %d of %d%s: %s", e.Study, e.Of, left, e.Title)
+	case "failed":
+		if e.Arm == "" { // the study itself
+			p.line("%s could not be run: %s", e.Event.Study, e.Text)
+			return
+		}
+		p.labProgress.observe(e.Event)
 	default:
 		p.labProgress.observe(e.Event)
 	}

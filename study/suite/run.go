@@ -41,7 +41,7 @@ type runner struct {
 	seconds  float64
 	number   map[string]int
 	why      map[string]string // studies that are not run
-	failures []error
+	failures Failures
 }
 
 // An item is a study with some of its seeds.
@@ -53,6 +53,13 @@ type item struct {
 	rest   bool    // what did not fit is tried again with all the time that is left
 }
 
+// Failures are the errors of studies that could not be run, where the others were.
+type Failures []error
+
+func (f Failures) Error() string { return errors.Join(f...).Error() }
+
+func (f Failures) Unwrap() []error { return f }
+
 // fewSeeds are the seeds that each study gets before any gets more, where the budget is
 // short: three give an interval that tells large effects.
 const fewSeeds = 3
@@ -60,8 +67,8 @@ const fewSeeds = 3
 // Run runs studies in a laboratory: those that share most runs first. What is finished
 // is taken as it is. With a budget that is short for all, headline claims come first,
 // every study gets its share of the time for a few seeds, and then for the others. It
-// returns why studies were not run, by their ids; an error of one study does not stop
-// the others.
+// returns why studies were not run, by their ids. An error of one study does not stop
+// the others; in the end it is among Failures.
 func Run(ctx context.Context, studies []*study.Study, o Options) (why map[string]string, err error) {
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
@@ -99,7 +106,10 @@ func Run(ctx context.Context, studies []*study.Study, o Options) (why map[string
 		}
 		r.items = r.items[1:]
 	}
-	return r.why, errors.Join(r.failures...)
+	if len(r.failures) > 0 {
+		return r.why, r.failures
+	}
+	return r.why, nil
 }
 
 // arrange orders what is to be done.

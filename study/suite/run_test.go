@@ -1,7 +1,11 @@
 package suite
 
 import (
+	"errors"
+	"io/fs"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,5 +98,54 @@ func TestTooSmall(t *testing.T) {
 	err := r.arrange(studies, plan)
 	if err == nil || err.Error() != "the budget is 900ms, and the smallest run, of headline, takes about 1 s: not one fits" {
 		t.Errorf("it says %v", err)
+	}
+}
+
+// untrained is a study that trains nothing.
+const untrained = `id: ID
+kind: accounting
+claims: [L1]
+seeds: {quick: 1, full: 1}
+shared: {model: base, data: ["world:chat?rows=20"], max_steps: 1}
+arms:
+  full: {full: true}
+  lora: {}
+metrics: {optimizer: {plan: optimizer}}
+tests:
+  - {name: less, metric: optimizer, difference: [lora, full], expect: below}
+`
+
+// A study that cannot be run does not stop the others, and what is done is done: a
+// second time nothing is run.
+func TestRunOthers(t *testing.T) {
+	lab := t.TempDir()
+	blocked, free := parse(t, strings.Replace(untrained, "ID", "blocked", 1)), parse(t, strings.Replace(untrained, "ID", "free", 1))
+	write(t, filepath.Join(lab, "studies", "blocked"), "a file in the way")
+	begun := 0
+	run := func(studies ...*study.Study) (map[string]string, error) {
+		return Run(t.Context(), studies, Options{Options: study.Options{Output: lab}, Observe: func(p Progress) {
+			if p.Event.Event == "study" {
+				begun++
+			}
+		}})
+	}
+	why, err := run(blocked, free)
+	var failures Failures
+	if !errors.As(err, &failures) || len(failures) != 1 || why["blocked"] == "" || why["free"] != "" {
+		t.Errorf("it says %v, and why %v", err, why)
+	}
+	table, err := Judge(lab, []*study.Study{free}, why)
+	if err != nil || len(table.Rows) != 1 || table.Rows[0].Verdict != study.Holds || table.Rows[0].ID != "L1" {
+		t.Errorf("the rows are %+v: %v", table.Rows, err)
+	}
+	if _, err := study.ReadResult(lab, "blocked"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of the other it says %v", err)
+	}
+	if why, err := run(free); err != nil || len(why) > 0 || begun != 2 {
+		t.Errorf("the second time %d studies were begun: %v, %v", begun-2, why, err)
+	}
+	changed := parse(t, strings.Replace(untrained, "ID", "free", 1)+"# another file\n")
+	if _, err := run(changed); err != nil || begun != 3 {
+		t.Errorf("a changed file was not run: %v", err)
 	}
 }

@@ -122,7 +122,7 @@ PEFT's adapters.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(), newRuns(),
-		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newStudy(), newAblate(), newVersion())
+		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newStudy(), newAblate(), newReport(), newVersion())
 	return root
 }
 

@@ -58,6 +58,7 @@ type MetricSpec struct {
 	Prior     float64 // bits that each row has where nothing is known
 	Pattern   string  // of a valid answer; "" derives the form from the wanted one
 	Window    float64
+	Stage     string // of a curve: of that stage alone, "" for the run
 	Threshold float64
 	Better    string
 	Product   []string // the metrics that it is made of
@@ -77,7 +78,7 @@ func (m *MetricSpec) keys() map[string]reader {
 			return text(&m.Data[0])(n)
 		},
 		"minus": text(&m.Minus), productFamily: names(&m.Product), "of": text(&m.Of), "columns": text(&m.Columns), "format": text(&m.Format), "wording": text(&m.Wording),
-		"ignore_eos": yes(&m.IgnoreEOS), "all_tokens": yes(&m.AllTokens), "pattern": text(&m.Pattern), "better": text(&m.Better),
+		"ignore_eos": yes(&m.IgnoreEOS), "all_tokens": yes(&m.AllTokens), "pattern": text(&m.Pattern), "better": text(&m.Better), "stage": text(&m.Stage),
 		"prior": number(&m.Prior), "window": number(&m.Window), "threshold": number(&m.Threshold),
 		"questions": func(n ast.Node) error {
 			var err error
@@ -167,6 +168,8 @@ func (m *MetricSpec) check() error {
 		return fmt.Errorf("bits needs prior: the bits of a row that nothing is known of")
 	case strings.HasSuffix(m.Measure.Name, "_to") && m.Threshold == 0:
 		return fmt.Errorf("%s needs threshold: the value to reach", m.Measure.Name)
+	case m.Stage != "" && m.Measure.Family != "curve":
+		return fmt.Errorf("stage is of curves alone; %s is of the whole run", m.Measure.Name)
 	case m.Window <= 0 || m.Window > 1:
 		return fmt.Errorf("window is %g; it is a share of the run above 0 and up to 1", m.Window)
 	case !slices.Contains([]string{"", "seen", "unseen"}, m.Wording):
@@ -262,6 +265,7 @@ func (m MetricSpec) Spec() string {
 	add(m.Measure.answers != nil, "%d questions", m.Questions)
 	add(m.Prior != 0, "%g bits a row", m.Prior)
 	add(m.Pattern != "", "valid by %q", m.Pattern)
+	add(m.Stage != "", "in the stage %s", m.Stage)
 	add(m.Window != 1, "window %g", m.Window)
 	add(m.Threshold != 0, "threshold %g", m.Threshold)
 	return b.String()

@@ -211,6 +211,10 @@ type Outline struct {
 	Tokens   float64 // of these
 	Seconds  float64 // of one job; 0 if not probed
 	Bytes    int64   // of the run that needs most
+
+	// Runs are the tokens of each run, by its key. Studies whose runs have the same key
+	// share them.
+	Runs map[string]float64
 }
 
 // An ArmOutline says what an arm will run.
@@ -224,6 +228,12 @@ type ArmOutline struct {
 // Plan works out what a study will run, and checks the models and the data that it
 // names. Nothing is trained but the few steps of a probe.
 func (s *Study) Plan(ctx context.Context, quick, probe bool) (Outline, error) {
+	if quick {
+		s = s.quickly()
+	}
+	if len(s.Arms) == 0 {
+		return Outline{}, nil
+	}
 	p := newPlanner(s)
 	o, err := p.outline(ctx, quick, probe)
 	if err != nil {
@@ -238,7 +248,8 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 	if quick {
 		seeds = s.Seeds.Quick
 	}
-	o := Outline{Seeds: len(seeds)}
+	o := Outline{Seeds: len(seeds), Runs: make(map[string]float64)}
+	regretted := s.onTuningSeeds(slices.Concat(s.Checks, s.Tests))
 	var first *node
 	for i := range s.Arms {
 		a := &s.Arms[i]
@@ -254,9 +265,16 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		if err != nil {
 			return o, err
 		}
-		for _, values := range s.tried(a) {
+		tried, measured := s.tried(a), regretted[a.Name]
+		switch {
+		case len(tried) > 0:
+			measured = append(s.with(*s.metric(s.TuneBy)), measured...)
+		case measured != nil && a.Tuned == a.Name: // else the runs are those of the search
+			tried = []map[string]float64{nil}
+		}
+		for _, values := range tried {
 			for _, seed := range s.Seeds.Tuning {
-				n, err := p.add(ctx, a, values, seed, 1, s.with(*s.metric(s.TuneBy)))
+				n, err := p.add(ctx, a, values, seed, 1, measured)
 				if err != nil {
 					return o, err
 				}
@@ -276,6 +294,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		}
 		o.Unique++
 		o.Tokens += size.tokens
+		o.Runs[key] = size.tokens
 	}
 	if least := o.Arms[0].Tokens; s.Budget.Tokens > 0 && s.Budget.Tokens < least {
 		return o, yamlnode.At(s.Budget.node, "the budget is %.3g tokens, and a run of %s takes %.3g: not one fits", s.Budget.Tokens, o.Arms[0].Name, least)

@@ -29,9 +29,11 @@ type Study struct {
 	TuneBy   string // the metric it chooses by
 	Metrics  []MetricSpec
 	Checks   []Test
-	Tests    []Test // none compares all arms with the first
+	Tests    []Test   // none compares all arms with the first
+	Quick    []string // arms of a quick run; nil for all, and with none there is no quick run
 	Budget   Budget
 
+	left    []Test               // that a quick run leaves out
 	Raw     []byte               // the file
 	name    string               // for messages
 	numbers []map[string]float64 // of arms, once they are worked out; see attributes
@@ -89,6 +91,7 @@ type Test struct {
 	Exponent   *Exponent          // of a power law of best values
 	Ratio      []string           // a, b: the logarithm of a/b
 	Regret     *Regret            // how much worse a value is than the best
+	Range      *Range             // how much worse the worst is than the best
 	Level      string             // the metric of an arm itself
 	All        []Test             // supported if all are, contradicted if one is
 
@@ -119,6 +122,24 @@ type Exponent struct {
 // tuning seeds. It is above 0 where the arm is worse.
 type Regret struct {
 	Arm   string
+	Among []string
+	Given *Given // what the best has to meet besides
+}
+
+// Given is a condition on the arms that the best is chosen from: on tuning seeds the
+// mean of a metric is no lower.
+type Given struct {
+	Metric  string
+	AtLeast float64
+}
+
+// A Range is how much worse the worst of several arms is than the best, both chosen on
+// tuning seeds, so that noise makes none: 0 is expected where the arms are alike. With
+// Over it is the slope of the range over that attribute, each of whose values has a
+// worst and a best arm of its own.
+type Range struct {
+	Over  string // "" for the range of all
+	Scale string // linear, log2 or log
 	Among []string
 }
 

@@ -283,7 +283,7 @@ func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config, scale f
 	if b.caches != nil {
 		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))
 	}
-	return b.check(op.Attention(q, k, v, b.inputs.positions, s))
+	return b.check(op.Attention(q, k, v, b.inputs.positions, s, b.model.Arithmetic))
 }
 
 // ForHead takes from x the rows that the head is computed for, where not all are.

@@ -85,7 +85,7 @@ func logarithmic(a *plot.Axis, values []float64) {
 	for _, v := range values {
 		low, high = min(low, v), max(high, v)
 	}
-	if low > 0 && high >= 7*low {
+	if low > 0 && high >= 2.9*low {
 		a.Scale, a.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	}
 }

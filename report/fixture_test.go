@@ -67,7 +67,7 @@ func (l *lab) arm(name string, seeds int, steps int, floor float64, means map[st
 		run := study.RunResult{
 			Seed: uint64(seed + 1), Run: fmt.Sprintf("runs/%06x%06x", l.rng.Uint32()&0xffffff, l.rng.Uint32()&0xffffff), Status: "finished",
 			Metrics: map[string]float64{}, Steps: steps, Tokens: int64(steps) * 2048, Seconds: float64(steps) * 0.4,
-			Exposures: []study.Exposure{{Corpus: "world:cpt", Times: 12, PerFact: 96}, {Corpus: "world:pretrain", Times: 0.05}},
+			Exposures: []study.Exposure{{Corpus: fmt.Sprintf("world:cpt?draw=%d", seed+1), Times: 12, PerFact: 96}, {Corpus: "world:pretrain", Times: 0.05}},
 		}
 		for _, m := range sortedKeys(means) {
 			run.Metrics[m] = means[m] + 0.02*l.rng.NormFloat64()

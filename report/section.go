@@ -159,7 +159,7 @@ func newArmLine(a study.ArmResult, keys []string, metrics []study.Metric) armLin
 		steps, tokens, seconds = append(steps, float64(r.Steps)), append(tokens, float64(r.Tokens)), append(seconds, r.Seconds)
 		if l.Exposures == nil {
 			for _, e := range r.Exposures {
-				text := e.Corpus + " × " + number(e.Times)
+				text := unseeded(e.Corpus, r.Seed) + " × " + number(e.Times)
 				if e.PerFact > 0 {
 					text += ", " + number(e.PerFact) + " a fact"
 				}

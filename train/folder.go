@@ -41,9 +41,9 @@ func (r Recipe) bits() string {
 	case r.arithmetic() == kernel.FP32:
 		return Arithmetic()
 	case kernel.Active() == kernel.AMX:
-		return Arithmetic() + "+bf16-1-amx"
+		return Arithmetic() + "+bf16-2-amx"
 	}
-	return Arithmetic() + "+bf16-1"
+	return Arithmetic() + "+bf16-2"
 }
 
 // The names inside a run folder.

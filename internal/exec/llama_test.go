@@ -91,7 +91,7 @@ func (m *llama) model(caches []*op.KVCache) *gorgonia.Node {
 		v := m.project(name("v"), x, s.kv*s.d)
 		var o *gorgonia.Node
 		if caches == nil {
-			o = must(op.Attention(q, k, v, m.positions, as))
+			o = must(op.Attention(q, k, v, m.positions, as, kernel.FP32))
 		} else {
 			o = must(op.CachedAttention(q, k, v, m.positions, caches[l], as))
 		}

@@ -27,6 +27,7 @@ const (
 // attentionJob is one or several rows of causal attention. An item is a piece of
 // the queries of one key head: every splits-th block of queryBlock queries.
 type attentionJob struct {
+	pairs           roundedHeads // without a pairing: products are float32
 	o, lse, q, k, v []float32
 	positions       []int32 // nil: one segment
 	s               AttentionShape
@@ -48,12 +49,21 @@ type attentionJob struct {
 // largest is taken; a thread's buffer grows with T, not with T².)
 func Attention(t *Team, o, lse, q, k, v []float32, positions []int32, s AttentionShape) {
 	s.check()
+	s.checkInputs(q, k, v)
+	t.attend(attentionJob{o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, keys: s.T})
+}
+
+func (s AttentionShape) checkInputs(q, k, v []float32) {
 	n := s.B * s.T
-	check(len(o) >= n*s.Heads*s.HeadDim && len(q) >= n*s.Heads*s.HeadDim && len(lse) >= n*s.Heads &&
-		len(k) >= n*s.KVHeads*s.HeadDim && len(v) >= n*s.KVHeads*s.HeadDim && len(positions) >= n,
-		"Attention: a slice is too short")
+	check(len(q) >= n*s.Heads*s.HeadDim && len(k) >= n*s.KVHeads*s.HeadDim && len(v) >= n*s.KVHeads*s.HeadDim, "Attention: q, k or v is too short")
+}
+
+// attend does the work of Attention.
+func (t *Team) attend(j attentionJob) {
+	s, n := j.s, j.s.B*j.s.T
+	check(len(j.o) >= n*s.Heads*s.HeadDim && len(j.lse) >= n*s.Heads && len(j.positions) >= n, "Attention: a slice is too short")
 	t = t.single()
-	t.jobs.attention = attentionJob{o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, keys: s.T}
+	t.jobs.attention = j
 	t.splitAttention(&t.jobs.attention)
 }
 
@@ -87,27 +97,13 @@ func (t *Team) splitAttention(j *attentionJob) {
 func (j *attentionJob) run(w *worker, lo, hi int) {
 	group := j.s.Heads / j.s.KVHeads
 	for i := lo; i < hi; i++ {
-		head := i / j.splits
-		if i+1 < hi && j.splits == 1 && j.keys == j.s.T {
-			j.s.prefetch(head+1, group, j.q, j.o)
-			j.s.prefetch(head+1, 1, j.k, j.v)
+		head, next := i/j.splits, &w.next
+		if *next = (upcoming{}); i+1 < hi && j.splits == 1 && j.keys == j.s.T {
+			next.head(j.s, head+1, 1, j.k, j.v)
+			next.head(j.s, head+1, group, j.q, j.o)
 		}
 		j.head(w, head/j.s.KVHeads, head%j.s.KVHeads, i%j.splits)
-	}
-}
-
-// prefetch brings the rows of a head (counted over all B rows) nearer, in tensors
-// that are width heads wide for each key head, unless they are large: the rows of
-// one head lie apart, so that the hardware does not foresee them.
-func (s AttentionShape) prefetch(head, width int, tensors ...[]float32) {
-	const large = 1 << 13
-	d := width * s.HeadDim
-	if s.T*d > large {
-		return
-	}
-	at := (head/s.KVHeads*s.T*s.KVHeads + head%s.KVHeads) * d
-	for _, x := range tensors {
-		code.prefetch(x[at:], s.KVHeads*d, s.T, d)
+		next.rest()
 	}
 }
 
@@ -130,6 +126,10 @@ func segment(positions []int32, row, t, limit int) (start, end int) {
 }
 
 func (j *attentionJob) head(w *worker, b, kv, split int) {
+	if j.pairs.pairing != nil {
+		j.headPairs(w, b, kv, split)
+		return
+	}
 	s, d := j.s, j.s.HeadDim
 	width, kvWidth := s.Heads*d, s.KVHeads*d
 	keys, values := j.k[b*j.keys*kvWidth+kv*d:], j.v[b*j.keys*kvWidth+kv*d:]
@@ -138,14 +138,14 @@ func (j *attentionJob) head(w *worker, b, kv, split int) {
 		return
 	}
 	packedK := w.packRowsT(&w.keys, keys, kvWidth, j.keys, d)
-	packedV := w.packRows(&w.values, values, kvWidth, j.keys, d)
+	factor := w.rowsOf(&w.values, values, kvWidth, j.keys, d)
 	for block := split * queryBlock; block < s.T; block += j.splits * queryBlock {
 		limit := min(block+queryBlock, s.T)
 		for t := block; t < limit; {
 			start, end := j.start(b, t, limit)
 			for h := kv * s.Heads / s.KVHeads; h < (kv+1)*s.Heads/s.KVHeads; h++ {
 				at := (b*s.T+t)*width + h*d
-				j.queries(w, operand{j.q[at:], width, 1}, j.o[at:], packedK, packedV, start, j.first+t, end-t)
+				j.queries(w, operand{j.q[at:], width, 1}, j.o[at:], packedK, factor, start, j.first+t, end-t)
 				if j.lse != nil {
 					for i := range end - t {
 						j.lse[(b*s.T+t+i)*s.Heads+h] = w.lse[i]
@@ -188,26 +188,28 @@ func (j *attentionJob) one(w *worker, kv int, keys, values operand) {
 
 // queries computes m queries, the first of them at key index t, over the keys
 // from start on, and leaves their lse in w.lse.
-func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float32, start, t, m int) {
+func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, values rows, start, t, m int) {
 	cols, d := code.cols, j.s.HeadDim
 	from := start / cols * cols // panels of keys begin at multiples of cols
 	end := t + m
 	stride := (end-from+cols-1)/cols*cols + cols
 	scores := grow(&w.scores, m*stride)
 	for n0 := from; n0 < end; n0 += cols {
-		i := max(0, n0-t) // the queries before it see none of these keys
-		code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], width(min(cols, j.keys-n0)), m-i, min(cols, end-n0), d, false)
+		br, n := width(min(cols, j.keys-n0)), min(cols, end-n0)
+		seenBy(n0-t, n, m, func(i, m, n int) {
+			code.gemm(scores[i*stride+n0-from:], stride, q.data[i*q.row:], q.row, 1, packedK[n0*d:], br, m, n, d, false)
+			w.next.some()
+		})
 	}
 	p := scores[start-from:]
 	code.softmax(p, stride, m, t+1-start, j.s.Scale, w.largest[:], w.sum[:])
 	for i := range m {
-		clear(p[i*stride+t+i+1-start : i*stride+end-start])
+		clearEdge(p[i*stride+t+i+1-start:])
 		w.lse[i] = logSum(w.largest[i], w.sum[i])
 	}
 	for c := 0; c < d; c += cols {
 		n := min(cols, d-c)
-		br := width(n)
-		v := packedV[c*j.keys+start*br:]
+		v, br := values.panel(start, c)
 		if t > start {
 			code.gemm(o[c:], q.row, p, stride, 1, v, br, m, n, t-start, false)
 		}
@@ -216,6 +218,7 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float
 		for i := 0; i < m; i += triangleStep {
 			rows := min(triangleStep, m-i)
 			code.gemm(o[i*q.row+c:], q.row, p[i*stride:], stride, 1, v, br, rows, n, i+rows, t > start)
+			w.next.some()
 		}
 	}
 	for i := range m {
@@ -224,15 +227,57 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK, packedV []float
 	}
 }
 
-// packRows packs n rows of d elements as the second factor of a product over the
-// rows: panels of code.cols columns, the last narrower, each with all n rows.
-func (w *worker) packRows(buffer *[]float32, x []float32, stride, n, d int) []float32 {
+// seenBy calls product for the queries, of m, that see some of n keys: those that see the
+// first half of them alone, and the rest. The first key is seen from query first on.
+func seenBy(first, n, m int, product func(i, m, n int)) {
+	i := max(0, first)
+	if half := code.cols / 2; n > half {
+		if rest := min(m, first+half); rest > i {
+			product(i, rest-i, half)
+			i = rest
+		}
+	}
+	if i < m {
+		product(i, m-i, n)
+	}
+}
+
+// clearEdge clears what follows the keys that a query sees, as far as products over
+// triangleStep queries and keys at the edge of the triangle read it.
+func clearEdge(p []float32) {
+	*(*[triangleStep]float32)(p) = [triangleStep]float32{}
+}
+
+// rows are rows of d elements as the second factor of a product over the rows.
+type rows struct {
+	data []float32
+	d    int
+	step int // from row to row; 0: in panels of code.cols columns, the last narrower, each with n rows
+	n    int
+}
+
+// rowsOf returns n rows of d elements as they are if panels of them are as wide as the
+// matrix kernel reads and do not share a few sets of the cache, else packed.
+func (w *worker) rowsOf(buffer *[]float32, x []float32, stride, n, d int) rows {
 	cols := code.cols
+	if last := d % cols; (last == 0 || width(last) == last) && stride%sharedSets != 0 {
+		return rows{data: x, d: d, step: stride}
+	}
 	packed := grow(buffer, (d+cols-1)/cols*cols*n)
 	for p := 0; p < d; p += cols {
 		code.packB(packed[p*n:], x[p:], stride, min(cols, d-p), n)
 	}
-	return packed
+	return rows{data: packed, d: d, n: n}
+}
+
+// panel returns the columns from c on, a multiple of code.cols, of the rows from first on,
+// and the step from row to row.
+func (r rows) panel(first, c int) (panel []float32, step int) {
+	if r.step > 0 {
+		return r.data[first*r.step+c:], r.step
+	}
+	step = width(min(code.cols, r.d-c))
+	return r.data[c*r.n+first*step:], step
 }
 
 // packRowsT packs n rows of d elements as the second factor of a product over the

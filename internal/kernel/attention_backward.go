@@ -15,6 +15,7 @@ const (
 // dv, and pieces of the queries, which make dq. Both compute the scores, so that a
 // head in pieces costs 7 products in place of 5; no bit is different.
 type attentionBackJob struct {
+	pairs                           roundedHeads // without a pairing: products are float32
 	dq, dk, dv, do, o, lse, q, k, v []float32
 	positions                       []int32
 	s                               AttentionShape
@@ -32,15 +33,24 @@ type attentionBackJob struct {
 // within a head, over the queries in their order. scratch is not used.
 func AttentionBackward(t *Team, dq, dk, dv, do, o, lse, q, k, v []float32, positions []int32, s AttentionShape, scratch []float32) {
 	s.check()
+	s.checkInputs(q, k, v)
+	check(len(o) >= s.B*s.T*s.Heads*s.HeadDim, "AttentionBackward: o is too short")
+	t.attendBack(attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s})
+}
+
+// attendBack does the work of AttentionBackward.
+func (t *Team) attendBack(job attentionBackJob) {
+	s := job.s
 	n := s.B * s.T
 	wide, narrow := n*s.Heads*s.HeadDim, n*s.KVHeads*s.HeadDim
-	check(len(dq) >= wide && len(do) >= wide && len(o) >= wide && len(q) >= wide && len(lse) >= n*s.Heads &&
-		len(dk) >= narrow && len(dv) >= narrow && len(k) >= narrow && len(v) >= narrow && len(positions) >= n,
+	check(len(job.dq) >= wide && len(job.do) >= wide && len(job.lse) >= n*s.Heads &&
+		len(job.dk) >= narrow && len(job.dv) >= narrow && len(job.positions) >= n,
 		"AttentionBackward: a slice is too short")
 	t = t.single()
 	heads := s.B * s.KVHeads
 	j := &t.jobs.attentionBack
-	*j = attentionBackJob{dq: dq, dk: dk, dv: dv, do: do, o: o, lse: lse, q: q, k: k, v: v, positions: positions, s: s, whole: heads}
+	*j = job
+	j.whole = heads
 	if left := heads % t.threads; left > 0 && 7*left < 5*t.threads && heads < 3*t.threads && s.T >= 4*queryBlock {
 		j.whole, j.pieces = heads-left, (t.threads+left-1)/left
 	}
@@ -68,9 +78,10 @@ func (j *attentionBackJob) queriesFrom(r int) int {
 
 func (j *attentionBackJob) run(w *worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
-		if i+1 < min(hi, j.whole) {
-			j.s.prefetch(i+1, j.s.Heads/j.s.KVHeads, j.q, j.do, j.o, j.dq)
-			j.s.prefetch(i+1, 1, j.k, j.v, j.dk, j.dv)
+		next := &w.next
+		if *next = (upcoming{}); i+1 < min(hi, j.whole) {
+			next.head(j.s, i+1, 1, j.k, j.v, j.dk, j.dv)
+			next.head(j.s, i+1, j.s.Heads/j.s.KVHeads, j.q, j.do, j.o, j.dq)
 		}
 		h := backHead{attentionBackJob: j, keyEnd: j.s.T, queryEnd: j.s.T, makesKeys: true, makesQueries: true}
 		head := i
@@ -86,7 +97,12 @@ func (j *attentionBackJob) run(w *worker, lo, hi int) {
 				h.keyEnd = h.queryEnd
 			}
 		}
-		h.compute(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		if j.pairs.pairing != nil {
+			h.computePairs(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		} else {
+			h.compute(w, head/j.s.KVHeads, head%j.s.KVHeads)
+		}
+		next.rest()
 	}
 }
 
@@ -99,7 +115,8 @@ type backHead struct {
 	makesKeys            bool // makes dk and dv of its keys
 	makesQueries         bool // makes dq of its queries
 	dk, dv               []float32
-	keysT, valuesT, keys []float32
+	keysT, valuesT       []float32
+	keys                 rows
 }
 
 // compute computes everything that belongs to key head kv of row b.
@@ -115,11 +132,7 @@ func (h *backHead) compute(w *worker, b, kv int) {
 	h.keysT = w.packRowsT(&w.keys, h.k[at:], kvWidth, n, d)
 	h.valuesT = w.packRowsT(&w.values, h.v[at:], kvWidth, n, d)
 	if h.makesQueries {
-		h.keys = w.packRows(&w.keyRows, h.k[at:], kvWidth, n, d)
-	}
-	for t := 0; t < n && h.makesKeys; t++ {
-		clear(h.dk[t*kvWidth : t*kvWidth+d])
-		clear(h.dv[t*kvWidth : t*kvWidth+d])
+		h.keys = w.rowsOf(&w.keyRows, h.k[at:], kvWidth, n, d)
 	}
 	group := s.Heads / s.KVHeads
 	for head := kv * group; head < (kv+1)*group; head++ {
@@ -134,86 +147,112 @@ func (h *backHead) compute(w *worker, b, kv int) {
 	}
 }
 
+// backQueries are m neighbouring queries of a head and segment, the first of them token
+// t, counted from the first of the keys.
+type backQueries struct {
+	t, m      int
+	q, do, dq []float32
+	qs, dos   rows
+	again     bool // another head has contributed to dk and dv of the keys
+}
+
 // queries adds what m queries of a head, the first at t, contribute.
 func (h *backHead) queries(w *worker, head, start, t, m int) {
 	s, d := h.s, h.s.HeadDim
 	width := s.Heads * d
 	at := (h.row+t)*width + head*d
-	q, do, o, dq := h.q[at:], h.do[at:], h.o[at:], h.dq[at:]
-	for i := 0; i < m && h.makesQueries; i++ {
-		clear(dq[i*width : i*width+d])
-	}
-	first, end := max(start, h.firstKey), min(t+m, h.keyEnd)
+	first, end := max(start, h.firstKey)-h.firstKey, min(t+m, h.keyEnd)-h.firstKey
 	if first >= end {
 		return
 	}
-	packedQ := w.packRows(&w.a, q, width, m, d)
-	packedDo := w.packRows(&w.b, do, width, m, d)
+	b := backQueries{t: t - h.firstKey, m: m, q: h.q[at:], do: h.do[at:], dq: h.dq[at:], again: head%(s.Heads/s.KVHeads) > 0}
+	b.qs, b.dos = w.rowsOf(&w.a, b.q, width, m, d), w.rowsOf(&w.b, b.do, width, m, d)
 	for i := range m {
-		w.delta[i] = code.dot(do[i*width:i*width+d], o[i*width:i*width+d])
+		w.delta[i] = code.dot(b.do[i*width:i*width+d], h.o[at+i*width:at+i*width+d])
 		w.lse[i] = h.lse[(h.row+t+i)*s.Heads+head]
 	}
-	// From here on tokens are counted from the first of the keys.
-	first, end, t = first-h.firstKey, end-h.firstKey, t-h.firstKey
 	for k0 := first; k0 < end; {
 		k1 := min(k0/keyBlock*keyBlock+keyBlock, end)
-		h.block(w, q, do, dq, packedQ, packedDo, k0, k1, t, m)
+		h.block(w, &b, k0, k1, k0 > first)
 		k0 = k1
 	}
 }
 
-// block adds what m queries from t on and the keys k0 … k1-1 contribute to each other.
-func (h *backHead) block(w *worker, q, do, dq, packedQ, packedDo []float32, k0, k1, t, m int) {
+// block adds what some queries and the keys k0 … k1-1 contribute to each other; add says
+// that other keys have contributed to dq.
+func (h *backHead) block(w *worker, b *backQueries, k0, k1 int, add bool) {
 	const stride = keyBlock + 16 // no power of two: columns of the scores are read too
 	s, d, cols := h.s, h.s.HeadDim, code.cols
-	wide, kvWidth := s.Heads*d, s.KVHeads*d
+	wide, m, n := s.Heads*d, b.m, k1-k0
 	packed := h.keyEnd - h.firstKey
 	from := k0 / cols * cols
 	scores, dscores := grow(&w.scores, m*stride), grow(&w.dscores, m*stride)
 	for n0 := from; n0 < k1; n0 += cols {
-		i, n := max(0, n0-t), min(cols, k1-n0)
-		at, br := i*stride+n0-from, width(min(cols, packed-n0))
-		code.gemm(scores[at:], stride, q[i*wide:], wide, 1, h.keysT[n0*d:], br, m-i, n, d, false)
-		code.gemm(dscores[at:], stride, do[i*wide:], wide, 1, h.valuesT[n0*d:], br, m-i, n, d, false)
+		br, n := width(min(cols, packed-n0)), min(cols, k1-n0)
+		seenBy(n0-b.t, n, m, func(i, m, n int) {
+			at := i*stride + n0 - from
+			code.gemm(scores[at:], stride, b.q[i*wide:], wide, 1, h.keysT[n0*d:], br, m, n, d, false)
+			code.gemm(dscores[at:], stride, b.do[i*wide:], wide, 1, h.valuesT[n0*d:], br, m, n, d, false)
+			w.next.some()
+		})
 	}
-	p, dp, n := scores[k0-from:], dscores[k0-from:], k1-k0
-	code.softmaxBack(p, dp, stride, m, t+1-k0, n, s.Scale, w.lse[:], w.delta[:])
+	p, dp := scores[k0-from:], dscores[k0-from:]
+	code.softmaxBack(p, dp, stride, m, b.t+1-k0, n, s.Scale, w.lse[:], w.delta[:])
 	for i := range m {
-		seen := max(0, min(t+i+1-k0, n))
-		clear(p[i*stride+seen : i*stride+n])
-		clear(dp[i*stride+seen : i*stride+n])
+		if seen := max(0, b.t+i+1-k0); seen < n {
+			clearEdge(p[i*stride+seen:])
+			clearEdge(dp[i*stride+seen:])
+		}
 	}
-	// All m queries see the keys before t; from there on the triangle begins.
-	below := max(0, min(t-k0, n))
+	// All queries see the keys before the first of them; from there on the triangle begins.
+	below := max(0, min(b.t-k0, n))
 	for c := 0; c < d; c += cols {
-		nc := min(cols, d-c)
-		br := width(nc)
 		if h.makesKeys {
-			qs, dos := packedQ[c*m:], packedDo[c*m:]
-			if below > 0 {
-				code.gemm(h.dv[k0*kvWidth+c:], kvWidth, p, 1, stride, dos, br, below, nc, m, true)
-				code.gemm(h.dk[k0*kvWidth+c:], kvWidth, dp, 1, stride, qs, br, below, nc, m, true)
-			}
-			for key := below; key < n; key += triangleStep {
-				rows := min(triangleStep, n-key)
-				i := k0 + key - t // the first query that sees the key
-				at := (k0+key)*kvWidth + c
-				code.gemm(h.dv[at:], kvWidth, p[i*stride+key:], 1, stride, dos[i*br:], br, rows, nc, m-i, true)
-				code.gemm(h.dk[at:], kvWidth, dp[i*stride+key:], 1, stride, qs[i*br:], br, rows, nc, m-i, true)
-			}
+			h.addToKeys(w, b, p, dp, stride, k0, n, below, c)
 		}
 		if h.makesQueries {
-			keys := h.keys[c*packed+k0*br:]
-			if below > 0 {
-				code.gemm(dq[c:], wide, dp, stride, 1, keys, br, m, nc, below, true)
-			}
-			for i := 0; i < m && below < n; i += triangleStep {
-				rows := min(triangleStep, m-i)
-				seen := min(t+i+rows-k0, n) // by the last of these queries
-				if seen > below {
-					code.gemm(dq[i*wide+c:], wide, dp[i*stride+below:], stride, 1, keys[below*br:], br, rows, nc, seen-below, true)
-				}
-			}
+			h.addToQueries(w, b, dp, stride, k0, n, below, c, add)
+		}
+	}
+}
+
+// addToKeys adds to the columns of dk and dv from c on. The first query that sees a key
+// is its own, so what contributes first is at the edge of the triangle.
+func (h *backHead) addToKeys(w *worker, b *backQueries, p, dp []float32, stride, k0, n, below, c int) {
+	kvWidth, nc := h.s.KVHeads*h.s.HeadDim, min(code.cols, h.s.HeadDim-c)
+	at := k0*kvWidth + c
+	if below > 0 {
+		q, br := b.qs.panel(0, c)
+		do, _ := b.dos.panel(0, c)
+		code.gemm(h.dv[at:], kvWidth, p, 1, stride, do, br, below, nc, b.m, true)
+		code.gemm(h.dk[at:], kvWidth, dp, 1, stride, q, br, below, nc, b.m, true)
+	}
+	for key := below; key < n; key += triangleStep {
+		count := min(triangleStep, n-key)
+		i := k0 + key - b.t // the first query that sees the key
+		q, br := b.qs.panel(i, c)
+		do, _ := b.dos.panel(i, c)
+		code.gemm(h.dv[at+key*kvWidth:], kvWidth, p[i*stride+key:], 1, stride, do, br, count, nc, b.m-i, b.again)
+		code.gemm(h.dk[at+key*kvWidth:], kvWidth, dp[i*stride+key:], 1, stride, q, br, count, nc, b.m-i, b.again)
+		w.next.some()
+	}
+}
+
+// addToQueries adds to the columns of dq from c on, or sets them without add.
+func (h *backHead) addToQueries(w *worker, b *backQueries, dp []float32, stride, k0, n, below, c int, add bool) {
+	wide, nc := h.s.Heads*h.s.HeadDim, min(code.cols, h.s.HeadDim-c)
+	if below > 0 {
+		keys, br := h.keys.panel(k0, c)
+		code.gemm(b.dq[c:], wide, dp, stride, 1, keys, br, b.m, nc, below, add)
+		add = true
+	}
+	for i := 0; i < b.m && below < n; i += triangleStep {
+		count := min(triangleStep, b.m-i)
+		seen := min(b.t+i+count-k0, n) // by the last of these queries
+		if seen > below {
+			keys, br := h.keys.panel(k0+below, c)
+			code.gemm(b.dq[i*wide+c:], wide, dp[i*stride+below:], stride, 1, keys, br, count, nc, seen-below, add)
+			w.next.some()
 		}
 	}
 }

@@ -165,6 +165,17 @@ func BenchmarkAttention(b *testing.B) {
 				})
 			})
 		})
+		rounded := make([]float32, AttentionRounded(s))
+		b.Run("bf16/forward/"+name, func(b *testing.B) {
+			eachTeam(b, func(b *testing.B, t *Team) {
+				measure(b, t, 2*flops, 0, func() { AttentionBF16(t, o, lse, rounded, q, k, v, positions, s) })
+			})
+		})
+		b.Run("bf16/backward/"+name, func(b *testing.B) {
+			eachTeam(b, func(b *testing.B, t *Team) {
+				measure(b, t, 5*flops, 0, func() { AttentionBackwardBF16(t, dq, dk, dv, do, lse, rounded, positions, s) })
+			})
+		})
 	}
 }
 

@@ -21,7 +21,18 @@ type buffers struct {
 	// Attention: packed keys and values of a head, the scores of some queries,
 	// and what belongs to each of them.
 	keys, values, keyRows, scores, dscores []float32
-	largest, sum, lse, delta               [queryBlock]float32
+	largest, sum, lse, delta               [pairQueries]float32
+	next                                   upcoming
+
+	pairs pairBuffers
+}
+
+// pairBuffers is the memory of a backward pass of attention in bf16.
+type pairBuffers struct {
+	dk, dv []float32 // gradients of keys and values, as columns
+	q, do  []float32 // columns of some queries
+	p, ds  []float32 // probabilities of some queries and their gradients, rounded
+	panel  []float32 // of p or ds
 }
 
 // cacheLine is in bytes.

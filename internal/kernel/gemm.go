@@ -81,6 +81,9 @@ func (t *Team) multiply(job matmulJob) {
 	wide := j.n >= 2*code.cols*t.threads
 	if wide && (j.a.col == 1 || j.b.col != 1 || j.m < j.n) {
 		grain := max(1, worth/max(1, j.m*j.k*code.cols)) * code.cols
+		if panels := (j.n + grain - 1) / grain; grain == code.cols && panels < 2*partsPerThread*t.threads && panels%t.threads > 0 {
+			grain /= 2 // half panels, or a few threads would have a whole panel more than the rest
+		}
 		// Each part reads all of A: from memory, if it is as large as the logits' gradient.
 		const large = 1 << 22
 		if j.m*j.k > large {

@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // A pairing is a way to multiply pairs of bf16 numbers in the CPU. Where a level has
 // none, bf16 products are float32 products of rounded numbers.
@@ -20,16 +23,66 @@ type pairing struct {
 	gemm func(w *worker, c []float32, cr int, a []uint16, ar int, b []uint32, m, n, k int, add bool)
 }
 
+// pairingFloats makes bf16 products of float32 products of rounded numbers, at any level.
+var pairingFloats = pairing{rows: 1, round: roundRow, interleave: interleaveGo, gemm: gemmWidened}
+
+// activePairs returns the pairing of the active level.
+func activePairs() *pairing {
+	if code.pairs != nil {
+		return code.pairs
+	}
+	return &pairingFloats
+}
+
+func roundRow(dst []uint16, src []float32) {
+	code.widen.round(dst[:len(src)], src)
+	clear(dst[len(src):padded(len(src))])
+}
+
+func interleaveGo(dst []uint32, src []uint16, stride, n, pairs int) {
+	for p := range pairs {
+		row, low, high := dst[p*panelCols:(p+1)*panelCols], src[2*p*stride:][:n], src[(2*p+1)*stride:][:n]
+		for j := range n {
+			row[j] = uint32(low[j]) | uint32(high[j])<<16
+		}
+		clear(row[n:])
+	}
+}
+
+// gemmWidened exchanges the two of each pair, because the second is multiplied first.
+func gemmWidened(w *worker, c []float32, cr int, a []uint16, ar int, b []uint32, m, n, k int, add bool) {
+	left, right := grow(&w.wide, m*k), grow(&w.tile, panelCols*k)
+	for i := range m {
+		row := left[i*k : (i+1)*k]
+		code.widen.halves(row, a[i*ar:i*ar+k])
+		code.widen.swap(row, row)
+	}
+	for p := 0; p < k; p += 2 {
+		first, second := right[p*panelCols:][:panelCols], right[(p+1)*panelCols:][:panelCols]
+		for j, pair := range b[p/2*panelCols:][:panelCols] {
+			first[j], second[j] = math.Float32frombits(pair&0xffff0000), math.Float32frombits(pair<<16)
+		}
+	}
+	for j := 0; j < n; j += code.cols {
+		code.gemm(c[j:], cr, left, k, 1, right[j:], panelCols, m, min(code.cols, n-j), k, add)
+	}
+}
+
 // panelCols is the number of columns of a panel, and the number of k that are padded
 // to.
 const panelCols = 32
 
 // Blocks of a product of pairs, as in a float32 product. No result depends on them.
 const (
-	pairDepth = 512
+	pairDepth = 768
 	pairM     = 224 // a multiple of all rows
 	pairN     = 256
 )
+
+// pairStride is the distance between rows of the left factor: an odd number of cache
+// lines, so that the same places of neighbouring rows fall into different sets of a
+// cache.
+func pairStride(k int) int { return padded(k) | panelCols }
 
 func padded(n int) int { return (n + panelCols - 1) / panelCols * panelCols }
 
@@ -69,7 +122,7 @@ func (t *Team) multiplyPairs(j pairJob, a Matrix, transposeA bool) {
 	if transposeA {
 		rows = a.Cols
 	}
-	j.ar = padded(j.k)
+	j.ar = pairStride(j.k)
 	j.a = asHalves(grow(&t.left, (rows+panelCols)*j.ar/2))
 	pack := &t.jobs.pairPack
 	*pack = pairPackJob{pairing: j.pairing, dst: j.a, stride: j.ar, a: a}
@@ -103,12 +156,13 @@ func (j *pairJob) run(w *worker, lo, hi int) {
 
 // multiply computes m rows and n columns of C, of which first is the first one.
 func (j *pairJob) multiply(w *worker, c []float32, a []uint16, m, first, n int) {
-	pieces := (j.ar + pairDepth - 1) / pairDepth
-	depth := padded((j.ar + pieces - 1) / pieces)
+	k := padded(j.k)
+	pieces := (k + pairDepth - 1) / pairDepth
+	depth := padded((k + pieces - 1) / pieces)
 	for n0 := 0; n0 < n; n0 += pairN {
 		nb := min(pairN, n-n0)
-		for k0 := 0; k0 < j.ar; k0 += depth {
-			kb := min(depth, j.ar-k0)
+		for k0 := 0; k0 < k; k0 += depth {
+			kb := min(depth, k-k0)
 			panels := j.packB(w, first+n0, nb, k0, kb)
 			for m0 := 0; m0 < m; m0 += pairM {
 				mb := min(pairM, m-m0)

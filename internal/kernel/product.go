@@ -238,7 +238,7 @@ func (j *roundingJob) run(_ *worker, lo, hi int) {
 // bf16.
 func RoundedBytes(rows, cols int) int64 {
 	if code.pairs != nil {
-		return 2 * int64(rows+panelCols) * int64(padded(cols))
+		return 2 * int64(rows+panelCols) * int64(pairStride(cols))
 	}
 	return 4 * int64(rows) * int64(even(cols))
 }

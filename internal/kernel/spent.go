@@ -35,7 +35,7 @@ func (c *clock) stop(j splitJob, start time.Time) {
 	switch j.(type) {
 	case *matmulJob, *storedJob, *rowJob, *roundingJob, *pairJob, *pairPackJob:
 		c.Products += time.Since(start)
-	case *attentionJob, *attentionBackJob:
+	case *attentionJob, *attentionBackJob, *halvesJob:
 		c.Attention += time.Since(start)
 	}
 }

@@ -335,6 +335,7 @@ type jobs struct {
 	embeddingBack  embeddingBackJob
 	attention      attentionJob
 	attentionBack  attentionBackJob
+	halves         halvesJob
 	nll            nllJob
 	adamw          adamwJob
 	sgd            sgdJob

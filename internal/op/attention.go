@@ -9,22 +9,26 @@ import (
 	"gotune/internal/kernel"
 )
 
-type attention struct{ kernel.AttentionShape }
+type attention struct {
+	kernel.AttentionShape
+	arithmetic kernel.Arithmetic
+}
 
-type attentionBackward struct{ kernel.AttentionShape }
+type attentionBackward attention
 
 // Attention is causal attention with grouped queries: q is [N, Heads·HeadDim],
 // k and v are [N, KVHeads·HeadDim], all with positions already rotated in, and
 // N = B·T. Token t of a row attends to tokens t − positions[t] … t of its row,
 // which keeps the segments of a packed row apart. The result is
-// [N, Heads·HeadDim]. No T×T matrix is held (Dao et al. 2022, arXiv:2205.14135).
-func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) (*gorgonia.Node, error) {
+// [N, Heads·HeadDim]. No T×T matrix is held (Dao et al. 2022, arXiv:2205.14135). In
+// [kernel.BF16] softmax and its sums are float32.
+func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape, how kernel.Arithmetic) (*gorgonia.Node, error) {
 	c := shapes{op: "attention"}
 	attentionShapes(&c, q, k, v, positions, s)
 	if c.err != nil {
 		return nil, c.err
 	}
-	return applyOne(attention{s}, q, k, v, positions)
+	return applyOne(attention{s, how}, q, k, v, positions)
 }
 
 func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) {
@@ -47,31 +51,50 @@ func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.Atte
 func (attention) Name() string { return "attention" }
 
 // The second output is the log-sum-exp of every token and head, kept for the
-// backward operator.
+// backward operator. In bf16 it is followed by the result, q, k and v, rounded, which take
+// half of the memory that they take themselves.
 func (k attention) Outputs() []Output {
 	n := k.B * k.T
-	return []Output{{Shape: tensor.Shape{n, k.Heads * k.HeadDim}}, {Shape: tensor.Shape{n, k.Heads}}}
+	out := []Output{{Shape: tensor.Shape{n, k.Heads * k.HeadDim}}, {Shape: tensor.Shape{n, k.Heads}}}
+	if k.arithmetic == kernel.BF16 {
+		out = append(out, Output{Shape: tensor.Shape{kernel.AttentionRounded(k.AttentionShape)}})
+	}
+	return out
 }
 
-func (k attention) Scratch(alive []bool) int { return k.B * k.T * k.Heads * count(!alive[1]) }
+func (k attention) Scratch(alive []bool) int {
+	size := 0
+	for i, o := range k.Outputs() {
+		size += o.Size() * count(i > 0 && !alive[i])
+	}
+	return size
+}
 
 func (k attention) Run(c *Call) error {
 	if err := causal(c.In[3].I, k.T); err != nil {
 		return err
 	}
-	lse := c.Out[1]
-	if lse == nil {
-		lse = c.Scratch[:k.B*k.T*k.Heads]
+	lse, rest := orScratch(c.Out[1], c.Scratch, k.B*k.T*k.Heads)
+	q, keys, values, positions := c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].I
+	if k.arithmetic == kernel.BF16 {
+		rounded, _ := orScratch(c.Out[2], rest, kernel.AttentionRounded(k.AttentionShape))
+		kernel.AttentionBF16(c.Team, c.Out[0], lse, rounded, q, keys, values, positions, k.AttentionShape)
+	} else {
+		kernel.Attention(c.Team, c.Out[0], lse, q, keys, values, positions, k.AttentionShape)
 	}
-	kernel.Attention(c.Team, c.Out[0], lse, c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].I, k.AttentionShape)
 	return nil
 }
 
 func (attention) inputs() []bool { return []bool{true, true, true, false} }
 
 func (k attention) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
-	d, err := applyBackward(attentionBackward(k), dy, a.out[0], a.out[1],
-		a.in[0], a.in[1], a.in[2], a.in[3])
+	in := []*gorgonia.Node{dy, a.out[1], a.in[3]}
+	if k.arithmetic == kernel.BF16 {
+		in = append(in, a.out[2])
+	} else {
+		in = append(in, a.out[0], a.in[0], a.in[1], a.in[2])
+	}
+	d, err := applyBackward(attentionBackward(k), in...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +124,12 @@ func (k attentionBackward) Run(c *Call) error {
 	dq, rest := orScratch(c.Out[0], rest, q)
 	dk, rest := orScratch(c.Out[1], rest, kv)
 	dv, rest := orScratch(c.Out[2], rest, kv)
-	in := c.In
-	kernel.AttentionBackward(c.Team, dq, dk, dv, in[0].F, in[1].F, in[2].F, in[3].F, in[4].F, in[5].F, in[6].I,
-		k.AttentionShape, rest)
+	dy, lse, positions, in := c.In[0].F, c.In[1].F, c.In[2].I, c.In[3:]
+	if k.arithmetic == kernel.BF16 {
+		kernel.AttentionBackwardBF16(c.Team, dq, dk, dv, dy, lse, in[0].F, positions, k.AttentionShape)
+	} else {
+		kernel.AttentionBackward(c.Team, dq, dk, dv, dy, in[0].F, lse, in[1].F, in[2].F, in[3].F, positions, k.AttentionShape, rest)
+	}
 	return nil
 }
 

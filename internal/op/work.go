@@ -108,7 +108,7 @@ func scores(positions []int32, width int) float64 {
 
 func (k attention) flops(c *Call) float64 { return 4 * scores(c.In[3].I, k.Heads*k.HeadDim) }
 
-func (k attentionBackward) flops(c *Call) float64 { return 10 * scores(c.In[6].I, k.Heads*k.HeadDim) }
+func (k attentionBackward) flops(c *Call) float64 { return 10 * scores(c.In[2].I, k.Heads*k.HeadDim) }
 
 // A look-up reads of its table the rows that it copies, and its gradient adds to
 // them; the rest of the table is not touched.

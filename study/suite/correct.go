@@ -118,6 +118,9 @@ func Judge(lab string, studies []*study.Study, why map[string]string) (Table, er
 			if reason == "" {
 				reason = "it has not been run yet"
 			}
+			if len(s.Claims) == 0 && len(s.Tests) == 0 {
+				continue // it decides nothing
+			}
 			for _, claim := range claims(s) {
 				v := study.Verdict{Claim: claim, Outcome: study.NotRun, Reading: study.NotRun + ": " + reason, P: 1, PHolm: 1}
 				if s.Kind == study.NotBuilt {

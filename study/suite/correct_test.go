@@ -78,7 +78,7 @@ func TestJudge(t *testing.T) {
 	lab := t.TempDir()
 	studies := []*study.Study{
 		{ID: "a", Claims: []string{"K1"}, Kind: study.Experiment}, {ID: "b", Claims: []string{"K2", "K3"}, Kind: study.Experiment},
-		{ID: "c", Claims: []string{"P1"}, Kind: study.NotBuilt, Note: "needs PPO"}, {ID: "d", Kind: study.Experiment},
+		{ID: "c", Claims: []string{"P1"}, Kind: study.NotBuilt, Note: "needs PPO"}, {ID: "d", Kind: study.Experiment, Tests: []study.Test{{Name: "x"}}}, {ID: "noise", Kind: study.Experiment},
 	}
 	r := planted("a", study.Verdict{Claim: "K1", Outcome: study.Supported, P: 0.01}, study.Verdict{Claim: "K9", Outcome: study.Supported, P: 0.06})
 	if err := r.Write(lab); err == nil {

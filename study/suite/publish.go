@@ -194,23 +194,23 @@ func (t Table) page(l language, shown map[string][]string, comparisons []string)
 	p := func(en, zh string, values ...any) { fmt.Fprintf(&b, l.say(en, zh), values...) }
 	p("# What the studies found\n\n[中文](README.zh-CN.md)\n\n", "# 各项研究的结果\n\n[English](README.md)\n\n")
 	p("Each row is a rule of thumb about fine-tuning that was put to the test: arms that differ in one thing on the same seeds, and a\ndecision rule that was fixed beforehand. Runs: %d. The P-values of %d primary tests are corrected by Benjamini and Hochberg at\n%g. A verdict is about a small model of a toy world and speaks about no other by itself. All verdicts are in\n[verdicts.json](verdicts.json), the metrics of every run in [numbers.csv](numbers.csv). This repeats it:\n\n```sh\n%s\n```\n\n",
-		"每一行是一条关于微调的经验说法及其检验:各组只差一处、种子相同,判定规则事先定好。共 %d 次运行;%d 个主要检验的 P 值按\nBenjamini–Hochberg 校正(水平 %g)。结论只针对玩具世界中的小模型,本身不推及其他模型。全部结论见\n[verdicts.json](verdicts.json),每次运行的指标见 [numbers.csv](numbers.csv)。复现命令:\n\n```sh\n%s\n```\n\n",
+		"每一行是一条关于微调的经验说法及其检验：各组只差一处、种子相同，判定规则事先定好。共 %d 次运行；%d 个主要检验的 P 值按\nBenjamini–Hochberg 校正(水平 %g)。结论只针对玩具世界中的小模型，本身不推及其他模型。全部结论见\n[verdicts.json](verdicts.json)，每次运行的指标见 [numbers.csv](numbers.csv)。复现命令：\n\n```sh\n%s\n```\n\n",
 		t.Runs(), t.Tests, t.Level, t.Command)
 	b.WriteString(t.markdown(l))
 	p("\n## The words\n\n", "\n## 结论用语\n\n")
 	for _, o := range outcomes {
-		fmt.Fprintf(&b, "- **%s**%s%s%s\n", o.word[l], l.say(": ", ":"), o.meaning[l], l.say(".", "。"))
+		fmt.Fprintf(&b, "- **%s**%s%s%s\n", o.word[l], l.say(": ", "："), o.meaning[l], l.say(".", "。"))
 	}
-	p("\nThe effect is the mean over seeds of a contrast of arms, paired by seed; the margin is the least effect that matters.\n", "\n效应是各种子上组间对比(按种子配对)的均值;阈值是值得在意的最小效应。\n")
+	p("\nThe effect is the mean over seeds of a contrast of arms, paired by seed; the margin is the least effect that matters.\n", "\n效应是各种子上组间对比(按种子配对)的均值；阈值是值得在意的最小效应。\n")
 	for _, name := range shown[""] {
 		fmt.Fprintf(&b, "\n![%s](pictures/%s)\n", l.say("the effects of all studies", "所有研究的效应"), name)
 	}
 	for _, name := range comparisons {
 		if name == "bases" {
-			p("\nThe same on further bases: [bases.md](bases.md).\n", "\n在另外的基座上重复:[bases.md](bases.md)。\n")
+			p("\nThe same on further bases: [bases.md](bases.md).\n", "\n在另外的基座上重复：[bases.md](bases.md)。\n")
 			continue
 		}
-		p("\nThe same from other seeds: [%[1]s.md](%[1]s.md).\n", "\n用其他种子重复:[%[1]s.md](%[1]s.md)。\n", name)
+		p("\nThe same from other seeds: [%[1]s.md](%[1]s.md).\n", "\n用其他种子重复：[%[1]s.md](%[1]s.md)。\n", name)
 	}
 	p("\n## The studies\n", "\n## 各项研究\n")
 	for _, r := range t.results {
@@ -229,10 +229,10 @@ func (t Table) section(b *strings.Builder, l language, r study.Result, pictures 
 		if row.Study != r.ID {
 			continue
 		}
-		fmt.Fprintf(b, "- %s **%s** %s%s%s%s\n", row.ID, l.word(row.Verdict), row.Test, l.say(": ", ":"), row.estimate(), l.say(". ", "。")+row.line(l))
+		fmt.Fprintf(b, "- %s **%s** %s%s%s%s\n", row.ID, l.word(row.Verdict), row.Test, l.say(": ", "："), row.estimate(), l.say(". ", "。")+row.line(l))
 	}
 	if r.Literature != "" {
-		fmt.Fprintf(b, "\n%s%s\n", l.say("To compare with: ", "对照文献:"), r.Literature)
+		fmt.Fprintf(b, "\n%s%s\n", l.say("To compare with: ", "对照文献："), r.Literature)
 	}
 	if r.Note != "" && r.Kind != study.NotBuilt {
 		fmt.Fprintf(b, "\n%s\n", r.Note)

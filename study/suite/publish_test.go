@@ -152,3 +152,24 @@ func TestAgree(t *testing.T) {
 		}
 	}
 }
+
+// A line of reading says what a correction has taken back, and how many seeds would
+// decide only where that is not the reason.
+func TestLine(t *testing.T) {
+	row := func(outcome, reading string, needs int) Row {
+		v := study.Verdict{Metric: "recall", Contrast: "a − b", Expect: "above", Margin: 0.05, P: 0.01, PHolm: 0.06, Outcome: outcome, Reading: reading, Needs: needs, Seeds: 3}
+		return newRow(study.Result{ID: "x"}, v, true)
+	}
+	for _, c := range []struct {
+		row    Row
+		en, zh string
+	}{
+		{row: row(study.Inconclusive, "inconclusive: x; needs 9 seeds", 9), en: "recall of a − b; expected above, margin 0.05; 9 seeds would decide", zh: "recall：a − b；预期：高于 0，阈值 0.05；约需 9 个种子才能判定"},
+		{row: row(study.Inconclusive, "supported: x; alone it would be supported, but of 3 tests Holm's correction leaves P = 0.06", 0), en: "recall of a − b; expected above, margin 0.05; supported alone, but P = 0.06 over the study's tests", zh: "recall：a − b；预期：高于 0，阈值 0.05；单独检验时支持，但研究内校正后 P = 0.06"},
+		{row: row(study.NotRun, "not run: a quick run leaves it out", 0), en: "a quick run leaves it out", zh: "a quick run leaves it out"},
+	} {
+		if en, zh := c.row.line(english), c.row.line(chinese); en != c.en || zh != c.zh {
+			t.Errorf("the lines are\n%s\n%s\nwant\n%s\n%s", en, zh, c.en, c.zh)
+		}
+	}
+}

@@ -24,8 +24,8 @@ var outcomes = []struct {
 	meaning [2]string
 }{
 	{study.Supported, [2]string{"supported", "支持"}, [2]string{
-		"the 95 % interval lies on the side that the claim expects and the estimate is at or beyond the margin; where no difference is expected, the 90 % interval lies inside the margin",
-		"95 % 区间落在该说法预期的一侧，且估计值达到或超过阈值；若预期为“无差别”，则 90 % 区间落在阈值之内"}},
+		"the 95 % interval lies on the side that the claim expects and the estimate is at or beyond the margin; where no difference is expected, the 90 % interval lies inside the margin; where something is to be no worse, the 95 % interval stays short of the margin on the bad side",
+		"95 % 区间落在该说法预期的一侧，且估计值达到或超过阈值；若预期为“无差别”，则 90 % 区间落在阈值之内；若预期为“不更差”，则 95 % 区间在变差一侧不超出阈值"}},
 	{study.Contradicted, [2]string{"contradicted", "相反"}, [2]string{
 		"the whole 95 % interval lies short of what the claim expects",
 		"整个 95 % 区间都达不到该说法的预期"}},

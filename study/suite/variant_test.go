@@ -1,6 +1,8 @@
 package suite
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"gotune/study"
+	"gotune/train"
 )
 
 func parse(t *testing.T, text string) *study.Study {
@@ -52,13 +55,52 @@ func TestOtherSeeds(t *testing.T) {
 	}
 }
 
-// Further bases are runs of their recipe, made once, and the studies begin with them.
-func TestBases(t *testing.T) {
+// tinyBase is a base of some hundred weights that is made in two steps.
+func tinyBase(t *testing.T) Base {
+	t.Helper()
 	dir := t.TempDir()
-	lab := filepath.Join(dir, "lab")
 	write(t, filepath.Join(dir, "tiny.json"), `{"model_type":"llama","hidden_act":"silu","hidden_size":16,"intermediate_size":24,"num_hidden_layers":1,"num_attention_heads":2,"num_key_value_heads":1,"head_dim":8,"vocab_size":300,"max_position_embeddings":64,"rms_norm_eps":1e-5,"rope_theta":10000,"tie_word_embeddings":true}`)
 	write(t, filepath.Join(dir, "book.txt"), strings.Repeat("One two three four five. What is it? It is so, and so it is.\n", 9))
-	known := []Base{{Name: "base", Recipe: []byte("# tiny\nshape: " + dir + "/tiny.json\ndata: [" + dir + "/book.txt]\nmax_length: 32\nmax_steps: 2\nseed: 1\n")}, {Name: "base-b"}}
+	return Base{Name: "base", Recipe: []byte("# tiny\nshape: " + dir + "/tiny.json\ndata: [" + dir + "/book.txt]\nmax_length: 32\nmax_steps: 2\nseed: 1\n")}
+}
+
+// A suite that was stopped goes on where it was.
+func TestGoOn(t *testing.T) {
+	lab := t.TempDir()
+	made, err := tinyBase(t).study(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := 0
+	run := func(stop int) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, err := Run(ctx, []*study.Study{made, parse(t, strings.Replace(untrained, "ID", "other", 1))}, Options{
+			Options: study.Options{Output: lab, Jobs: 1},
+			Observe: func(p Progress) {
+				if p.Event.Event == "done" && p.Event.Study == made.ID {
+					if done++; done == stop {
+						cancel()
+					}
+				}
+			},
+		})
+		return err
+	}
+	if err := run(2); !errors.Is(err, train.ErrInterrupted) || done != 2 {
+		t.Fatalf("after %d runs it says %v", done, err)
+	}
+	if err := run(0); err != nil || done != 3 {
+		t.Errorf("after %d runs it says %v", done, err)
+	}
+	if err := run(0); err != nil || done != 3 {
+		t.Errorf("the third time %d runs were done: %v", done, err)
+	}
+}
+
+// Further bases are runs of their recipe, made once, and the studies begin with them.
+func TestBases(t *testing.T) {
+	lab, known := filepath.Join(t.TempDir(), "lab"), []Base{tinyBase(t), {Name: "base-b"}}
 	studies := []*study.Study{parse(t, onBase)}
 	bases, err := Bases(studies, known, 3)
 	if err != nil || len(bases) != 1 || bases[0].ID != "bases-of-base" || !slices.Equal(bases[0].Seeds.Full, []uint64{2, 3}) {

@@ -337,8 +337,10 @@ func (l *lab) after(ctx context.Context, n *node, err error, took time.Duration)
 		n.state, e.Event = finished, "reused"
 	case err == nil:
 		n.state, e.Event = finished, "done"
-		l.rate.tokens += n.size.tokens
-		l.rate.seconds += took.Seconds()
+		if n.size.tokens > 0 { // trained, not planned alone
+			l.rate.tokens += n.size.tokens
+			l.rate.seconds += took.Seconds()
+		}
 	case errors.Is(err, train.ErrLocked):
 		n.state, e.Event, e.Text = waiting, "locked", "another process is at work on it"
 		if n.locked {

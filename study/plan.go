@@ -100,7 +100,7 @@ func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, se
 		p.nodes[n.key] = n
 	}
 	for _, m := range metrics {
-		m = m.at(seed)
+		m = m.at(a, seed)
 		if !slices.ContainsFunc(n.metrics, func(k MetricSpec) bool { return k.Name == m.Name && k.Spec() == m.Spec() }) {
 			n.metrics = append(n.metrics, m)
 		}
@@ -172,6 +172,10 @@ func planRun(ctx context.Context, n *node) (s size, err error) {
 			err = fmt.Errorf("a fault of the program: %v", p)
 		}
 	}()
+	if n.planned() {
+		bytes, err := n.probed(ctx)
+		return size{stageSteps: make([]int, max(1, len(n.recipe.Stages))), bytes: bytes}, err
+	}
 	plan, err := train.MakePlan(ctx, n.planConfig(false))
 	if err != nil {
 		return size{}, err
@@ -299,7 +303,7 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 	if least := o.Arms[0].Tokens; s.Budget.Tokens > 0 && s.Budget.Tokens < least {
 		return o, yamlnode.At(s.Budget.node, "the budget is %.3g tokens, and a run of %s takes %.3g: not one fits", s.Budget.Tokens, o.Arms[0].Name, least)
 	}
-	if !probe {
+	if !probe || o.Tokens == 0 {
 		return o, nil
 	}
 	rate, err := p.probe(ctx, first)

@@ -395,6 +395,9 @@ func (l *lab) armResults(trials []*trial, seeds []uint64) ([]ArmResult, error) {
 // result describes a run.
 func (n *node) result(metrics []MetricSpec) RunResult {
 	r := RunResult{Seed: n.seed, Run: runsName + "/" + n.key, Status: "missing"}
+	if n.planned() {
+		r.Run = "" // nothing is trained
+	}
 	switch n.state {
 	case finished:
 		r.Status = "finished"

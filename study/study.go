@@ -60,6 +60,7 @@ type Arm struct {
 	// Scale multiplies keys after that.
 	Scale map[string]float64
 
+	texts      map[string]string  // that stand in braces in its recipe and its metrics
 	attributes map[string]float64 // beside those that the recipe tells
 	layers     []*ast.MappingNode // keys, later ones over earlier ones
 	node       ast.Node

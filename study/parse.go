@@ -34,6 +34,15 @@ func (s *Study) parse(mapping *ast.MappingNode) error {
 		"checks":  func(n ast.Node) error { return parseTests(n, &s.Checks) },
 		"tests":   func(n ast.Node) error { return parseTests(n, &s.Tests) },
 		"budget":  s.parseBudget,
+		"models": func(n ast.Node) error {
+			s.models = make(map[string]string)
+			return entries(n, "models", func(m *ast.MappingValueNode, name string) error {
+				var path string
+				err := text(&path)(m.Value)
+				s.models[name] = path
+				return err
+			})
+		},
 		"quick": func(n ast.Node) error {
 			s.Quick = []string{}
 			return names(&s.Quick)(n)

@@ -57,12 +57,11 @@ type planner struct {
 	hashes *hasher
 	nodes  map[string]*node
 
-	mu    sync.Mutex
-	sizes map[string]*sizing
+	known *Known
 }
 
-func newPlanner(s *Study) *planner {
-	return &planner{study: s, hashes: &hasher{}, nodes: make(map[string]*node), sizes: make(map[string]*sizing)}
+func newPlanner(s *Study, known *Known) *planner {
+	return &planner{study: s, hashes: known.hashes, nodes: make(map[string]*node), known: known}
 }
 
 // add returns the run of an arm with a seed. With a share below 1 it has that share of
@@ -139,6 +138,9 @@ var notOfSize = []string{
 // sizeOf works out the size of a run. Those that differ in their seed, or in numbers
 // that do not matter here, are alike and worked out once.
 func (p *planner) sizeOf(ctx context.Context, n *node) (size, error) {
+	if s, ok := p.known.size(n.key); ok {
+		return s, nil
+	}
 	all := flat(n.recipe)
 	seed := fmt.Sprint(n.seed)
 	var name strings.Builder
@@ -151,17 +153,12 @@ func (p *planner) sizeOf(ctx context.Context, n *node) (size, error) {
 			fmt.Fprintf(&name, "%s=%s\n", key, strings.ReplaceAll(all[key], "="+seed, "="+placeholder))
 		}
 	}
-	p.mu.Lock()
-	s := p.sizes[name.String()]
-	if s == nil {
-		s = &sizing{}
-		p.sizes[name.String()] = s
-	}
-	p.mu.Unlock()
+	s := p.known.sizing(name.String())
 	s.once.Do(func() { s.size, s.err = planRun(ctx, n) })
 	if s.err != nil {
 		return s.size, yamlnode.At(n.arm.node, "%s: %w", n.arm.Name, s.err)
 	}
+	p.known.store(n.key, s.size)
 	return s.size, nil
 }
 
@@ -238,7 +235,7 @@ func (s *Study) Plan(ctx context.Context, quick, probe bool) (Outline, error) {
 	if len(s.Arms) == 0 {
 		return Outline{}, nil
 	}
-	p := newPlanner(s)
+	p := newPlanner(s, OpenKnown(""))
 	o, err := p.outline(ctx, quick, probe)
 	if err != nil {
 		return o, yamlnode.Errorf("study", s.name, err)

@@ -41,6 +41,9 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64, metrics [
 			return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 		}
 	}
+	if other, ok := s.models[r.Model]; ok && !r.Pretraining() {
+		r.Model = other
+	}
 	if r.PreviousRun != "" {
 		return r, yamlnode.At(a.node, "%s: previous_run is set by from: leave it out", a.Name)
 	}

@@ -39,7 +39,7 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 		}
 		return r, fmt.Errorf("study %s: %w", s.name, err)
 	}
-	return r, writeJSON(filepath.Join(l.studyDir(), "result.json"), r)
+	return r, writeJSON(filepath.Join(l.studyDir(), resultName), r)
 }
 
 // wrong marks an error as one of usage without adding to its text.

@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -36,6 +37,7 @@ type Study struct {
 	left    []Test               // that a quick run leaves out
 	Raw     []byte               // the file
 	name    string               // for messages
+	models  map[string]string    // that stand in place of those that recipes name
 	numbers []map[string]float64 // of arms, once they are worked out; see attributes
 }
 
@@ -170,6 +172,24 @@ func Parse(name string, raw []byte) (*Study, error) {
 		return nil, yamlnode.Errorf("study", name, err)
 	}
 	return s, nil
+}
+
+// Models are the names of the models that the arms and prepared runs begin with, each
+// once and in order.
+func (s *Study) Models() ([]string, error) {
+	var all []string
+	for _, arms := range [][]Arm{s.Prepared, s.Arms} {
+		for i := range arms {
+			r, err := s.recipe(&arms[i], nil, 0, nil)
+			if err != nil {
+				return nil, yamlnode.Errorf("study", s.name, err)
+			}
+			if arms[i].From == "" && !r.Pretraining() && !slices.Contains(all, r.Model) {
+				all = append(all, r.Model)
+			}
+		}
+	}
+	return all, nil
 }
 
 // arm returns an arm by its name, or nil.

@@ -1,4 +1,4 @@
-// Package examples holds recipes that the command embeds, so that they can be
+// Package examples holds recipes and studies that the command embeds, so that they can be
 // used by name on a machine without the source.
 package examples
 
@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed *.yaml recipes/*.yaml
 var Recipes embed.FS
+
+// Claims are the studies of folder claims, one a file: rules of thumb about tuning, each
+// put to the test in a world small enough for two cores.
+//
+//go:embed claims/*.yaml
+var Claims embed.FS

@@ -65,6 +65,15 @@ func (a *Arm) readers() map[string]reader {
 		"from":       text(&a.From),
 		"scale":      table(&a.Scale),
 		"attributes": table(&a.attributes),
+		"texts": func(n ast.Node) error {
+			a.texts = make(map[string]string)
+			return entries(n, "texts", func(m *ast.MappingValueNode, key string) error {
+				var own string
+				err := text(&own)(m.Value)
+				a.texts[key] = own
+				return err
+			})
+		},
 		"tune": func(n ast.Node) error {
 			if b, ok := n.(*ast.BoolNode); ok {
 				if !b.Value {

@@ -30,6 +30,15 @@ func (s *Study) check() error {
 	if len(s.Metrics) == 0 {
 		return fmt.Errorf("the study has no metrics: gotune study metrics lists what can be measured")
 	}
+	for _, name := range s.Quick {
+		a := s.arm(name)
+		if a == nil {
+			return fmt.Errorf("quick has an arm %q that is not there; %s", name, among(name, namesOf(s.Arms)))
+		}
+		if a.Tuned != "" && !slices.Contains(s.Quick, a.Tuned) {
+			return fmt.Errorf("quick has %s but not %s, whose tuned values it takes", name, a.Tuned)
+		}
+	}
 	for _, check := range []func() error{s.checkArms, s.checkTune, s.checkTests} {
 		if err := check(); err != nil {
 			return err
@@ -182,13 +191,13 @@ func (t Test) rule() stats.Rule {
 // checkContrast checks that there is one contrast, and that its arms are there.
 func (s *Study) checkContrast(t *Test, m *MetricSpec) error {
 	given := 0
-	for _, yes := range []bool{t.Difference != nil, t.Weights != nil, t.Trend != nil, t.Exponent != nil, t.Ratio != nil, t.Regret != nil, t.Level != ""} {
+	for _, yes := range []bool{t.Difference != nil, t.Weights != nil, t.Trend != nil, t.Exponent != nil, t.Ratio != nil, t.Regret != nil, t.Range != nil, t.Level != ""} {
 		if yes {
 			given++
 		}
 	}
 	if given != 1 {
-		return fmt.Errorf("a test has one of difference, contrast, trend, exponent, ratio, regret, level and all; here are %d", given)
+		return fmt.Errorf("a test has one of difference, contrast, trend, exponent, ratio, regret, range, level and all; here are %d", given)
 	}
 	for _, pair := range [][]string{t.Difference, t.Ratio} {
 		switch {
@@ -210,9 +219,15 @@ func (s *Study) checkContrast(t *Test, m *MetricSpec) error {
 		return fmt.Errorf("scale is %q; it is linear, log2 or log", t.Trend.Scale)
 	case t.Trend != nil && len(used) < 2:
 		return fmt.Errorf("a trend over %q needs two arms that have it as a number, here are %d", t.Trend.Over, len(used))
-	case t.Regret != nil && len(s.Seeds.Tuning) == 0:
-		return fmt.Errorf("regret is against the best on tuning seeds: seeds: {tuning: 2}")
-	case (t.Regret != nil || t.Exponent != nil) && m.Better == "":
+	case (t.Regret != nil || t.Range != nil) && len(s.Seeds.Tuning) == 0:
+		return fmt.Errorf("regret and range are of the best on tuning seeds: seeds: {tuning: 2}")
+	case t.Range != nil && !slices.Contains([]string{"linear", "log2", "log"}, t.Range.Scale):
+		return fmt.Errorf("scale is %q; it is linear, log2 or log", t.Range.Scale)
+	case t.Range != nil && len(used) < 2:
+		return fmt.Errorf("a range is of two arms and more, here are %d", len(used))
+	case t.Regret != nil && t.Regret.Given != nil && s.metric(t.Regret.Given.Metric) == nil:
+		return fmt.Errorf("there is no metric %q; %s", t.Regret.Given.Metric, among(t.Regret.Given.Metric, metricNames(s.Metrics)))
+	case (t.Regret != nil || t.Range != nil || t.Exponent != nil) && m.Better == "":
 		return fmt.Errorf("the best of %s is asked for, so that the metric has to say better: higher or lower", m.Name)
 	case t.Regret != nil && !slices.Contains(t.Regret.Among, t.Regret.Arm) && len(t.Regret.Among) < 1:
 		return fmt.Errorf("regret has no among: the arms that the best is chosen from")
@@ -258,6 +273,10 @@ func (s *Study) armsOf(t Test) []string {
 		return with(t.Trend.Arms, t.Trend.Over)
 	case t.Exponent != nil:
 		return with(t.Exponent.Arms, t.Exponent.Of, t.Exponent.Over)
+	case t.Range != nil && t.Range.Over != "":
+		return with(t.Range.Among, t.Range.Over)
+	case t.Range != nil:
+		return with(t.Range.Among)
 	case t.Regret != nil:
 		return append(slices.Clone(t.Regret.Among), t.Regret.Arm)
 	}

@@ -15,7 +15,7 @@ type table struct {
 	seeds      []uint64
 	attributes map[string]map[string]float64 // of arms
 	value      func(arm string, seed uint64, metric string) (float64, error)
-	best       func(t Test) (arm string, err error) // of a regret, by tuning seeds
+	best       func(arms []string, metric string, which stats.Better, given *Given) (arm string, err error) // by tuning seeds
 }
 
 // values returns the contrast of each seed for which all its arms have the metric, and
@@ -61,7 +61,7 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		}
 		return stats.Weighted(weights, values)
 	case t.Trend != nil:
-		weights, err := stats.Trend(b.of(arms, t.Trend.Over), map[string]func(float64) float64{"linear": stats.Linear, "log2": math.Log2, "log": math.Log}[t.Trend.Scale])
+		weights, err := stats.Trend(b.of(arms, t.Trend.Over), scales[t.Trend.Scale])
 		if err != nil {
 			return 0, err
 		}
@@ -69,11 +69,13 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 	case t.Exponent != nil:
 		return b.exponent(*t.Exponent, arms, values, which)
 	case t.Regret != nil:
-		best, err := b.best(t)
+		best, err := b.best(t.Regret.Among, t.Metric, which, t.Regret.Given)
 		if err != nil {
 			return 0, err
 		}
 		return stats.Regret(of(t.Regret.Arm), of(best), which), nil
+	case t.Range != nil:
+		return b.rangeOf(t, arms, values, which)
 	}
 	return values[0], nil
 }
@@ -86,6 +88,48 @@ func (b table) of(arms []string, key string) []float64 {
 	}
 	return all
 }
+
+// rangeOf is how much worse the worst arm is than the best, or the slope of that.
+func (b table) rangeOf(t Test, arms []string, values []float64, which stats.Better) (float64, error) {
+	overs := make([]float64, len(arms))
+	if t.Range.Over != "" {
+		overs = b.of(arms, t.Range.Over)
+	}
+	worse := stats.Lower
+	if which == stats.Lower {
+		worse = stats.Higher
+	}
+	var at, ranges []float64
+	for _, over := range slices.Compact(slices.Sorted(slices.Values(overs))) {
+		var group []string
+		for i, arm := range arms {
+			if overs[i] == over {
+				group = append(group, arm)
+			}
+		}
+		best, err := b.best(group, t.Metric, which, nil)
+		if err != nil {
+			return 0, err
+		}
+		worst, err := b.best(group, t.Metric, worse, nil)
+		if err != nil {
+			return 0, err
+		}
+		at = append(at, over)
+		ranges = append(ranges, stats.Regret(values[slices.Index(arms, worst)], values[slices.Index(arms, best)], which))
+	}
+	if t.Range.Over == "" {
+		return ranges[0], nil
+	}
+	weights, err := stats.Trend(at, scales[t.Range.Scale])
+	if err != nil {
+		return 0, err
+	}
+	return stats.Weighted(weights, ranges)
+}
+
+// scales are those of attributes.
+var scales = map[string]func(float64) float64{"linear": stats.Linear, "log2": math.Log2, "log": math.Log}
 
 // exponent is the slope of log(best) over log(over).
 func (b table) exponent(e Exponent, arms []string, values []float64, which stats.Better) (float64, error) {
@@ -127,7 +171,15 @@ func (s *Study) words(t Test) string {
 	case t.Exponent != nil:
 		return fmt.Sprintf("b in best %s ∝ %s^b", t.Exponent.Of, t.Exponent.Over)
 	case t.Regret != nil:
-		return fmt.Sprintf("regret of %s against the best of %s", t.Regret.Arm, strings.Join(t.Regret.Among, ", "))
+		text := fmt.Sprintf("regret of %s against the best of %s", t.Regret.Arm, strings.Join(t.Regret.Among, ", "))
+		if g := t.Regret.Given; g != nil {
+			text += fmt.Sprintf(" whose %s is %g or more", g.Metric, g.AtLeast)
+		}
+		return text
+	case t.Range != nil && t.Range.Over != "":
+		return fmt.Sprintf("slope over %s %s of worst − best of %s", t.Range.Scale, t.Range.Over, strings.Join(s.armsOf(t), ", "))
+	case t.Range != nil:
+		return fmt.Sprintf("worst − best of %s", strings.Join(s.armsOf(t), ", "))
 	}
 	return t.Level
 }

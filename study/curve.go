@@ -33,6 +33,8 @@ var curves = []Measure{
 		Definition: "max of y(s) over evaluations with 0 < s ≤ window·S, minus y at the start: how far it goes above the start in the window, or below 0 how far it has fallen at least"},
 	{Family: "curve", Name: "largest_rise", Better: "", curve: largestRise,
 		Definition: "max over s < t of y(t) − y(s), or 0: the largest rise anywhere in the run"},
+	{Family: "curve", Name: "fall", Better: "", curve: fall,
+		Definition: "max of y minus y at the end: how far it comes down after it was highest"},
 	{Family: "curve", Name: "collapse", Better: "", curve: collapse,
 		Definition: "y at the end minus y at the start: above 0 for a loss that training has made worse"},
 	{Family: "curve", Name: "final", Better: "lower", curve: final,
@@ -66,6 +68,14 @@ func largestRise(c curve, _ MetricSpec) (float64, bool) {
 		x = max(x, p.value-least)
 	}
 	return x, false
+}
+
+func fall(c curve, _ MetricSpec) (float64, bool) {
+	most := c.points[0].value
+	for _, p := range c.points {
+		most = max(most, p.value)
+	}
+	return most - c.points[len(c.points)-1].value, false
 }
 
 func collapse(c curve, _ MetricSpec) (float64, bool) {
@@ -192,10 +202,34 @@ func (t timeline) curve(m MetricSpec) (curve, error) {
 			c.points = append(c.points, p)
 		}
 	}
+	if m.Stage != "" {
+		c = t.within(c, m.Stage)
+	}
 	if len(c.points) < 2 {
 		return c, fmt.Errorf("the run has %d evaluations of %s, and a curve needs two", len(c.points), m.Spec())
 	}
 	return c, nil
+}
+
+// within returns what of a curve is of one stage, counted from its beginning, which is
+// evaluated as the end of the stage before.
+func (t timeline) within(c curve, stage string) curve {
+	begin, end := -1, -1
+	for _, e := range t.steps {
+		if e.Stage == stage {
+			if begin < 0 {
+				begin = e.Step - 1
+			}
+			end = e.Step
+		}
+	}
+	part := curve{rising: c.rising, steps: end - begin}
+	for _, p := range c.points {
+		if begin >= 0 && p.step >= begin && p.step <= end {
+			part.points = append(part.points, point{p.step - begin, p.seconds - t.seconds(begin), p.value})
+		}
+	}
+	return part
 }
 
 // valueOf is the score that a curve is of; nil where there is none.

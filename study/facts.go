@@ -41,10 +41,14 @@ var ofRuns = []Measure{
 	{Family: "run", Name: "exposures", Unit: "times", run: func(f facts) float64 { return f.rows / max(f.distinct, 1) },
 		Definition: "how often a row of the training data is seen on average"},
 	{Family: "run", Name: deltaNorm, Definition: "‖ΔW‖, the root of the sum of squares of what the run has changed in all weights, adapters written out"},
+	{Family: "run", Name: digest, Definition: "a number that names the bits of all weights at the end, adapters written out: equal where two runs end with the same weights"},
 }
 
-// deltaNorm is the one measure of a run that needs its weights.
-const deltaNorm = "delta_norm"
+// deltaNorm and digest are measures of a run that need its weights.
+const (
+	deltaNorm = "delta_norm"
+	digest    = "digest"
+)
 
 // stagesName is the file in a run folder of what train told of each stage when it
 // began.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"gotune/internal/yamlnode"
 	"gotune/train"
 )
 
@@ -29,6 +30,7 @@ type Options struct {
 	Command   string        // that repeats it, for the result
 	Version   string        // of the program, for the result
 	Commit    string        // of its source, for the result
+	Known     *Known        // what plans have found out, to share between studies; nil for its own
 	Observe   func(Event)   // is told how it goes; by one goroutine at a time. It may be nil
 }
 
@@ -80,7 +82,10 @@ func newLab(s *Study, o Options) (*lab, error) {
 	if o.Budget <= 0 {
 		o.Budget = s.Budget.Time
 	}
-	l := &lab{Options: o, planner: newPlanner(s)}
+	if o.Known == nil {
+		o.Known = OpenKnown("")
+	}
+	l := &lab{Options: o, planner: newPlanner(s, o.Known)}
 	if o.Budget > 0 {
 		l.deadline = time.Now().Add(o.Budget)
 	}
@@ -226,6 +231,14 @@ func (l *lab) measureSizes(ctx context.Context, queue []*node) error {
 	if l.available == 0 {
 		l.available = first.size.available
 	}
+	if l.available == 0 { // its size was known
+		s, err := planRun(ctx, first)
+		if err != nil {
+			return yamlnode.At(first.arm.node, "%s: %w", first.arm.Name, err)
+		}
+		l.available = s.available
+		l.known.store("", s)
+	}
 	if l.deadline.IsZero() || l.rate.seconds > 0 {
 		return nil
 	}
@@ -337,8 +350,10 @@ func (l *lab) after(ctx context.Context, n *node, err error, took time.Duration)
 		n.state, e.Event = finished, "reused"
 	case err == nil:
 		n.state, e.Event = finished, "done"
-		l.rate.tokens += n.size.tokens
-		l.rate.seconds += took.Seconds()
+		if n.size.tokens > 0 { // trained, not planned alone
+			l.rate.tokens += n.size.tokens
+			l.rate.seconds += took.Seconds()
+		}
 	case errors.Is(err, train.ErrLocked):
 		n.state, e.Event, e.Text = waiting, "locked", "another process is at work on it"
 		if n.locked {

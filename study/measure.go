@@ -2,6 +2,8 @@ package study
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,6 +55,9 @@ func measure(ctx context.Context, run string, metrics []MetricSpec, hashes *hash
 	values = make(map[string]measured)
 	fresh := false
 	for _, m := range metrics {
+		if m.Measure.Family == "plan" {
+			continue // of the recipe, not of the run
+		}
 		if m.Product != nil {
 			values[m.Name] = measured{Value: product(values, m.Product)}
 			continue
@@ -142,8 +147,12 @@ func (g *gauge) take(ctx context.Context, m MetricSpec) (measured, error) {
 		x, censored := m.Measure.curve(c, m)
 		return measured{x, censored}, nil
 	case "run":
-		if m.Measure.run == nil {
+		switch m.Measure.Name {
+		case deltaNorm:
 			x, err := g.deltaNorm(ctx)
+			return measured{Value: x}, err
+		case digest:
+			x, err := g.digest(ctx)
 			return measured{Value: x}, err
 		}
 		return measured{Value: m.Measure.run(*g.facts)}, nil
@@ -216,6 +225,27 @@ func (g *gauge) where(start bool) (train.RunResult, error) {
 	}
 	from.Model, from.Adapter = g.recipe.Model, g.recipe.Adapter
 	return from, nil
+}
+
+// digest names all weights of the result, the adapter's update included, by the first
+// 52 bits of their SHA-256, which a float64 holds exactly.
+func (g *gauge) digest(ctx context.Context) (float64, error) {
+	t, err := g.model(ctx, false)
+	if err != nil {
+		return 0, err
+	}
+	weights, err := t.weights()
+	if err != nil {
+		return 0, err
+	}
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(weights)) {
+		fmt.Fprintf(h, "%s %d\n", name, len(weights[name]))
+		if err := binary.Write(h, binary.LittleEndian, weights[name]); err != nil {
+			return 0, err
+		}
+	}
+	return float64(binary.BigEndian.Uint64(h.Sum(nil)) >> 12), nil
 }
 
 // deltaNorm measures how far the weights have moved.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -16,7 +15,7 @@ import (
 // A Measure is a number that runs can be compared by. Each is defined in one place,
 // in the list of its family.
 type Measure struct {
-	Family     string // score, curve or run
+	Family     string // score, curve, run, plan or product
 	Name       string
 	Definition string // in one line
 	Unit       string
@@ -27,10 +26,11 @@ type Measure struct {
 	answers func([]train.Answer, MetricSpec) (float64, error)  // of scores by generation
 	curve   func(curve, MetricSpec) (x float64, censored bool) // of evaluations on the way
 	run     func(facts) float64                                // of the record of a run
+	plan    func(train.Plan, MetricSpec) float64               // of what it will take
 }
 
 // Measures lists everything that can be measured.
-func Measures() []Measure { return slices.Concat(scores, curves, ofRuns, products) }
+func Measures() []Measure { return slices.Concat(scores, curves, ofRuns, ofPlans, products) }
 
 // products are measures of other metrics of the same run.
 var products = []Measure{
@@ -58,10 +58,14 @@ type MetricSpec struct {
 	Prior     float64 // bits that each row has where nothing is known
 	Pattern   string  // of a valid answer; "" derives the form from the wanted one
 	Window    float64
+	Stage     string // of a curve: of that stage alone, "" for the run
 	Threshold float64
 	Better    string
 	Product   []string // the metrics that it is made of
 	Diverged  *float64 // the value of a run whose loss became no number
+	Shape     string   // of a plan: for a model of this shape in place of the arm's
+	Workers   int      // of a plan: so many share the work, each with rows of its own
+	Zero      int      // of a plan: the stage of ZeRO by which they share what a worker keeps
 
 	node ast.Node
 }
@@ -77,15 +81,11 @@ func (m *MetricSpec) keys() map[string]reader {
 			return text(&m.Data[0])(n)
 		},
 		"minus": text(&m.Minus), productFamily: names(&m.Product), "of": text(&m.Of), "columns": text(&m.Columns), "format": text(&m.Format), "wording": text(&m.Wording),
-		"ignore_eos": yes(&m.IgnoreEOS), "all_tokens": yes(&m.AllTokens), "pattern": text(&m.Pattern), "better": text(&m.Better),
+		"ignore_eos": yes(&m.IgnoreEOS), "all_tokens": yes(&m.AllTokens), "pattern": text(&m.Pattern), "better": text(&m.Better), "stage": text(&m.Stage), "shape": text(&m.Shape),
 		"prior": number(&m.Prior), "window": number(&m.Window), "threshold": number(&m.Threshold),
-		"questions": func(n ast.Node) error {
-			var err error
-			if m.Questions, err = strconv.Atoi(n.GetToken().Value); err != nil || m.Questions < 1 {
-				return yamlnode.At(n, "questions is %s; it is a number of questions", n)
-			}
-			return nil
-		},
+		"questions": whole(&m.Questions, 1, "a number of questions"),
+		"workers":   whole(&m.Workers, 1, "a number of workers"),
+		"zero":      whole(&m.Zero, 0, "a stage of ZeRO, 0 without"),
 		"diverged": func(n ast.Node) error {
 			m.Diverged = new(float64)
 			return number(m.Diverged)(n)
@@ -98,7 +98,7 @@ func (s *Study) parseMetrics(n ast.Node) error {
 		m := MetricSpec{Name: name, Of: "loss", Window: 1, Questions: 100, node: k.Key}
 		family, measure := "", ""
 		known := m.keys()
-		for _, f := range []string{"score", "curve", "run"} {
+		for _, f := range []string{"score", "curve", "run", "plan"} {
 			known[f] = func(n ast.Node) error {
 				if family != "" {
 					return yamlnode.At(n, "%s is measured by %s and by %s: a metric is one of them", name, family, f)
@@ -118,7 +118,7 @@ func (s *Study) parseMetrics(n ast.Node) error {
 			err = m.check()
 		}
 		for _, name := range m.Product {
-			if other := s.metric(name); err == nil && (other == nil || other.Product != nil) {
+			if other := s.metric(name); err == nil && (other == nil || other.Product != nil || other.Measure.Family == "plan") {
 				err = fmt.Errorf("it is a product of %q, which is no metric that stands before it and is measured itself", name)
 			}
 		}
@@ -146,7 +146,7 @@ func (m *MetricSpec) choose(family, name string) error {
 		}
 	}
 	if family == "" {
-		return fmt.Errorf("it has none of score, curve, run and product, which say how it is measured")
+		return fmt.Errorf("it has none of score, curve, run, plan and product, which say how it is measured")
 	}
 	if meant := train.Meant(name, all); meant != "" {
 		return fmt.Errorf("there is no %s %q; perhaps %s is meant", family, name, meant)
@@ -159,6 +159,12 @@ func (m *MetricSpec) check() error {
 	switch {
 	case m.Measure.Family == "score" && len(m.Data) == 0:
 		return fmt.Errorf("a score needs data")
+	case slices.Contains([]string{"plan", productFamily}, m.Measure.Family) && len(m.Data) > 0:
+		return fmt.Errorf("a %s has no data", m.Measure.Family)
+	case m.Measure.Family != "plan" && (m.Shape != "" || m.Workers > 1 || m.Zero > 0):
+		return fmt.Errorf("shape, workers and zero are of plans alone")
+	case m.Zero > 3, m.Zero > 0 && m.Workers < 2:
+		return fmt.Errorf("zero is a stage from 1 to 3 by which workers share, at least two: zero: 2, workers: 4")
 	case m.Measure.Family == "run" && len(m.Data) > 0:
 		return fmt.Errorf("%s is of the run itself and has no data", m.Measure.Name)
 	case len(m.Product) > 0 && m.Measure.Family != productFamily:
@@ -167,6 +173,8 @@ func (m *MetricSpec) check() error {
 		return fmt.Errorf("bits needs prior: the bits of a row that nothing is known of")
 	case strings.HasSuffix(m.Measure.Name, "_to") && m.Threshold == 0:
 		return fmt.Errorf("%s needs threshold: the value to reach", m.Measure.Name)
+	case m.Stage != "" && m.Measure.Family != "curve":
+		return fmt.Errorf("stage is of curves alone; %s is of the whole run", m.Measure.Name)
 	case m.Window <= 0 || m.Window > 1:
 		return fmt.Errorf("window is %g; it is a share of the run above 0 and up to 1", m.Window)
 	case !slices.Contains([]string{"", "seen", "unseen"}, m.Wording):
@@ -195,11 +203,9 @@ func (m *MetricSpec) check() error {
 // rising reports whether a curve is better the higher it is.
 func (m MetricSpec) rising() bool { return m.Of == "exact_match" || m.Of == "log_probability" }
 
-// at returns the metric of a run with a seed.
-func (m MetricSpec) at(seed uint64) MetricSpec {
-	put := func(text string) string {
-		return strings.ReplaceAll(text, placeholder, strconv.FormatUint(seed, 10))
-	}
+// at returns the metric of an arm's run with a seed.
+func (m MetricSpec) at(a *Arm, seed uint64) MetricSpec {
+	put := a.filler(seed).Replace
 	m.Data = slices.Clone(m.Data)
 	for i := range m.Data {
 		m.Data[i] = put(m.Data[i])
@@ -262,8 +268,12 @@ func (m MetricSpec) Spec() string {
 	add(m.Measure.answers != nil, "%d questions", m.Questions)
 	add(m.Prior != 0, "%g bits a row", m.Prior)
 	add(m.Pattern != "", "valid by %q", m.Pattern)
+	add(m.Stage != "", "in the stage %s", m.Stage)
 	add(m.Window != 1, "window %g", m.Window)
 	add(m.Threshold != 0, "threshold %g", m.Threshold)
+	add(m.Shape != "", "of a model of the shape %s", m.Shape)
+	add(m.Workers > 1, "on each of %d workers", m.Workers)
+	add(m.Zero > 0, "by stage %d of ZeRO", m.Zero)
 	return b.String()
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -21,6 +22,10 @@ func (l *lab) run(ctx context.Context, n *node) (err error) {
 			err = errors.Join(err, noteFailure(l.path(n), err))
 		}
 	}()
+	if n.planned() {
+		n.values, err = n.plans(ctx)
+		return err
+	}
 	path := l.path(n)
 	if err := l.before(path); err != nil {
 		return err
@@ -34,6 +39,11 @@ func (l *lab) run(ctx context.Context, n *node) (err error) {
 	if n.values, err = measure(ctx, path, n.metrics, l.hashes); err != nil {
 		return err
 	}
+	foreseen, err := n.plans(ctx)
+	if err != nil {
+		return err
+	}
+	maps.Copy(n.values, foreseen)
 	t, err := readTimeline(path)
 	if err != nil {
 		return err

@@ -34,6 +34,19 @@ func (s *Study) parse(mapping *ast.MappingNode) error {
 		"checks":  func(n ast.Node) error { return parseTests(n, &s.Checks) },
 		"tests":   func(n ast.Node) error { return parseTests(n, &s.Tests) },
 		"budget":  s.parseBudget,
+		"models": func(n ast.Node) error {
+			s.models = make(map[string]string)
+			return entries(n, "models", func(m *ast.MappingValueNode, name string) error {
+				var path string
+				err := text(&path)(m.Value)
+				s.models[name] = path
+				return err
+			})
+		},
+		"quick": func(n ast.Node) error {
+			s.Quick = []string{}
+			return names(&s.Quick)(n)
+		},
 	})
 	if err != nil {
 		return err
@@ -175,7 +188,14 @@ func parseTests(n ast.Node, into *[]Test) error {
 			},
 			"regret": func(n ast.Node) error {
 				t.Regret = &Regret{}
-				return keys(n, "regret", map[string]reader{"arm": text(&t.Regret.Arm), "among": names(&t.Regret.Among)})
+				return keys(n, "regret", map[string]reader{"arm": text(&t.Regret.Arm), "among": names(&t.Regret.Among), "given": func(n ast.Node) error {
+					t.Regret.Given = &Given{}
+					return keys(n, "given", map[string]reader{"metric": text(&t.Regret.Given.Metric), "at-least": number(&t.Regret.Given.AtLeast)})
+				}})
+			},
+			"range": func(n ast.Node) error {
+				t.Range = &Range{Scale: "linear"}
+				return keys(n, "range", map[string]reader{"over": text(&t.Range.Over), "scale": text(&t.Range.Scale), "among": names(&t.Range.Among)})
 			},
 			"all":    func(n ast.Node) error { return parseTests(n, &t.All) },
 			"margin": number(&t.Margin),

@@ -41,7 +41,7 @@ metrics:
 		"another adapter":        {strings.Replace(base("prepare: {read: {}}"), "b: {", "b: {from: read, ", 1), "keeps the adapter of read but has other lora_* keys"},
 		"a seed of both":         {"id: x\nseeds: {full: [5, 1001], tuning: 2}", "[2:8] the seed 1001 is used for tuning and for testing"},
 		"a seed twice":           {"id: x\nseeds: {full: [5, 5]}", "each once"},
-		"a metric's family":      {"id: x\nmetrics: {m: {data: x}}", "it has none of score, curve, run and product"},
+		"a metric's family":      {"id: x\nmetrics: {m: {data: x}}", "it has none of score, curve, run"},
 		"two families":           {"id: x\nmetrics: {m: {run: tokens, score: loss}}", "a metric is one of them"},
 		"a product of nothing":   {"id: x\nmetrics:\n  m: {product: [n]}\n  n: {run: tokens}", "[3:6] metric m: it is a product of \"n\", which is no metric that stands before it"},
 		"a product and a score":  {"id: x\nmetrics: {n: {run: tokens}, m: {product: [n], run: steps}}", "a metric is one of them"},
@@ -116,7 +116,7 @@ metrics: {m: {score: loss, data: "world:cpt-heldout?draw={seed}"}}
 	if r.Data[0].Path != "world:cpt?draw=7" || r.Seed != 7 || r.LoRARank != 4 || r.Epochs != 2 || r.NEFTuneNoiseAlpha != 5 {
 		t.Errorf("the recipe has %v, seed %d, rank %d, %g epochs, noise %g", r.Data, r.Seed, r.LoRARank, r.Epochs, r.NEFTuneNoiseAlpha)
 	}
-	if got := s.Metrics[0].at(7).Spec(); got != "loss on world:cpt-heldout?draw=7" {
+	if got := s.Metrics[0].at(&s.Arms[0], 7).Spec(); got != "loss on world:cpt-heldout?draw=7" {
 		t.Errorf("the metric is %q", got)
 	}
 	if a := s.attributes()[2]; a["lora_rank"] != 2 || a["noise"] != 5 || a["neftune_noise_alpha"] != 5 || len(a) != 3 {

@@ -57,12 +57,11 @@ type planner struct {
 	hashes *hasher
 	nodes  map[string]*node
 
-	mu    sync.Mutex
-	sizes map[string]*sizing
+	known *Known
 }
 
-func newPlanner(s *Study) *planner {
-	return &planner{study: s, hashes: &hasher{}, nodes: make(map[string]*node), sizes: make(map[string]*sizing)}
+func newPlanner(s *Study, known *Known) *planner {
+	return &planner{study: s, hashes: known.hashes, nodes: make(map[string]*node), known: known}
 }
 
 // add returns the run of an arm with a seed. With a share below 1 it has that share of
@@ -100,7 +99,7 @@ func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, se
 		p.nodes[n.key] = n
 	}
 	for _, m := range metrics {
-		m = m.at(seed)
+		m = m.at(a, seed)
 		if !slices.ContainsFunc(n.metrics, func(k MetricSpec) bool { return k.Name == m.Name && k.Spec() == m.Spec() }) {
 			n.metrics = append(n.metrics, m)
 		}
@@ -139,6 +138,9 @@ var notOfSize = []string{
 // sizeOf works out the size of a run. Those that differ in their seed, or in numbers
 // that do not matter here, are alike and worked out once.
 func (p *planner) sizeOf(ctx context.Context, n *node) (size, error) {
+	if s, ok := p.known.size(n.key); ok {
+		return s, nil
+	}
 	all := flat(n.recipe)
 	seed := fmt.Sprint(n.seed)
 	var name strings.Builder
@@ -151,17 +153,12 @@ func (p *planner) sizeOf(ctx context.Context, n *node) (size, error) {
 			fmt.Fprintf(&name, "%s=%s\n", key, strings.ReplaceAll(all[key], "="+seed, "="+placeholder))
 		}
 	}
-	p.mu.Lock()
-	s := p.sizes[name.String()]
-	if s == nil {
-		s = &sizing{}
-		p.sizes[name.String()] = s
-	}
-	p.mu.Unlock()
+	s := p.known.sizing(name.String())
 	s.once.Do(func() { s.size, s.err = planRun(ctx, n) })
 	if s.err != nil {
 		return s.size, yamlnode.At(n.arm.node, "%s: %w", n.arm.Name, s.err)
 	}
+	p.known.store(n.key, s.size)
 	return s.size, nil
 }
 
@@ -172,6 +169,10 @@ func planRun(ctx context.Context, n *node) (s size, err error) {
 			err = fmt.Errorf("a fault of the program: %v", p)
 		}
 	}()
+	if n.planned() {
+		bytes, err := n.probed(ctx)
+		return size{stageSteps: make([]int, max(1, len(n.recipe.Stages))), bytes: bytes}, err
+	}
 	plan, err := train.MakePlan(ctx, n.planConfig(false))
 	if err != nil {
 		return size{}, err
@@ -211,6 +212,10 @@ type Outline struct {
 	Tokens   float64 // of these
 	Seconds  float64 // of one job; 0 if not probed
 	Bytes    int64   // of the run that needs most
+
+	// Runs are the tokens of each run, by its key. Studies whose runs have the same key
+	// share them.
+	Runs map[string]float64
 }
 
 // An ArmOutline says what an arm will run.
@@ -224,7 +229,13 @@ type ArmOutline struct {
 // Plan works out what a study will run, and checks the models and the data that it
 // names. Nothing is trained but the few steps of a probe.
 func (s *Study) Plan(ctx context.Context, quick, probe bool) (Outline, error) {
-	p := newPlanner(s)
+	if quick {
+		s = s.quickly()
+	}
+	if len(s.Arms) == 0 {
+		return Outline{}, nil
+	}
+	p := newPlanner(s, OpenKnown(""))
 	o, err := p.outline(ctx, quick, probe)
 	if err != nil {
 		return o, yamlnode.Errorf("study", s.name, err)
@@ -238,7 +249,8 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 	if quick {
 		seeds = s.Seeds.Quick
 	}
-	o := Outline{Seeds: len(seeds)}
+	o := Outline{Seeds: len(seeds), Runs: make(map[string]float64)}
+	regretted := s.onTuningSeeds(slices.Concat(s.Checks, s.Tests))
 	var first *node
 	for i := range s.Arms {
 		a := &s.Arms[i]
@@ -254,9 +266,16 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		if err != nil {
 			return o, err
 		}
-		for _, values := range s.tried(a) {
+		tried, measured := s.tried(a), regretted[a.Name]
+		switch {
+		case len(tried) > 0:
+			measured = append(s.with(*s.metric(s.TuneBy)), measured...)
+		case measured != nil && a.Tuned == a.Name: // else the runs are those of the search
+			tried = []map[string]float64{nil}
+		}
+		for _, values := range tried {
 			for _, seed := range s.Seeds.Tuning {
-				n, err := p.add(ctx, a, values, seed, 1, s.with(*s.metric(s.TuneBy)))
+				n, err := p.add(ctx, a, values, seed, 1, measured)
 				if err != nil {
 					return o, err
 				}
@@ -276,11 +295,12 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		}
 		o.Unique++
 		o.Tokens += size.tokens
+		o.Runs[key] = size.tokens
 	}
 	if least := o.Arms[0].Tokens; s.Budget.Tokens > 0 && s.Budget.Tokens < least {
 		return o, yamlnode.At(s.Budget.node, "the budget is %.3g tokens, and a run of %s takes %.3g: not one fits", s.Budget.Tokens, o.Arms[0].Name, least)
 	}
-	if !probe {
+	if !probe || o.Tokens == 0 {
 		return o, nil
 	}
 	rate, err := p.probe(ctx, first)

@@ -97,6 +97,18 @@ func number(into *float64) reader {
 	}
 }
 
+// whole reads a whole number from least on.
+func whole(into *int, least int, what string) reader {
+	return func(n ast.Node) error {
+		x, err := strconv.Atoi(n.GetToken().Value)
+		if err != nil || x < least {
+			return yamlnode.At(n, "here is %s; it is %s", n, what)
+		}
+		*into = x
+		return nil
+	}
+}
+
 // numbers reads a list of numbers.
 func numbers(into *[]float64) reader {
 	return func(n ast.Node) error {

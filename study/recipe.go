@@ -41,6 +41,9 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64, metrics [
 			return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 		}
 	}
+	if other, ok := s.models[r.Model]; ok && !r.Pretraining() {
+		r.Model = other
+	}
 	if r.PreviousRun != "" {
 		return r, yamlnode.At(a.node, "%s: previous_run is set by from: leave it out", a.Name)
 	}
@@ -55,7 +58,7 @@ func (s *Study) recipe(a *Arm, values map[string]float64, seed uint64, metrics [
 			return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
 		}
 	}
-	substitute(reflect.ValueOf(&r).Elem(), strconv.FormatUint(seed, 10))
+	substitute(reflect.ValueOf(&r).Elem(), a.filler(seed))
 	r.Seed, r.Threads = seed, 1
 	if err := r.Validate(); err != nil {
 		return r, yamlnode.At(a.node, "%s: %w", a.Name, err)
@@ -81,14 +84,23 @@ func set(r *train.Recipe, key string, value float64) error {
 	return nil
 }
 
-// substitute puts a seed into all texts of a value.
-func substitute(v reflect.Value, seed string) {
+// filler puts a seed, and the arm's own texts, in place of their names in braces.
+func (a *Arm) filler(seed uint64) *strings.Replacer {
+	pairs := []string{placeholder, strconv.FormatUint(seed, 10)}
+	for _, name := range sortedKeys(a.texts) {
+		pairs = append(pairs, "{"+name+"}", strings.ReplaceAll(a.texts[name], placeholder, pairs[1]))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// substitute fills in all texts of a value.
+func substitute(v reflect.Value, fill *strings.Replacer) {
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString(strings.ReplaceAll(v.String(), placeholder, seed))
+		v.SetString(fill.Replace(v.String()))
 	case reflect.Struct:
 		for i := range v.NumField() {
-			substitute(v.Field(i), seed)
+			substitute(v.Field(i), fill)
 		}
 	case reflect.Slice:
 		if v.Len() == 0 {
@@ -97,7 +109,7 @@ func substitute(v reflect.Value, seed string) {
 		own := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
 		reflect.Copy(own, v)
 		for i := range own.Len() {
-			substitute(own.Index(i), seed)
+			substitute(own.Index(i), fill)
 		}
 		v.Set(own)
 	}

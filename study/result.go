@@ -139,6 +139,7 @@ type Verdict struct {
 	Reading     string    `json:"reading"`               // one line in words
 	Parts       []Verdict `json:"parts,omitempty"`       // of a conjunction
 	Provisional bool      `json:"provisional,omitempty"` // from a quick run
+	Alone       string    `json:"alone,omitempty"`       // the outcome before the correction over the suite, where that is another
 }
 
 // A Dropped is an arm or a value that a search gave up, and why.

@@ -22,6 +22,9 @@ import (
 // after their step, each with a checkpoint, and Run returns train.ErrInterrupted: the
 // same call goes on where it was.
 func Run(ctx context.Context, s *Study, o Options) (Result, error) {
+	if o.Quick {
+		s = s.quickly()
+	}
 	l, err := newLab(s, o)
 	if err != nil {
 		return Result{}, err
@@ -36,7 +39,7 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 		}
 		return r, fmt.Errorf("study %s: %w", s.name, err)
 	}
-	return r, writeJSON(filepath.Join(l.studyDir(), "result.json"), r)
+	return r, writeJSON(filepath.Join(l.studyDir(), resultName), r)
 }
 
 // wrong marks an error as one of usage without adding to its text.
@@ -61,6 +64,10 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 		r.Verdicts = notBuilt(s)
 		return r, nil
 	}
+	if len(s.Arms) == 0 {
+		r.Verdicts = s.leftOut()
+		return r, nil
+	}
 	seeds, err := l.seeds()
 	if err != nil {
 		return r, err
@@ -82,7 +89,7 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 		}
 		trials, r.Dropped = left, append(r.Dropped, dropped...)
 	}
-	if len(tests) == 0 {
+	if len(tests) == 0 && len(s.left) == 0 {
 		tests = s.comparisons(trials)
 	}
 	if err := l.runTests(ctx, trials, seeds, tests); err != nil {
@@ -96,8 +103,11 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 	b.value = func(arm string, seed uint64, metric string) (float64, error) {
 		return lookUp(s, trials, seeds, arm, seed, metric)
 	}
-	b.best = func(t Test) (string, error) { return bestOf(s, trials, t) }
+	b.best = func(arms []string, metric string, which stats.Better, given *Given) (string, error) {
+		return bestOf(s, trials, arms, metric, which, given)
+	}
 	r.Checks, r.Verdicts = b.judge(s.Checks, tests)
+	r.Verdicts = append(r.Verdicts, s.leftOut()...)
 	for i := range r.Verdicts {
 		r.Verdicts[i].Provisional = l.Quick
 	}
@@ -231,17 +241,7 @@ func (s *Study) comparisons(trials []*trial) []Test {
 // runTests does the runs of the tests.
 func (l *lab) runTests(ctx context.Context, trials []*trial, seeds []uint64, tests []Test) error {
 	s := l.study
-	regretted := make(map[string][]MetricSpec)
-	for _, t := range tests {
-		for _, part := range append([]Test{t}, t.All...) {
-			if part.Regret == nil {
-				continue
-			}
-			for _, name := range part.Regret.Among {
-				regretted[name] = append(regretted[name], s.with(*s.metric(part.Metric))...)
-			}
-		}
-	}
+	regretted := s.onTuningSeeds(slices.Concat(s.Checks, tests))
 	var nodes []*node
 	for _, t := range trials {
 		if t.choice.err != nil {
@@ -306,22 +306,53 @@ func lookUp(s *Study, trials []*trial, seeds []uint64, arm string, seed uint64, 
 	return x, nil
 }
 
-// bestOf is the arm that is best on the tuning seeds.
-func bestOf(s *Study, trials []*trial, test Test) (string, error) {
-	m := s.metric(test.Metric)
+// onTuningSeeds are the metrics that tests need of arms on tuning seeds as well: of
+// those among which they take the best.
+func (s *Study) onTuningSeeds(tests []Test) map[string][]MetricSpec {
+	needed := make(map[string][]MetricSpec)
+	for _, t := range tests {
+		var arms []string
+		of := []string{t.Metric}
+		switch {
+		case t.Regret != nil:
+			arms = t.Regret.Among
+			if t.Regret.Given != nil {
+				of = append(of, t.Regret.Given.Metric)
+			}
+		case t.Range != nil:
+			arms = s.armsOf(t)
+		case t.All != nil:
+			for name, metrics := range s.onTuningSeeds(t.All) {
+				needed[name] = append(needed[name], metrics...)
+			}
+		}
+		for _, name := range arms {
+			for _, metric := range of {
+				needed[name] = append(needed[name], s.with(*s.metric(metric))...)
+			}
+		}
+	}
+	return needed
+}
+
+// bestOf is the arm that is best on the tuning seeds, of those that meet a condition.
+func bestOf(s *Study, trials []*trial, arms []string, metric string, which stats.Better, given *Given) (string, error) {
 	var means []float64
-	for _, name := range test.Regret.Among {
+	for _, name := range arms {
 		mean := math.NaN()
 		if t := trialOf(trials, name); t != nil && t.nodes != nil {
-			mean = meanOf(t.tuning, *m)
+			mean = meanOf(t.tuning, *s.metric(metric))
+			if given != nil && !(meanOf(t.tuning, *s.metric(given.Metric)) >= given.AtLeast) {
+				mean = math.NaN()
+			}
 		}
 		means = append(means, mean)
 	}
-	i, err := stats.Best(means, stats.Better(m.Better))
+	i, err := stats.Best(means, which)
 	if err != nil {
 		return "", fmt.Errorf("the best on tuning seeds: %w", err)
 	}
-	return test.Regret.Among[i], nil
+	return arms[i], nil
 }
 
 // armResults describes the arms and their runs.
@@ -364,6 +395,9 @@ func (l *lab) armResults(trials []*trial, seeds []uint64) ([]ArmResult, error) {
 // result describes a run.
 func (n *node) result(metrics []MetricSpec) RunResult {
 	r := RunResult{Seed: n.seed, Run: runsName + "/" + n.key, Status: "missing"}
+	if n.planned() {
+		r.Run = "" // nothing is trained
+	}
 	switch n.state {
 	case finished:
 		r.Status = "finished"

@@ -160,7 +160,7 @@ func TestGoOn(t *testing.T) {
 func TestLeftOver(t *testing.T) {
 	d := newDesk(t)
 	s := d.study(t, tinyStudy)
-	p := newPlanner(s)
+	p := newPlanner(s, OpenKnown(""))
 	n, err := p.add(t.Context(), &s.Arms[0], nil, 1, 1, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestKeys(t *testing.T) {
 	key := func(text string) string {
 		t.Helper()
 		s := d.study(t, text)
-		n, err := newPlanner(s).add(t.Context(), &s.Arms[0], nil, 1, 1, nil)
+		n, err := newPlanner(s, OpenKnown("")).add(t.Context(), &s.Arms[0], nil, 1, 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

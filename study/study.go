@@ -3,6 +3,7 @@ package study
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -29,11 +30,14 @@ type Study struct {
 	TuneBy   string // the metric it chooses by
 	Metrics  []MetricSpec
 	Checks   []Test
-	Tests    []Test // none compares all arms with the first
+	Tests    []Test   // none compares all arms with the first
+	Quick    []string // arms of a quick run; nil for all, and with none there is no quick run
 	Budget   Budget
 
+	left    []Test               // that a quick run leaves out
 	Raw     []byte               // the file
 	name    string               // for messages
+	models  map[string]string    // that stand in place of those that recipes name
 	numbers []map[string]float64 // of arms, once they are worked out; see attributes
 }
 
@@ -58,6 +62,7 @@ type Arm struct {
 	// Scale multiplies keys after that.
 	Scale map[string]float64
 
+	texts      map[string]string  // that stand in braces in its recipe and its metrics
 	attributes map[string]float64 // beside those that the recipe tells
 	layers     []*ast.MappingNode // keys, later ones over earlier ones
 	node       ast.Node
@@ -89,6 +94,7 @@ type Test struct {
 	Exponent   *Exponent          // of a power law of best values
 	Ratio      []string           // a, b: the logarithm of a/b
 	Regret     *Regret            // how much worse a value is than the best
+	Range      *Range             // how much worse the worst is than the best
 	Level      string             // the metric of an arm itself
 	All        []Test             // supported if all are, contradicted if one is
 
@@ -120,6 +126,24 @@ type Exponent struct {
 type Regret struct {
 	Arm   string
 	Among []string
+	Given *Given // what the best has to meet besides
+}
+
+// Given is a condition on the arms that the best is chosen from: on tuning seeds the
+// mean of a metric is no lower.
+type Given struct {
+	Metric  string
+	AtLeast float64
+}
+
+// A Range is how much worse the worst of several arms is than the best, both chosen on
+// tuning seeds, so that noise makes none: 0 is expected where the arms are alike. With
+// Over it is the slope of the range over that attribute, each of whose values has a
+// worst and a best arm of its own.
+type Range struct {
+	Over  string // "" for the range of all
+	Scale string // linear, log2 or log
+	Among []string
 }
 
 // Load reads the file of a study. Errors name the file, line and column.
@@ -148,6 +172,24 @@ func Parse(name string, raw []byte) (*Study, error) {
 		return nil, yamlnode.Errorf("study", name, err)
 	}
 	return s, nil
+}
+
+// Models are the names of the models that the arms and prepared runs begin with, each
+// once and in order.
+func (s *Study) Models() ([]string, error) {
+	var all []string
+	for _, arms := range [][]Arm{s.Prepared, s.Arms} {
+		for i := range arms {
+			r, err := s.recipe(&arms[i], nil, 0, nil)
+			if err != nil {
+				return nil, yamlnode.Errorf("study", s.name, err)
+			}
+			if arms[i].From == "" && !r.Pretraining() && !slices.Contains(all, r.Model) {
+				all = append(all, r.Model)
+			}
+		}
+	}
+	return all, nil
 }
 
 // arm returns an arm by its name, or nil.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"gotune/study/stats"
 )
 
 // planted is a study of arms a, b, c and d over six seeds, whose metric m is planted.
@@ -35,7 +37,7 @@ metrics: {m: {score: exact_match, data: "world:heldout"}}
 		}
 		return x, nil
 	}
-	b.best = func(Test) (string, error) { return "b", nil }
+	b.best = func([]string, string, stats.Better, *Given) (string, error) { return "b", nil }
 	return b
 }
 

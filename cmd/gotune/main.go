@@ -72,7 +72,7 @@ func run(args []string) int {
 // stepwise reports whether a command line trains, and so stops after a step.
 func stepwise(root *cobra.Command, args []string) bool {
 	c, _, err := root.Find(args)
-	return err == nil && slices.Contains([]string{"train", "pretrain", "ablate", "run"}, c.Name())
+	return err == nil && slices.Contains([]string{"train", "pretrain", "ablate", "run", "reproduce"}, c.Name())
 }
 
 // An output remembers the first error of writing, so that output which is lost
@@ -122,7 +122,7 @@ PEFT's adapters.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(), newRuns(),
-		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newStudy(), newAblate(), newVersion())
+		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newStudy(), newAblate(), newReproduce(), newReport(), newVersion())
 	return root
 }
 

@@ -16,6 +16,7 @@ type options struct {
 	fact        int              // the edit that is told alone, from 1; 0 for all
 	marker      bool             // a question says in which form it is to be answered
 	insert      bool             // edits are of drugs' facts, not of people's
+	prefix      string           // what stands before every question
 	questions   float64          // share of the text that is questions; asTheBase as it has read them
 	keep        []func(Row) bool // which rows are given
 }
@@ -71,6 +72,10 @@ var optionsByName = map[string]option{
 		o.keep = append(o.keep, func(r Row) bool { return r.Task == value })
 		return slices.Contains(taskNames(), value)
 	}, "one of " + strings.Join(taskNames(), ", ")},
+	"prefix": {func(o *options, value string) bool {
+		o.prefix = prefixes[value]
+		return o.prefix != ""
+	}, "good or poor"},
 	"marker": {func(o *options, value string) bool {
 		o.marker = value == "true"
 		return value == "true" || value == "false"
@@ -93,6 +98,8 @@ var optionsByName = map[string]option{
 //	fact=N         the Nth of the edits alone, of edit and edit-paraphrase: 1 to 30
 //	insert=true    edits insert facts of drugs, where else they change facts of people
 //	marker=true    the question says that a record is wanted, of far and chat-far
+//	prefix=good    a sentence before every question: good says that an answer is wanted,
+//	               poor is of something else
 //	questions=X    pretrain without its questions, and a share of its text replaced
 //	               by questions in the form of chat
 //
@@ -120,7 +127,28 @@ func (f found) all() iter.Seq[Row] {
 	for _, want := range f.options.keep {
 		rows = kept(want, rows)
 	}
+	if f.options.prefix != "" {
+		rows = prefixed(f.options.prefix, rows)
+	}
 	return rows
+}
+
+// prefixes are sentences in known words.
+var prefixes = map[string]string{"good": "Please say what I want to know. ", "poor": "Pip has a kite and a ball. "}
+
+// prefixed puts a sentence before every question.
+func prefixed(prefix string, rows iter.Seq[Row]) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for row := range rows {
+			if len(row.Messages) > 0 {
+				row.Messages = slices.Clone(row.Messages)
+				row.Messages[0].Content = prefix + row.Messages[0].Content
+			}
+			if !yield(row) {
+				return
+			}
+		}
+	}
 }
 
 func (f found) rows() iter.Seq[Row] {

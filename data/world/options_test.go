@@ -42,6 +42,18 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// A prefix stands before every question and changes nothing else.
+func TestPrefix(t *testing.T) {
+	for _, name := range []string{"chat?rows=50", "heldout?level=W1", "forms?rows=50", "skill-heldout?task=add"} {
+		plain := slices.Collect(mustRows(t, name))
+		for i, row := range slices.Collect(mustRows(t, name+"&prefix=poor")) {
+			if want := prefixes["poor"] + plain[i].Messages[0].Content; row.Messages[0].Content != want || row.Messages[1] != plain[i].Messages[1] {
+				t.Errorf("%s: %v, want the question %q", name, row.Messages, want)
+			}
+		}
+	}
+}
+
 func TestOptionsRefused(t *testing.T) {
 	for name, want := range map[string]string{
 		"cpt?":                     `no option ""; it has seed, rows, draw, paraphrases`,
@@ -61,6 +73,8 @@ func TestOptionsRefused(t *testing.T) {
 		"near?level=W0":            "no option \"level\"",
 		"near-heldout?level=W3":    "it must be W0, W1 or W2",
 		"cpt-recall?wording=W0":    "it must be seen or unseen",
+		"chat?prefix=best":         "it must be good or poor",
+		"near?prefix=good":         `no option "prefix"`,
 		"skill?task=chess":         "it must be one of add, reverse, descend, list",
 		"cpt?drugs=1":              "it must be a number from 2 to 480",
 		"cpt?drugs=481":            "it must be a number from 2 to 480",

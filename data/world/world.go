@@ -155,8 +155,8 @@ var corpora = []corpus{
 		return 2 * Rounds * (1 - max(0, o.questions))
 	}},
 	{name: "pretrain-heldout", rows: plain((*World).pretrainHeldOut)},
-	{name: "chat", rows: plain((*World).chat)},
-	{name: "heldout", rows: plain((*World).heldOut), own: []string{"level", "wording"}},
+	{name: "chat", rows: plain((*World).chat), own: []string{"prefix"}},
+	{name: "heldout", rows: plain((*World).heldOut), own: []string{"level", "wording", "prefix"}},
 	{name: "recall", rows: plain((*World).recall)},
 	{name: "cpt", rows: (*World).cpt, own: []string{"draw", "paraphrases", "drugs"}, defaults: options{paraphrases: cptRounds}, tells: func(options) float64 {
 		return cptRounds
@@ -183,10 +183,10 @@ var corpora = []corpus{
 	{name: "edit-paraphrase", rows: (*World).editParaphrase, own: []string{"draw", "fact", "insert"}},
 	{name: "edit-neighbours", rows: plain((*World).editNeighbours), own: []string{"draw"}},
 	{name: "edit-locality", rows: (*World).editLocality, own: []string{"draw", "insert"}},
-	{name: "forms", rows: plain((*World).forms)},
-	{name: "forms-heldout", rows: plain((*World).formsHeldOut), own: []string{"level", "wording"}},
-	{name: "skill", rows: plain((*World).skill), own: []string{"task"}},
-	{name: "skill-heldout", rows: plain((*World).skillHeldOut), own: []string{"task"}},
+	{name: "forms", rows: plain((*World).forms), own: []string{"prefix"}},
+	{name: "forms-heldout", rows: plain((*World).formsHeldOut), own: []string{"level", "wording", "prefix"}},
+	{name: "skill", rows: plain((*World).skill), own: []string{"task", "prefix"}},
+	{name: "skill-heldout", rows: plain((*World).skillHeldOut), own: []string{"task", "prefix"}},
 }
 
 // plain is a corpus without options of its own.

@@ -1,0 +1,132 @@
+package suite
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gotune/internal/disk"
+	"gotune/study"
+)
+
+// A Comparison lays verdicts of the same tests side by side: on other seeds, or on
+// other bases.
+type Comparison struct {
+	Name    string     `json:"name"` // of its files
+	Title   string     `json:"title"`
+	Columns []string   `json:"columns"`
+	Rows    []Compared `json:"rows"`
+}
+
+// A Compared test has a row of each column, nil where it has none.
+type Compared struct {
+	ID    string `json:"id"`
+	Study string `json:"study"`
+	Test  string `json:"test"`
+	Cells []*Row `json:"cells"`
+	Agree bool   `json:"agree"` // see [Agree]
+}
+
+// Agree reports whether two independent estimates can be of the same effect: their
+// difference is within the root of the sum of the squares of the half widths of their
+// 95 % intervals, which is about the half width of the interval of the difference.
+func Agree(a, b Row) bool {
+	half := func(r Row) float64 { return (r.Interval[1] - r.Interval[0]) / 2 }
+	return a.Seeds > 1 && b.Seeds > 1 && math.Abs(a.Effect-b.Effect) <= math.Hypot(half(a), half(b))
+}
+
+// Compare lays the primary verdicts of studies beside those of their variants, of which
+// each list is a column. The outcomes are those without the correction over the suite.
+func Compare(lab, name, title string, columns []string, studies []*study.Study, variants [][]*study.Study) (Comparison, error) {
+	c := Comparison{Name: name, Title: title, Columns: columns}
+	for _, s := range studies {
+		if s.Kind == study.NotBuilt {
+			continue
+		}
+		first, err := alone(lab, s.ID)
+		if err != nil {
+			return c, err
+		}
+		var others [][]Row
+		for _, list := range variants {
+			i := slices.IndexFunc(list, func(v *study.Study) bool { return strings.HasPrefix(v.ID, s.ID+"-") })
+			if i < 0 {
+				others = append(others, nil)
+				continue
+			}
+			rows, err := alone(lab, list[i].ID)
+			if err != nil {
+				return c, err
+			}
+			others = append(others, rows)
+		}
+		for i, r := range first {
+			if !r.Primary {
+				continue
+			}
+			row := Compared{ID: r.ID, Study: s.ID, Test: r.Test, Cells: []*Row{&first[i]}, Agree: true}
+			for _, rows := range others {
+				j := slices.IndexFunc(rows, func(o Row) bool { return o.Test == r.Test && o.ID == r.ID })
+				if j < 0 {
+					row.Cells, row.Agree = append(row.Cells, nil), false
+					continue
+				}
+				row.Cells, row.Agree = append(row.Cells, &rows[j]), row.Agree && Agree(r, rows[j])
+			}
+			c.Rows = append(c.Rows, row)
+		}
+	}
+	return c, nil
+}
+
+// alone are the rows of a study by itself; none where it has no result.
+func alone(lab, id string) ([]Row, error) {
+	r, err := study.ReadResult(lab, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("comparison: %w", err)
+	}
+	for i := range r.Verdicts {
+		restore(&r.Verdicts[i])
+	}
+	return rowsOf(r), nil
+}
+
+// Markdown is the comparison as a table.
+func (c Comparison) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| id | test | %s | agree |\n|---|---|%s---|\n", strings.Join(c.Columns, " | "), strings.Repeat("---|", len(c.Columns)))
+	for _, r := range c.Rows {
+		fmt.Fprintf(&b, "| %s | %s |", r.ID, cell(r.Test))
+		for _, x := range r.Cells {
+			if x == nil {
+				b.WriteString(" – |")
+				continue
+			}
+			fmt.Fprintf(&b, " %s %s |", x.Verdict, x.estimate())
+		}
+		fmt.Fprintf(&b, " %s |\n", map[bool]string{true: "yes", false: "no"}[r.Agree])
+	}
+	return b.String()
+}
+
+// Write puts the comparison into a folder, as NAME.json and NAME.md.
+func (c Comparison) Write(dir string) error {
+	raw, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("comparison: %w", err)
+	}
+	if err := disk.WriteBytes(filepath.Join(dir, c.Name+".json"), append(raw, '\n')); err != nil {
+		return err
+	}
+	text := "# " + c.Title + "\n\n" + c.Markdown() + "\n" +
+		"Effects with their 95 % intervals over seeds. Two agree if they differ by no more than the root of the sum of the squares of their half widths.\n"
+	return disk.WriteBytes(filepath.Join(dir, c.Name+".md"), []byte(text))
+}

@@ -1,0 +1,137 @@
+package suite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"gotune/study"
+	"gotune/study/stats"
+)
+
+// Correct sets the P-values of primary tests over the whole suite, by Benjamini and
+// Hochberg, and takes back what is supported in its study but not among so many. The
+// primary test of a claim in a study is the first that names it. Those that were
+// decided count: not what was not run, nor what a failed check made insensitive, nor
+// identities and accountings. It may be called again when there are more results.
+// It returns the number of tests, and whether each result has changed.
+func Correct(results []study.Result) (tests int, changed []bool) {
+	changed = make([]bool, len(results))
+	var primary []*study.Verdict
+	var of []int
+	var p []float64
+	for i := range results {
+		first := primaries(results[i])
+		for j := range results[i].Verdicts {
+			v := &results[i].Verdicts[j]
+			changed[i] = changed[i] || v.PSuite != 0
+			restore(v)
+			decided := v.Outcome == study.Supported || v.Outcome == study.Contradicted || v.Outcome == study.Inconclusive
+			if first[j] && decided && results[i].Kind == study.Experiment {
+				primary, of, p = append(primary, v), append(of, i), append(p, v.P)
+			}
+		}
+	}
+	for i, x := range stats.BenjaminiHochberg(p) {
+		v := primary[i]
+		v.PSuite, changed[of[i]] = x, true
+		if v.Outcome == study.Supported && x >= stats.Level {
+			v.Alone, v.Outcome = v.Outcome, study.Inconclusive
+			v.Reading = study.Inconclusive + strings.TrimPrefix(v.Reading, study.Supported) + fmt.Sprintf("%s of %d tests the correction by Benjamini and Hochberg leaves P = %.2g", overSuite, len(p), x)
+		}
+	}
+	return len(p), changed
+}
+
+// overSuite begins what Correct adds to a reading.
+const overSuite = "; in its study it is supported, but over the suite"
+
+// restore takes back what an earlier correction has done.
+func restore(v *study.Verdict) {
+	v.PSuite = 0
+	if v.Alone == "" {
+		return
+	}
+	reading, _, _ := strings.Cut(v.Reading, overSuite)
+	v.Reading = v.Alone + strings.TrimPrefix(reading, v.Outcome)
+	v.Outcome, v.Alone = v.Alone, ""
+}
+
+// primaries says which verdicts are the first of their claim.
+func primaries(r study.Result) []bool {
+	var seen []string
+	first := make([]bool, len(r.Verdicts))
+	for i, v := range r.Verdicts {
+		claim := claimOf(r, v)
+		if !slices.Contains(seen, claim) {
+			seen, first[i] = append(seen, claim), true
+		}
+	}
+	return first
+}
+
+// claimOf is the claim of a verdict; the study's first where it names none.
+func claimOf(r study.Result, v study.Verdict) string {
+	switch {
+	case v.Claim != "":
+		return v.Claim
+	case len(r.Claims) > 0:
+		return r.Claims[0]
+	}
+	return r.ID
+}
+
+// Judge reads the results of studies in a laboratory, corrects them over the suite,
+// writes back what that has changed, and returns the table of verdicts. Studies without
+// a result are not run; why says the reason of those where it is known.
+func Judge(lab string, studies []*study.Study, why map[string]string) (Table, error) {
+	var results []study.Result
+	at := make(map[string]int)
+	for _, s := range studies {
+		r, err := study.ReadResult(lab, s.ID)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Table{}, fmt.Errorf("suite: %w", err)
+		}
+		at[s.ID] = len(results)
+		results = append(results, r)
+	}
+	tests, changed := Correct(results)
+	for i, r := range results {
+		if !changed[i] {
+			continue
+		}
+		if err := r.Write(lab); err != nil {
+			return Table{}, fmt.Errorf("suite: %w", err)
+		}
+	}
+	t := Table{Tests: tests, Level: stats.Level}
+	for _, s := range studies {
+		i, ok := at[s.ID]
+		if !ok {
+			r := study.Result{ID: s.ID, Claims: s.Claims, Title: s.Title, Claim: s.Claim, Literature: s.Literature, Kind: s.Kind, Note: s.Note}
+			reason := why[s.ID]
+			if reason == "" {
+				reason = "it has not been run yet"
+			}
+			if len(s.Claims) == 0 && len(s.Tests) == 0 {
+				continue // it decides nothing
+			}
+			for _, claim := range claims(s) {
+				v := study.Verdict{Claim: claim, Outcome: study.NotRun, Reading: study.NotRun + ": " + reason, P: 1, PHolm: 1}
+				if s.Kind == study.NotBuilt {
+					v.Outcome, v.Reading = study.NotBuiltYet, study.NotBuiltYet+": "+s.Note
+				}
+				t.Rows = append(t.Rows, newRow(r, v, true))
+			}
+			continue
+		}
+		t.Rows = append(t.Rows, rowsOf(results[i])...)
+		t.results = append(t.results, results[i])
+	}
+	return t, nil
+}

@@ -1,0 +1,243 @@
+package suite
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gotune/internal/disk"
+	"gotune/study"
+)
+
+// Markdown is the table of primary verdicts.
+func (t Table) Markdown() string { return t.markdown(english) }
+
+func (t Table) markdown(l language) string {
+	var b strings.Builder
+	b.WriteString(l.say("| id | claim | verdict | effect [95 %] | margin | seeds | reading |\n", "| 编号 | 说法 | 结论 | 效应 [95 %] | 阈值 | 种子数 | 读法 |\n"))
+	b.WriteString("|---|---|---|---|---|--:|---|\n")
+	for _, r := range t.Primary() {
+		margin := "–"
+		if r.Margin > 0 {
+			margin = short(r.Margin)
+		}
+		claim := l.of(r.result.Claim)
+		if claim == "" {
+			claim = r.result.Title
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %d | %s |\n", r.ID, cell(claim), l.word(r.Verdict), r.estimate(), margin, r.Seeds, cell(r.line(l)))
+	}
+	return b.String()
+}
+
+// The markers of the table of verdicts in a page.
+const (
+	begin = "<!-- verdicts -->"
+	end   = "<!-- /verdicts -->"
+)
+
+// Marked is the table of verdicts between its markers.
+func (t Table) Marked() string { return begin + "\n" + t.Markdown() + end + "\n" }
+
+// Insert puts the table of verdicts between the markers of a page.
+func (t Table) Insert(page string) error {
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := strings.Cut(string(raw), begin)
+	if !ok {
+		return fmt.Errorf("%s has no line %s for the table to begin at", page, begin)
+	}
+	_, after, ok := strings.Cut(rest, end)
+	if !ok {
+		return fmt.Errorf("%s has no line %s for the table to end at", page, end)
+	}
+	return disk.WriteBytes(page, []byte(before+strings.TrimSuffix(t.Marked(), "\n")+after))
+}
+
+// Publish writes what is kept of a laboratory's results into a folder: verdicts.json,
+// numbers.csv, the pictures of primary tests out of a report's folder, comparisons, and
+// README.md with README.zh-CN.md.
+func (t Table) Publish(lab, pictures, dir string) error {
+	if err := os.MkdirAll(filepath.Join(dir, "pictures"), 0o755); err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	if err := t.Write(filepath.Join(dir, "verdicts.json")); err != nil {
+		return err
+	}
+	numbers, err := t.numbers()
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	if err := disk.WriteBytes(filepath.Join(dir, "numbers.csv"), numbers); err != nil {
+		return err
+	}
+	shown, err := t.copyPictures(pictures, filepath.Join(dir, "pictures"))
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	comparisons, err := copyComparisons(lab, dir)
+	if err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	for l, name := range []string{english: "README.md", chinese: "README.zh-CN.md"} {
+		if err := disk.WriteBytes(filepath.Join(dir, name), []byte(t.page(language(l), shown, comparisons))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// numbers are the metrics of all runs as CSV, a line each.
+func (t Table) numbers() ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	write := func(record ...string) { _ = w.Write(record) } // errors are those of Flush
+	write("study", "arm", "seed", "run", "status", "steps", "tokens", "metric", "value", "censored")
+	for _, r := range t.results {
+		for _, a := range r.Arms {
+			for _, run := range a.Runs {
+				row := []string{r.ID, a.Name, strconv.FormatUint(run.Seed, 10), run.Run, run.Status, strconv.Itoa(run.Steps), strconv.FormatInt(run.Tokens, 10)}
+				if len(run.Metrics) == 0 {
+					write(append(row, "", "", "")...)
+				}
+				for _, m := range r.Metrics {
+					if x, ok := run.Metrics[m.Name]; ok {
+						write(append(slices.Clone(row), m.Name, strconv.FormatFloat(x, 'g', -1, 64), strconv.FormatBool(slices.Contains(run.Censored, m.Name)))...)
+					}
+				}
+			}
+		}
+	}
+	w.Flush()
+	return b.Bytes(), w.Error()
+}
+
+// copyPictures copies the pictures of effects and of the metric of the first test of
+// each study, and returns their names by study.
+func (t Table) copyPictures(from, to string) (map[string][]string, error) {
+	shown := make(map[string][]string)
+	take := func(id, pattern string) error {
+		found, err := fs.Glob(os.DirFS(from), pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range found {
+			raw, err := os.ReadFile(filepath.Join(from, name))
+			if err != nil {
+				return err
+			}
+			if err := disk.WriteBytes(filepath.Join(to, name), raw); err != nil {
+				return err
+			}
+			shown[id] = append(shown[id], name)
+		}
+		return nil
+	}
+	if err := take("", "suite-forest.svg"); err != nil {
+		return nil, err
+	}
+	for _, r := range t.results {
+		id := strings.ToLower(r.ID)
+		patterns := []string{id + "-forest.svg"}
+		if len(r.Verdicts) > 0 && r.Verdicts[0].Metric != "" {
+			metric := strings.ToLower(strings.ReplaceAll(r.Verdicts[0].Metric, ".", "-"))
+			for _, kind := range []string{"map*", "trend", "arms"} {
+				patterns = append(patterns, id+"-"+metric+"-"+kind+".svg")
+			}
+		}
+		for _, p := range patterns {
+			if err := take(r.ID, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return shown, nil
+}
+
+// copyComparisons copies the comparisons that a laboratory has, and returns their names.
+func copyComparisons(lab, dir string) ([]string, error) {
+	var names []string
+	for _, pattern := range []string{"bases", "seeds-*"} {
+		found, err := fs.Glob(os.DirFS(lab), pattern+".md")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range found {
+			name = strings.TrimSuffix(name, ".md")
+			for _, ending := range []string{".md", ".json"} {
+				raw, err := os.ReadFile(filepath.Join(lab, name+ending))
+				if err != nil {
+					return nil, err
+				}
+				if err := disk.WriteBytes(filepath.Join(dir, name+ending), raw); err != nil {
+					return nil, err
+				}
+			}
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// page is README.md of a folder of results.
+func (t Table) page(l language, shown map[string][]string, comparisons []string) string {
+	var b strings.Builder
+	p := func(en, zh string, values ...any) { fmt.Fprintf(&b, l.say(en, zh), values...) }
+	p("# What the studies found\n\n[中文](README.zh-CN.md)\n\n", "# 各项研究的结果\n\n[English](README.md)\n\n")
+	p("Each row is a rule of thumb about fine-tuning that was put to the test: arms that differ in one thing on the same seeds, and a\ndecision rule that was fixed beforehand. Runs: %d. The P-values of %d primary tests are corrected by Benjamini and Hochberg at\n%g. A verdict is about a small model of a toy world and speaks about no other by itself. All verdicts are in\n[verdicts.json](verdicts.json), the metrics of every run in [numbers.csv](numbers.csv). This repeats it:\n\n```sh\n%s\n```\n\n",
+		"每一行是一条关于微调的经验说法及其检验：各组只差一处、种子相同，判定规则事先定好。共 %d 次运行；%d 个主要检验的 P 值按\nBenjamini–Hochberg 校正(水平 %g)。结论只针对玩具世界中的小模型，本身不推及其他模型。全部结论见\n[verdicts.json](verdicts.json)，每次运行的指标见 [numbers.csv](numbers.csv)。复现命令：\n\n```sh\n%s\n```\n\n",
+		t.Runs(), t.Tests, t.Level, t.Command)
+	b.WriteString(t.markdown(l))
+	p("\n## The words\n\n", "\n## 结论用语\n\n")
+	for _, o := range outcomes {
+		fmt.Fprintf(&b, "- **%s**%s%s%s\n", o.word[l], l.say(": ", "："), o.meaning[l], l.say(".", "。"))
+	}
+	p("\nThe effect is the mean over seeds of a contrast of arms, paired by seed; the margin is the least effect that matters.\n", "\n效应是各种子上组间对比(按种子配对)的均值；阈值是值得在意的最小效应。\n")
+	for _, name := range shown[""] {
+		fmt.Fprintf(&b, "\n![%s](pictures/%s)\n", l.say("the effects of all studies", "所有研究的效应"), name)
+	}
+	for _, name := range comparisons {
+		if name == "bases" {
+			p("\nThe same on further bases: [bases.md](bases.md).\n", "\n在另外的基座上重复：[bases.md](bases.md)。\n")
+			continue
+		}
+		p("\nThe same from other seeds: [%[1]s.md](%[1]s.md).\n", "\n用其他种子重复：[%[1]s.md](%[1]s.md)。\n", name)
+	}
+	p("\n## The studies\n", "\n## 各项研究\n")
+	for _, r := range t.results {
+		t.section(&b, l, r, shown[r.ID])
+	}
+	return b.String()
+}
+
+// section tells all tests of a study.
+func (t Table) section(b *strings.Builder, l language, r study.Result, pictures []string) {
+	fmt.Fprintf(b, "\n### %s\n\n", strings.Join(append(slices.Clone(r.Claims), r.Title), " · "))
+	if claim := l.of(r.Claim); claim != "" {
+		fmt.Fprintf(b, "%s\n\n", claim)
+	}
+	for _, row := range t.Rows {
+		if row.Study != r.ID {
+			continue
+		}
+		fmt.Fprintf(b, "- %s **%s** %s%s%s%s\n", row.ID, l.word(row.Verdict), row.Test, l.say(": ", "："), row.estimate(), l.say(". ", "。")+row.line(l))
+	}
+	if r.Literature != "" {
+		fmt.Fprintf(b, "\n%s%s\n", l.say("To compare with: ", "对照文献："), r.Literature)
+	}
+	if r.Note != "" && r.Kind != study.NotBuilt {
+		fmt.Fprintf(b, "\n%s\n", r.Note)
+	}
+	for _, name := range pictures {
+		fmt.Fprintf(b, "\n![%s](pictures/%s)\n", strings.TrimSuffix(path.Base(name), ".svg"), name)
+	}
+}

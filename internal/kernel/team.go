@@ -313,6 +313,8 @@ type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
 	row            rowJob
+	rows           rowsJob
+	inPanels       inPanelsJob
 	rounding       roundingJob
 	pairs          pairJob
 	pairPack       pairPackJob

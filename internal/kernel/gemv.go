@@ -65,41 +65,18 @@ func (t *Team) rowParts(rows, k int) (grain, parts int) {
 	return grain, min(units, t.threads)
 }
 
-// Announce says by which matrix the team will multiply after the next product, or nil, so
-// that a product of one row can bring its rows nearer. No result depends on it.
-func (t *Team) Announce(w *Weights) {
-	if t != nil {
-		t.next = w
-	}
-}
-
 // ahead is the number of rows that are brought nearer before they are used.
 const ahead = 40
 
 // upcoming returns the rows that a thread will probably use after its part: those of a
-// part that nobody took yet, or of its first part of the announced matrix.
+// part that nobody took yet.
 func (j *rowJob) upcoming(w *worker) []byte {
 	t := w.team
 	if s := t.state.Load(); t.threads > 1 && open(s) {
 		lo, hi := partOf(int(s&stateMask), t.parts, t.items, t.grain)
 		return j.w.bytesOf(lo, min(hi, lo+ahead))
 	}
-	if t.next == nil || t.next.Cols == 0 {
-		return nil
-	}
-	rows := t.next.Rows
-	grain, parts := t.rowParts(rows, t.next.Cols)
-	if t.threads == 1 || parts < 2 {
-		if w.index > 0 {
-			return nil
-		}
-		return t.next.bytesOf(0, min(rows, ahead))
-	}
-	if w.index >= parts {
-		return nil
-	}
-	lo, hi := partOf(w.index, parts, rows, grain)
-	return t.next.bytesOf(lo, min(hi, lo+ahead))
+	return nil
 }
 
 // bytesOf returns the memory of rows lo … hi−1 without their scales.

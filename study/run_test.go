@@ -328,6 +328,24 @@ func TestTune(t *testing.T) {
 	}
 }
 
+// A test that takes the best arm of the tuning seeds has its metric measured there, also
+// where the search for values has measured another one of the same runs.
+func TestRegretAfterTuning(t *testing.T) {
+	d := newDesk(t)
+	text := strings.Replace(tinyStudy, "metrics:", "tune: {learning_rate: [1e-6, 0.02], metric: probability}\nmetrics:\n  probability: {score: log_probability, data: HELD}", 1)
+	text = strings.Replace(text, "{quick: 2, full: 3, tuning: 2}", "{full: 2, tuning: 1}", 1)
+	text = text[:strings.Index(text, "tests:")] + "tests:\n  - {metric: loss, regret: {arm: low, among: [low, high]}, expect: not-above, margin: 0.05}\n"
+	var told told
+	r := d.run(t, d.study(t, text), Options{Observe: told.observe})
+	if v := r.Verdicts[0]; len(v.Values) != 2 || v.Outcome == NotRun {
+		t.Errorf("%d values: %s", len(v.Values), v.Reading)
+	}
+	last := told.events[len(told.events)-1]
+	if told.count("done") != 8 || last.Done != last.Total || last.Total != 8 {
+		t.Errorf("%d runs were done, at the end %d of %d; want 2 arms × (2 seeds and 2 values)", told.count("done"), last.Done, last.Total)
+	}
+}
+
 // A search of arms leaves two, which are compared on seeds of their own.
 func TestSearch(t *testing.T) {
 	d := newDesk(t)

@@ -67,7 +67,15 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		}
 		return stats.Weighted(weights, values)
 	case t.Exponent != nil:
-		return b.exponent(*t.Exponent, arms, values, which)
+		at, optima, err := b.optima(*t.Exponent, arms, values, which)
+		if err != nil {
+			return 0, err
+		}
+		rates := make([]float64, len(optima))
+		for i, o := range optima {
+			rates[i] = o.At
+		}
+		return stats.Exponent(at, rates)
 	case t.Regret != nil:
 		best, err := b.best(t.Regret.Among, t.Metric, which, t.Regret.Given)
 		if err != nil {
@@ -131,10 +139,10 @@ func (b table) rangeOf(t Test, arms []string, values []float64, which stats.Bett
 // scales are those of attributes.
 var scales = map[string]func(float64) float64{"linear": stats.Linear, "log2": math.Log2, "log": math.Log}
 
-// exponent is the slope of log(best) over log(over).
-func (b table) exponent(e Exponent, arms []string, values []float64, which stats.Better) (float64, error) {
+// optima are the best values of a key for each value of another, whose slope in
+// logarithms is the exponent.
+func (b table) optima(e Exponent, arms []string, values []float64, which stats.Better) (at []float64, optima []stats.Optimum, err error) {
 	rates, overs := b.of(arms, e.Of), b.of(arms, e.Over)
-	var at, optima []float64
 	for _, over := range slices.Compact(slices.Sorted(slices.Values(overs))) {
 		var x, y []float64
 		for i := range arms {
@@ -144,11 +152,37 @@ func (b table) exponent(e Exponent, arms []string, values []float64, which stats
 		}
 		peak, err := stats.Peak(x, y, which)
 		if err != nil {
-			return 0, err
+			return nil, nil, err
 		}
-		at, optima = append(at, over), append(optima, peak.At)
+		at, optima = append(at, over), append(optima, peak)
 	}
-	return stats.Exponent(at, optima)
+	return at, optima, nil
+}
+
+// edges counts the best values behind an exponent, and those of them that lie at an end
+// of what was tried.
+func (b table) edges(t Test) (edges, all int) {
+	arms := b.study.armsOf(t)
+	values := make([]float64, len(arms))
+seeds:
+	for _, seed := range b.seeds {
+		for i, arm := range arms {
+			var err error
+			if values[i], err = b.value(arm, seed, t.Metric); err != nil {
+				continue seeds
+			}
+		}
+		_, optima, err := b.optima(*t.Exponent, arms, values, stats.Better(b.study.metric(t.Metric).Better))
+		if err != nil {
+			continue
+		}
+		for _, o := range optima {
+			if all++; o.Edge {
+				edges++
+			}
+		}
+	}
+	return edges, all
 }
 
 // words says a contrast in words.

@@ -145,8 +145,11 @@ func notBuilt(s *Study) []Verdict {
 	return all
 }
 
-// seeds are those of the tests.
+// seeds are those of the tests. None of them is one of the search's.
 func (l *lab) seeds() ([]uint64, error) {
+	if l.Search && len(l.study.Seeds.Tuning) == 0 {
+		l.study.Seeds.Tuning = Count(FirstTuningSeed, 2)
+	}
 	seeds := l.study.Seeds.Full
 	if l.Quick {
 		seeds = l.study.Seeds.Quick
@@ -190,11 +193,8 @@ func (l *lab) searchArms(ctx context.Context, trials []*trial) ([]*trial, []Drop
 	if m == nil {
 		m = &s.Metrics[0]
 	}
-	switch {
-	case m.Better == "":
+	if m.Better == "" {
 		return nil, nil, wrong{fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)}
-	case len(s.Seeds.Tuning) == 0:
-		s.Seeds.Tuning = Count(FirstTuningSeed, 2)
 	}
 	groups := map[string][]*candidate{}
 	for _, t := range trials {

@@ -356,6 +356,9 @@ shared: {model: MODEL, data: [ROWS], max_steps: 8, batch_size: 4, lora_rank: 2}
 vary: {learning_rate: [1e-7, 1e-6, 0.01, 0.02]}
 metrics: {loss: {score: loss, data: HELD}}
 `)
+	if _, err := Run(t.Context(), s, Options{Output: filepath.Join(d.dir, "clash"), Search: true, FirstSeed: 1000}); err == nil || !strings.Contains(err.Error(), "the seed 1001 is used for tuning and for testing") {
+		t.Errorf("tests on seeds of the search: %v", err)
+	}
 	r := d.run(t, s, Options{Jobs: 2, Search: true})
 	if len(r.Arms) != 2 || len(r.Dropped) != 2 || r.Dropped[0].Rung != 1 && r.Dropped[0].Rung != 2 {
 		t.Fatalf("left are %d arms, dropped %v", len(r.Arms), r.Dropped)

@@ -15,6 +15,7 @@ type table struct {
 	seeds      []uint64
 	attributes map[string]map[string]float64 // of arms
 	value      func(arm string, seed uint64, metric string) (float64, error)
+	censored   func(arm string, seed uint64, metric string) bool                                            // the threshold was not met
 	best       func(arms []string, metric string, which stats.Better, given *Given) (arm string, err error) // by tuning seeds
 }
 
@@ -86,6 +87,19 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		return b.rangeOf(t, arms, values, which)
 	}
 	return values[0], nil
+}
+
+// unmet counts the runs behind a test, and those that did not meet the threshold that
+// its metric is the time to.
+func (b table) unmet(t Test) (unmet, all int) {
+	for _, arm := range b.study.armsOf(t) {
+		for _, seed := range b.seeds {
+			if all++; b.censored(arm, seed, t.Metric) {
+				unmet++
+			}
+		}
+	}
+	return unmet, all
 }
 
 // of returns an attribute of arms.

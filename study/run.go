@@ -94,6 +94,10 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 	b.value = func(arm string, seed uint64, metric string) (float64, error) {
 		return lookUp(s, trials, seeds, arm, seed, metric)
 	}
+	b.censored = func(arm string, seed uint64, metric string) bool {
+		t := trialOf(trials, arm)
+		return t != nil && t.nodes != nil && t.nodes[slices.Index(seeds, seed)].values[metric].Censored
+	}
 	b.best = func(arms []string, metric string, which stats.Better, given *Given) (string, error) {
 		return bestOf(s, trials, arms, metric, which, given)
 	}

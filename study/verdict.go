@@ -104,6 +104,9 @@ func (b table) verdict(t Test) Verdict {
 		}
 	}
 	v.Reading = b.reading(t, v, needs)
+	if unmet, all := b.unmet(t); unmet > 0 {
+		v.Reading += fmt.Sprintf("; %d of %d runs did not meet the threshold and count with where they ended", unmet, all)
+	}
 	if t.Exponent != nil {
 		if edges, all := b.edges(t); edges > 0 {
 			v.Reading += fmt.Sprintf("; %d of %d best values are the first or last that was tried, and the true ones may lie beyond", edges, all)

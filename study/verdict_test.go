@@ -37,6 +37,7 @@ metrics: {m: {score: exact_match, data: "world:heldout"}}
 		}
 		return x, nil
 	}
+	b.censored = func(string, uint64, string) bool { return false }
 	b.best = func([]string, string, stats.Better, *Given) (string, error) { return "b", nil }
 	return b
 }
@@ -135,6 +136,18 @@ tests: [{metric: m, difference: [b, a], expect: equal, margin: 0.05}]
 	_, verdicts := b.judge(b.study.Checks, b.study.Tests)
 	if v := verdicts[0]; v.Outcome != NotRun || !strings.Contains(v.Reading, "nothing is known of the check moves: 0 of 6 seeds can be compared") {
 		t.Errorf("%s: %s", v.Outcome, v.Reading)
+	}
+}
+
+// Runs that did not meet a threshold are told of.
+func TestThresholdNotMet(t *testing.T) {
+	b := planted(t, "tests: [{metric: m, ratio: [b, a], expect: above, margin: 0.1}]\n", func(arm string, seed uint64) float64 {
+		return 1 + noise(arm, seed) + map[string]float64{"b": 2}[arm]
+	})
+	b.censored = func(arm string, seed uint64, _ string) bool { return arm == "b" && seed > 4 }
+	_, verdicts := b.judge(nil, b.study.Tests)
+	if want := "; 2 of 12 runs did not meet the threshold and count with where they ended"; !strings.HasSuffix(verdicts[0].Reading, want) {
+		t.Errorf("the reading is %q, want %q at its end", verdicts[0].Reading, want)
 	}
 }
 

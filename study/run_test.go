@@ -287,6 +287,13 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s gives the run no other name", name)
 		}
 	}
+	staged := func(stages string) string {
+		return strings.Replace(tinyStudy, "low: {lora_rank: 1}", "low: {lora_rank: 1, stages: ["+stages+"]}", 1)
+	}
+	a, b := "{name: a, max_steps: 2}", "{name: b, max_steps: 3}"
+	if key(staged(a+", "+b)) == key(staged(b+", "+a)) {
+		t.Error("stages in another order give the run no other name")
+	}
 	d.write(t, "rows.jsonl", `{"prompt":"a","completion":"b"}`)
 	if key(tinyStudy) == was {
 		t.Error("other rows give the run no other name")

@@ -83,6 +83,10 @@ func claimOf(r study.Result, v study.Verdict) string {
 	return r.ID
 }
 
+// decidesNothing reports whether a study is of no claim and has no test, as a pilot of the
+// noise: the differences of its arms, which its result tells, are no tests of the suite.
+func decidesNothing(s *study.Study) bool { return len(s.Claims) == 0 && len(s.Tests) == 0 }
+
 // Judge reads the results of studies in a laboratory, corrects them over the suite,
 // writes back what that has changed, and returns the table of verdicts. Studies without
 // a result are not run; why says the reason of those where it is known.
@@ -96,6 +100,9 @@ func Judge(lab string, studies []*study.Study, why map[string]string) (Table, er
 		}
 		if err != nil {
 			return Table{}, fmt.Errorf("suite: %w", err)
+		}
+		if decidesNothing(s) {
+			r.Verdicts = nil
 		}
 		at[s.ID] = len(results)
 		results = append(results, r)
@@ -118,8 +125,8 @@ func Judge(lab string, studies []*study.Study, why map[string]string) (Table, er
 			if reason == "" {
 				reason = "it has not been run yet"
 			}
-			if len(s.Claims) == 0 && len(s.Tests) == 0 {
-				continue // it decides nothing
+			if decidesNothing(s) {
+				continue
 			}
 			for _, claim := range claims(s) {
 				v := study.Verdict{Claim: claim, Outcome: study.NotRun, Reading: study.NotRun + ": " + reason, P: 1, PHolm: 1}

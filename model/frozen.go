@@ -161,6 +161,19 @@ func NewFrozen(c Config, seed uint64, base Base) (*Model, error) {
 	return m, nil
 }
 
+// LayOutForGeneration lays the frozen matrices that products are made with out anew, one
+// after the other, so that a [Generator] reads them faster: see [kernel.Weights.InPanels].
+// They take as much memory as before, but those that lay in the model's file are
+// copies from then on. No result changes. Gradients can still be computed, but slowly.
+func (m *Model) LayOutForGeneration(team *Team) {
+	for _, name := range slices.Sorted(maps.Keys(m.Frozen)) {
+		if m.linear[strings.TrimSuffix(name, ".weight")] == outIn || name == m.arch.head(m.Config) {
+			w := m.Frozen[name].InPanels(team)
+			m.Frozen[name] = &w
+		}
+	}
+}
+
 // Thawed returns a model with the same numbers, all of which can be trained: frozen
 // matrices are widened to float32. Weights that are float32 are shared with m.
 func (m *Model) Thawed() *Model {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gotune/internal/exec"
+	"gotune/internal/kernel"
 	"gotune/internal/modeltest"
 	"gotune/model"
 )
@@ -55,6 +56,52 @@ func TestCacheEqualsForwardPass(t *testing.T) {
 		for i := n - 1; i < len(ids)-1; i++ {
 			if p.Hit()[i] != 1 {
 				t.Errorf("prompt of %d tokens: token %d is not the most likely", n, i+1)
+			}
+		}
+	}
+}
+
+// Laying a model out for generation changes no bit: neither of drawn texts, nor of what a
+// program computes, with any storage and number of threads.
+func TestLayOutForGeneration(t *testing.T) {
+	c, err := model.Shape("toy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Layers = 2
+	prompt := make([]int32, 70)
+	for i := range prompt {
+		prompt[i] = int32(i * i * 37 % c.VocabSize)
+	}
+	for _, base := range []model.Base{model.BaseFP32, model.BaseBF16, model.BaseInt8, model.BaseNF4} {
+		m, err := model.NewFrozen(c, 1, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results := func(threads int) ([]int32, []float32) {
+			team := kernel.NewTeam(threads)
+			defer team.Close()
+			ids, err := model.NewGenerator(m, team, nil).Generate(t.Context(), prompt, model.Sampling{Temperature: 1, Seed: 3, MaxNewTokens: 40}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := m.Program(exec.NewArena(team), model.ProgramOptions{Rows: 1, Length: len(prompt)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			train(t, p, nil, segments(len(prompt), [][]int32{prompt}))
+			return ids, slices.Clone(p.NLL())
+		}
+		ids, nll := results(1)
+		stored := m.Stored()
+		m.LayOutForGeneration(nil)
+		if got := m.Stored(); !slices.Equal(got, stored) {
+			t.Errorf("%s: the weights are stored as %v, before as %v", base, got, stored)
+		}
+		for threads := 1; threads < 4; threads++ {
+			gotIDs, gotNLL := results(threads)
+			if !slices.Equal(gotIDs, ids) || !slices.Equal(gotNLL, nll) {
+				t.Errorf("%s, %d threads: the text is %v, was %v", base, threads, gotIDs, ids)
 			}
 		}
 	}

@@ -46,9 +46,10 @@ func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
 		return r, err
 	}
 	m.Arithmetic = c.Arithmetic
-	debug.FreeOSMemory()
 	team := kernel.NewTeam(Recipe{Threads: c.Threads}.threads())
 	defer team.Close()
+	m.LayOutForGeneration(team)
+	debug.FreeOSMemory()
 	random := rng.New(0, "bench")
 	text := func() []int32 {
 		ids := make([]int32, c.Length)

@@ -60,6 +60,7 @@ func talk(c *cobra.Command, s *source, o model.Sampling, system string) error {
 		begin = []chat.Message{{Role: "system", Content: system}}
 	}
 	said = append(said, begin...)
+	s.model.LayOutForGeneration(team)
 	g := model.NewGenerator(s.model, team, s.project)
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()

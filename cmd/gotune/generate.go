@@ -123,6 +123,7 @@ func generate(c *cobra.Command, s *source, o model.Sampling, prompt string, asJS
 	o.Stop = stops(s)
 	stream := s.tokenizer.Stream()
 	out := c.OutOrStdout()
+	s.model.LayOutForGeneration(team)
 	new, err := model.NewGenerator(s.model, team, s.project).Generate(c.Context(), ids, o, func(id int32) error {
 		if asJSON {
 			return nil

@@ -7,7 +7,6 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"gotune/internal/kernel"
 	"gotune/internal/op"
 )
 
@@ -85,20 +84,6 @@ func (p *Program) bind() {
 		c.Scratch = memory[b.offset : b.offset+b.size : b.offset+b.size]
 		if p.poison {
 			c.before, c.after = slicesOf(memory, l.born[at]), slicesOf(memory, l.dead[at])
-		}
-	}
-	p.announce()
-}
-
-// announce tells every step the frozen matrix that a later one multiplies by; the first
-// of the next run follows the last.
-func (p *Program) announce() {
-	var next *kernel.Weights
-	for i := 2*len(p.calls) - 1; i >= 0; i-- {
-		c := &p.calls[i%len(p.calls)]
-		c.Next = next
-		if m, ok := c.kernel.(op.Multiplier); ok && m.Multiplies() != nil {
-			next = m.Multiplies()
 		}
 	}
 }

@@ -6,6 +6,7 @@
 //	lower      reachable nodes become steps, in the order of their IDs
 //	fuse       sums vanish into the kernels that make one of their sides
 //	recompute  cheap kernels, or whole blocks, run again in the backward pass
+//	join       products of one row become one step
 //	plan       every value gets a place in one arena, by the time it lives
 //	bind       steps get slices
 //	run        a loop over steps
@@ -180,6 +181,9 @@ func prepare(g *gorgonia.ExprGraph, c Config) (*layout, map[*gorgonia.Node]value
 		p.recomputeCheap()
 	}
 	p.saveBases()
+	if !c.NoFuse {
+		p.joinProducts()
+	}
 	return p.plan(!c.NoFuse), outputs, nil
 }
 

@@ -11,13 +11,25 @@ func gemmAVX2(c []float32, cr int, a []float32, ar int, ac int, b []float32, br 
 func gemvAVX2(c []float32, x []float32, b []float32, br int, n int, k int, add bool, next []byte)
 
 //go:noescape
+func panelsAVX2(c []float32, x []float32, b []float32, n int, k int, add bool)
+
+//go:noescape
 func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func panelsHalvesAVX2(c []float32, x []float32, b []uint16, n int, k int, add bool)
 
 //go:noescape
 func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
 
 //go:noescape
+func panelsInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+
+//go:noescape
 func gemvNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
+
+//go:noescape
+func panelsNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
 
 //go:noescape
 func packBAVX2(dst []float32, b []float32, br int, n int, k int)

@@ -2768,6 +2768,100 @@ done164:
 	VZEROUPPER
 	RET
 
+// func panelsAVX2(c []float32, x []float32, b []float32, n int, k int, add bool)
+// Requires: AVX, FMA3
+TEXT ·panelsAVX2(SB), NOSPLIT, $0-89
+	MOVQ b_base+48(FP), AX
+
+panel173:
+	CMPQ    n+72(FP), $0x20
+	JLT     done174
+	CMPB    add+88(FP), $0x00
+	JEQ     not175
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     end176
+
+not175:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end176:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns177:
+	VMOVUPS      (AX), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(AX), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(AX), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(AX), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(AX), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(AX), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(AX), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(AX), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(AX), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      288(AX), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      320(AX), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      352(AX), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(AX), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      416(AX), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      448(AX), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      480(AX), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000010, CX
+	CMPQ         CX, DX
+	JLT          columns177
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+72(FP)
+	JMP          panel173
+
+done174:
+	VZEROUPPER
+	RET
+
 // func gemvHalvesAVX2(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
@@ -2780,7 +2874,7 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	MOVQ    SI, DX
 	MOVQ    br+72(FP), CX
 	CMPQ    CX, k+88(FP)
-	JNE     apart174
+	JNE     apart179
 	MOVQ    b_len+56(FP), AX
 	SHLQ    $0x01, AX
 	ADDQ    DX, AX
@@ -2791,54 +2885,54 @@ TEXT ·gemvHalvesAVX2(SB), NOSPLIT, $0-128
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more173:
+more178:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more173
-	JMP        done175
+	JLT        more178
+	JMP        done180
 
-apart174:
+apart179:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done175:
-rows176:
+done180:
+rows181:
 	CMPQ    n+80(FP), $0x20
-	JLT     done177
+	JLT     done182
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not178
+	JEQ     not183
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end179
+	JMP     end184
 
-not178:
+not183:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end179:
+end184:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced180
+	JEQ  paced185
 	MOVQ $0x00000200, BX
 
-paced180:
+paced185:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns181:
+columns186:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -2849,22 +2943,22 @@ columns181:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below182
+	JLT        below187
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none183
+	JEQ        none188
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below182
+	JMP        below187
 
-none183:
+none188:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below182:
+below187:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3031,7 +3125,7 @@ below182:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns181
+	JLT            columns186
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3043,60 +3137,60 @@ below182:
 	SHLQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows176
+	JMP            rows181
 
-done177:
-rows184:
+done182:
+rows189:
 	CMPQ    n+80(FP), $0x10
-	JLT     done185
+	JLT     done190
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not186
+	JEQ     not191
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end187
+	JMP     end192
 
-not186:
+not191:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end187:
+end192:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced188
+	JEQ  paced193
 	MOVQ $0x00000100, BX
 
-paced188:
+paced193:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns189:
+columns194:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below190
+	JLT        below195
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none191
+	JEQ        none196
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below190
+	JMP        below195
 
-none191:
+none196:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below190:
+below195:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -3181,7 +3275,7 @@ below190:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000020, AX
 	CMPQ           SI, CX
-	JLT            columns189
+	JLT            columns194
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3191,9 +3285,9 @@ below190:
 	SHLQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows184
+	JMP            rows189
 
-done185:
+done190:
 	VZEROUPPER
 	RET
 
@@ -3207,6 +3301,164 @@ DATA bf16_upper<>+24(SB)/4, $0xffff0000
 DATA bf16_upper<>+28(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $32
 
+// func panelsHalvesAVX2(c []float32, x []float32, b []uint16, n int, k int, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelsHalvesAVX2(SB), NOSPLIT, $0-89
+	MOVQ b_base+48(FP), AX
+
+panel197:
+	CMPQ    n+72(FP), $0x20
+	JLT     done198
+	CMPB    add+88(FP), $0x00
+	JEQ     not199
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     end200
+
+not199:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end200:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns201:
+	VMOVUPS      (AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      288(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      320(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      352(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 20(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      416(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      448(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      480(AX), Y4
+	VPSLLD       $0x10, Y4, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPAND        bf16_upper<>+0(SB), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000020, CX
+	CMPQ         CX, DX
+	JLT          columns201
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+72(FP)
+	JMP          panel197
+
+done198:
+	VZEROUPPER
+	RET
+
 // func gemvInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
@@ -3218,7 +3470,7 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart193
+	JNE     apart203
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -3228,57 +3480,57 @@ TEXT ·gemvInt8AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more192:
+more202:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more192
-	JMP        done194
+	JLT        more202
+	JMP        done204
 
-apart193:
+apart203:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done194:
-rows195:
+done204:
+rows205:
 	CMPQ    n+112(FP), $0x20
-	JLT     done196
+	JLT     done206
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not197
+	JEQ     not207
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 	VMOVUPS 64(AX), Y2
 	VMOVUPS 96(AX), Y3
-	JMP     end198
+	JMP     end208
 
-not197:
+not207:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end198:
+end208:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced199
+	JEQ  paced209
 	MOVQ $0x00000200, BX
 
-paced199:
+paced209:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns200:
+columns210:
 	MOVQ $0x00000004, R15
 
-piece201:
+piece211:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -3289,22 +3541,22 @@ piece201:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below202
+	JLT        below212
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none203
+	JEQ        none213
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below202
+	JMP        below212
 
-none203:
+none213:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below202:
+below212:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -3743,11 +3995,11 @@ below202:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000040, AX
 	DECQ           R15
-	JNE            piece201
+	JNE            piece211
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns200
+	JLT            columns210
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -3759,63 +4011,63 @@ below202:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows195
+	JMP            rows205
 
-done196:
-rows204:
+done206:
+rows214:
 	CMPQ    n+112(FP), $0x10
-	JLT     done205
+	JLT     done215
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not206
+	JEQ     not216
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
-	JMP     end207
+	JMP     end217
 
-not206:
+not216:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-end207:
+end217:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced208
+	JEQ  paced218
 	MOVQ $0x00000100, BX
 
-paced208:
+paced218:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns209:
+columns219:
 	MOVQ $0x00000004, R8
 
-piece210:
+piece220:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below211
+	JLT        below221
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none212
+	JEQ        none222
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below211
+	JMP        below221
 
-none212:
+none222:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below211:
+below221:
 	VBROADCASTF128 (SI), Y2
 	VINSERTF128    $0x01, (SI)(R10*4), Y2, Y2
 	VBROADCASTF128 (SI)(R10*1), Y3
@@ -4036,11 +4288,11 @@ below211:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000040, AX
 	DECQ           R8
-	JNE            piece210
+	JNE            piece220
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns209
+	JLT            columns219
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y0, (AX)
 	VMOVUPS        Y1, 32(AX)
@@ -4050,9 +4302,448 @@ below211:
 	MOVQ           k+120(FP), AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows204
+	JMP            rows214
 
-done205:
+done215:
+	VZEROUPPER
+	RET
+
+// func panelsInt8AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelsInt8AVX2(SB), NOSPLIT, $0-121
+	MOVQ b_base+48(FP), AX
+
+panel223:
+	CMPQ    n+104(FP), $0x20
+	JLT     done224
+	CMPB    add+120(FP), $0x00
+	JEQ     not225
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     end226
+
+not225:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+end226:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns227:
+	MOVQ $0x00000004, SI
+
+words228:
+	VMOVUPS      (AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      160(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      192(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      224(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 16(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 20(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 24(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 28(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      288(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      320(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      352(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 32(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 36(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 40(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 44(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       (BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       (BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      416(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       32(BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       32(BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      448(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       64(BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       64(BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      480(AX), Y4
+	VPSLLD       $0x18, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 48(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x10, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 52(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSLLD       $0x08, Y4, Y5
+	VPSRAD       $0x18, Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       96(BX), Y5, Y5
+	VBROADCASTSS 56(CX), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VPSRAD       $0x18, Y4, Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       96(BX), Y4, Y4
+	VBROADCASTSS 60(CX), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000040, CX
+	DECQ         SI
+	JNE          words228
+	MOVQ         sr+96(FP), SI
+	LEAQ         (BX)(SI*4), BX
+	CMPQ         CX, DX
+	JLT          columns227
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+104(FP)
+	ADDQ         $0x00000080, scales_base+72(FP)
+	JMP          panel223
+
+done224:
 	VZEROUPPER
 	RET
 
@@ -4070,7 +4761,7 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart214
+	JNE     apart230
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -4080,58 +4771,58 @@ TEXT ·gemvNF4AVX2(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more213:
+more229:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more213
-	JMP        done215
+	JLT        more229
+	JMP        done231
 
-apart214:
+apart230:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done215:
-rows216:
+done231:
+rows232:
 	CMPQ    n+112(FP), $0x20
-	JLT     done217
+	JLT     done233
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not218
+	JEQ     not234
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
 	VMOVUPS 64(AX), Y4
 	VMOVUPS 96(AX), Y5
-	JMP     end219
+	JMP     end235
 
-not218:
+not234:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-end219:
+end235:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced220
+	JEQ  paced236
 	MOVQ $0x00000200, BX
 
-paced220:
+paced236:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns221:
+columns237:
 	MOVQ $0x00000002, R15
 
-piece222:
+piece238:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -4142,22 +4833,22 @@ piece222:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below223
+	JLT        below239
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none224
+	JEQ        none240
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below223
+	JMP        below239
 
-none224:
+none240:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below223:
+below239:
 	VBROADCASTF128 (SI), Y6
 	VINSERTF128    $0x01, (SI)(R10*4), Y6, Y6
 	VBROADCASTF128 (SI)(R10*1), Y7
@@ -5236,11 +5927,11 @@ below223:
 	ADDQ           $0x10, R9
 	ADDQ           $0x00000080, AX
 	DECQ           R15
-	JNE            piece222
+	JNE            piece238
 	MOVQ           sr+96(FP), R15
 	LEAQ           (R14)(R15*4), R14
 	CMPQ           SI, CX
-	JLT            columns221
+	JLT            columns237
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5253,64 +5944,64 @@ below223:
 	SHRQ           $0x01, AX
 	SUBQ           AX, R9
 	LEAQ           (R9)(R10*8), SI
-	JMP            rows216
+	JMP            rows232
 
-done217:
-rows225:
+done233:
+rows241:
 	CMPQ    n+112(FP), $0x10
-	JLT     done226
+	JLT     done242
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not227
+	JEQ     not243
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Y2
 	VMOVUPS 32(AX), Y3
-	JMP     end228
+	JMP     end244
 
-not227:
+not243:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-end228:
+end244:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced229
+	JEQ  paced245
 	MOVQ $0x00000100, BX
 
-paced229:
+paced245:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns230:
+columns246:
 	MOVQ $0x00000002, R8
 
-piece231:
+piece247:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
 	PREFETCHT1 192(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below232
+	JLT        below248
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none233
+	JEQ        none249
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below232
+	JMP        below248
 
-none233:
+none249:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below232:
+below248:
 	VBROADCASTF128 (SI), Y4
 	VINSERTF128    $0x01, (SI)(R10*4), Y4, Y4
 	VBROADCASTF128 (SI)(R10*1), Y5
@@ -5851,11 +6542,11 @@ below232:
 	ADDQ           $0x10, DI
 	ADDQ           $0x00000080, AX
 	DECQ           R8
-	JNE            piece231
+	JNE            piece247
 	MOVQ           sr+96(FP), R8
 	LEAQ           (R14)(R8*4), R14
 	CMPQ           SI, CX
-	JLT            columns230
+	JLT            columns246
 	MOVQ           c_base+0(FP), AX
 	VMOVUPS        Y2, (AX)
 	VMOVUPS        Y3, 32(AX)
@@ -5866,9 +6557,9 @@ below232:
 	SHRQ           $0x01, AX
 	SUBQ           AX, DI
 	LEAQ           (DI)(R10*8), SI
-	JMP            rows225
+	JMP            rows241
 
-done226:
+done242:
 	VZEROUPPER
 	RET
 
@@ -5890,6 +6581,1087 @@ DATA nf4<>+56(SB)/4, $0x3f3913b3
 DATA nf4<>+60(SB)/4, $0x3f800000
 GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
+// func panelsNF4AVX2(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelsNF4AVX2(SB), NOSPLIT, $0-121
+	MOVQ    b_base+48(FP), AX
+	VMOVUPS nf4<>+0(SB), Y0
+	VMOVUPS nf4<>+32(SB), Y1
+
+panel250:
+	CMPQ    n+104(FP), $0x20
+	JLT     done251
+	CMPB    add+120(FP), $0x00
+	JEQ     not252
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	VMOVUPS 64(CX), Y4
+	VMOVUPS 96(CX), Y5
+	JMP     end253
+
+not252:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+end253:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns254:
+	MOVQ $0x00000002, SI
+
+words255:
+	VMOVUPS      (AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      32(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      64(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      96(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 16(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 20(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 24(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 28(CX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      160(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      192(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      224(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 32(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 36(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 40(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 44(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 48(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 52(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 56(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 60(CX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      256(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      288(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      320(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      352(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 64(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 68(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 72(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 76(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 80(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 84(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 88(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 92(CX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      384(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       (BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       (BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      416(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       32(BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       32(BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VMOVUPS      448(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       64(BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       64(BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VMOVUPS      480(AX), Y6
+	VPSRLD       $0x04, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 96(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPERMPS      Y0, Y6, Y7
+	VPERMPS      Y1, Y6, Y8
+	VPSLLD       $0x1c, Y6, Y9
+	VBLENDVPS    Y9, Y8, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 100(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x0c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 104(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x08, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 108(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x14, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 112(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x10, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 116(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x1c, Y6, Y8
+	VPERMPS      Y0, Y8, Y7
+	VPERMPS      Y1, Y8, Y9
+	VPSLLD       $0x1c, Y8, Y8
+	VBLENDVPS    Y8, Y9, Y7, Y7
+	VMULPS       96(BX), Y7, Y7
+	VBROADCASTSS 120(CX), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VPSRLD       $0x18, Y6, Y7
+	VPERMPS      Y0, Y7, Y6
+	VPERMPS      Y1, Y7, Y8
+	VPSLLD       $0x1c, Y7, Y7
+	VBLENDVPS    Y7, Y8, Y6, Y6
+	VMULPS       96(BX), Y6, Y6
+	VBROADCASTSS 124(CX), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000200, AX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNE          words255
+	MOVQ         sr+96(FP), SI
+	LEAQ         (BX)(SI*4), BX
+	CMPQ         CX, DX
+	JLT          columns254
+	MOVQ         c_base+0(FP), CX
+	VMOVUPS      Y2, (CX)
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      Y4, 64(CX)
+	VMOVUPS      Y5, 96(CX)
+	ADDQ         $0x00000080, c_base+0(FP)
+	SUBQ         $0x20, n+104(FP)
+	ADDQ         $0x00000080, scales_base+72(FP)
+	JMP          panel250
+
+done251:
+	VZEROUPPER
+	RET
+
 // func packBAVX2(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX
 TEXT ·packBAVX2(SB), NOSPLIT, $0-72
@@ -5900,50 +7672,50 @@ TEXT ·packBAVX2(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider235
+	JGT  wider257
 	CMPQ BX, $0x08
-	JNE  ragged236
+	JNE  ragged258
 
-row238:
+row260:
 	TESTQ   SI, SI
-	JEQ     done239
+	JEQ     done261
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row238
+	JMP     row260
 
-done239:
-	JMP end237
+done261:
+	JMP end259
 
-ragged236:
+ragged258:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 
-row240:
+row262:
 	TESTQ      SI, SI
-	JEQ        done241
+	JEQ        done263
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVUPS    Y1, (AX)
 	ADDQ       $0x20, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row240
+	JMP        row262
 
-done241:
-end237:
-	JMP end234
+done263:
+end259:
+	JMP end256
 
-wider235:
+wider257:
 	CMPQ BX, $0x10
-	JNE  ragged242
+	JNE  ragged264
 
-row244:
+row266:
 	TESTQ   SI, SI
-	JEQ     done245
+	JEQ     done267
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	VMOVUPS 32(CX), Y0
@@ -5951,21 +7723,21 @@ row244:
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row244
+	JMP     row266
 
-done245:
-	JMP end243
+done267:
+	JMP end265
 
-ragged242:
+ragged264:
 	LEAQ    masks<>+64(SB), DI
 	SHLQ    $0x02, BX
 	SUBQ    BX, DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 
-row246:
+row268:
 	TESTQ      SI, SI
-	JEQ        done247
+	JEQ        done269
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVUPS    Y2, (AX)
 	VMASKMOVPS 32(CX), Y1, Y2
@@ -5973,11 +7745,11 @@ row246:
 	ADDQ       $0x40, AX
 	ADDQ       DX, CX
 	DECQ       SI
-	JMP        row246
+	JMP        row268
 
-done247:
-end243:
-end234:
+done269:
+end265:
+end256:
 	VZEROUPPER
 	RET
 
@@ -5991,9 +7763,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop248:
+loop270:
 	CMPQ        DX, $0x10
-	JLT         tail249
+	JLT         tail271
 	VMOVUPS     (AX)(BX*1), Y2
 	VMOVUPS     (CX)(BX*1), Y3
 	VFMADD231PS Y2, Y3, Y0
@@ -6002,11 +7774,11 @@ loop248:
 	VFMADD231PS Y2, Y3, Y1
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop248
+	JMP         loop270
 
-tail249:
+tail271:
 	TESTQ       DX, DX
-	JEQ         done250
+	JEQ         done272
 	LEAQ        masks<>+64(SB), SI
 	SHLQ        $0x02, DX
 	SUBQ        DX, SI
@@ -6019,7 +7791,7 @@ tail249:
 	VMASKMOVPS  32(CX)(BX*1), Y3, Y3
 	VFMADD231PS Y2, Y3, Y1
 
-done250:
+done272:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -6042,9 +7814,9 @@ TEXT ·dot3AVX2(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop251:
+loop273:
 	CMPQ        BX, $0x10
-	JLT         tail252
+	JLT         tail274
 	VMOVUPS     (AX)(SI*1), Y2
 	VMOVUPS     (CX)(SI*1), Y3
 	VMULPS      Y3, Y2, Y2
@@ -6057,11 +7829,11 @@ loop251:
 	VFMADD231PS Y3, Y2, Y1
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop251
+	JMP         loop273
 
-tail252:
+tail274:
 	TESTQ       BX, BX
-	JEQ         done253
+	JEQ         done275
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6078,7 +7850,7 @@ tail252:
 	VMASKMOVPS  32(DX)(SI*1), Y3, Y3
 	VFMADD231PS Y3, Y2, Y1
 
-done253:
+done275:
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -6101,9 +7873,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop254:
+loop276:
 	CMPQ         CX, $0x10
-	JLT          tail255
+	JLT          tail277
 	VMOVUPS      (AX)(DX*1), Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -6118,11 +7890,11 @@ loop254:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, CX
-	JMP          loop254
+	JMP          loop276
 
-tail255:
+tail277:
 	TESTQ        CX, CX
-	JEQ          done256
+	JEQ          done278
 	LEAQ         masks<>+64(SB), BX
 	SHLQ         $0x02, CX
 	SUBQ         CX, BX
@@ -6141,7 +7913,7 @@ tail255:
 	VCVTPS2PD    X5, Y4
 	VFMADD231PD  Y4, Y4, Y3
 
-done256:
+done278:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
@@ -6161,9 +7933,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop257:
+loop279:
 	CMPQ         DX, $0x10
-	JLT          tail258
+	JLT          tail280
 	VMOVUPS      (CX)(BX*1), Y0
 	VCMPPS       $0x11, expMin<>+0(SB), Y0, Y2
 	VCMPPS       $0x1e, expMax<>+0(SB), Y0, Y3
@@ -6212,11 +7984,11 @@ loop257:
 	VMOVUPS      Y0, 32(AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop257
+	JMP          loop279
 
-tail258:
+tail280:
 	TESTQ        DX, DX
-	JEQ          done259
+	JEQ          done281
 	LEAQ         masks<>+64(SB), SI
 	SHLQ         $0x02, DX
 	SUBQ         DX, SI
@@ -6269,7 +8041,7 @@ tail258:
 	VBLENDVPS    Y4, inf<>+0(SB), Y6, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(BX*1)
 
-done259:
+done281:
 	VZEROUPPER
 	RET
 
@@ -6403,9 +8175,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop260:
+loop282:
 	CMPQ    BX, $0x10
-	JLT     tail261
+	JLT     tail283
 	VMOVUPS (CX)(SI*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*1), Y2
@@ -6418,11 +8190,11 @@ loop260:
 	VMOVUPS Y1, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop260
+	JMP     loop282
 
-tail261:
+tail283:
 	TESTQ      BX, BX
-	JEQ        done262
+	JEQ        done284
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -6439,7 +8211,7 @@ tail261:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(SI*1)
 
-done262:
+done284:
 	VZEROUPPER
 	RET
 
@@ -6453,13 +8225,13 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Y0
 	VBROADCASTSS c+100(FP), Y1
 	CMPB         add+104(FP), $0x00
-	JEQ          not263
+	JEQ          not285
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop265:
+loop287:
 	CMPQ         SI, $0x10
-	JLT          tail266
+	JLT          tail288
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6480,11 +8252,11 @@ loop265:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop265
+	JMP          loop287
 
-tail266:
+tail288:
 	TESTQ        SI, SI
-	JEQ          done267
+	JEQ          done289
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6509,16 +8281,16 @@ tail266:
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done267:
-	JMP end264
+done289:
+	JMP end286
 
-not263:
+not285:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop268:
+loop290:
 	CMPQ         SI, $0x10
-	JLT          tail269
+	JLT          tail291
 	VMOVUPS      (CX)(DI*1), Y2
 	VMOVUPS      (DX)(DI*1), Y3
 	VMULPS       Y3, Y2, Y2
@@ -6535,11 +8307,11 @@ loop268:
 	VMOVUPS      Y2, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop268
+	JMP          loop290
 
-tail269:
+tail291:
 	TESTQ        SI, SI
-	JEQ          done270
+	JEQ          done292
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -6560,8 +8332,8 @@ tail269:
 	VFNMADD231PS Y0, Y1, Y2
 	VMASKMOVPS   Y2, Y3, 32(AX)(DI*1)
 
-done270:
-end264:
+done292:
+end286:
 	VZEROUPPER
 	RET
 
@@ -6575,9 +8347,9 @@ TEXT ·normBackWAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop271:
+loop293:
 	CMPQ        BX, $0x10
-	JLT         tail272
+	JLT         tail294
 	VMOVUPS     (DX)(SI*1), Y1
 	VMULPS      Y0, Y1, Y1
 	VMOVUPS     (AX)(SI*1), Y2
@@ -6592,11 +8364,11 @@ loop271:
 	VMOVUPS     Y2, 32(AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop271
+	JMP         loop293
 
-tail272:
+tail294:
 	TESTQ       BX, BX
-	JEQ         done273
+	JEQ         done295
 	LEAQ        masks<>+64(SB), DI
 	SHLQ        $0x02, BX
 	SUBQ        BX, DI
@@ -6615,7 +8387,7 @@ tail272:
 	VFMADD231PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, 32(AX)(SI*1)
 
-done273:
+done295:
 	VZEROUPPER
 	RET
 
@@ -6631,26 +8403,26 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-106
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	CMPB    inverse+104(FP), $0x00
-	JEQ     not274
+	JEQ     not296
 	VMOVUPS signs<>+0(SB), Y0
-	JMP     end275
+	JMP     end297
 
-not274:
-end275:
+not296:
+end297:
 	CMPB add+105(FP), $0x00
-	JEQ  not276
+	JEQ  not298
 
-head278:
+head300:
 	TESTQ SI, SI
-	JEQ   done279
+	JEQ   done301
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop280:
+loop302:
 	CMPQ        R10, $0x10
-	JLT         tail281
+	JLT         tail303
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6683,11 +8455,11 @@ loop280:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop280
+	JMP         loop302
 
-tail281:
+tail303:
 	TESTQ       R10, R10
-	JEQ         done282
+	JEQ         done304
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6724,27 +8496,27 @@ tail281:
 	VADDPS      Y3, Y1, Y1
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done282:
+done304:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head278
+	JMP  head300
 
-done279:
-	JMP end277
+done301:
+	JMP end299
 
-not276:
-head283:
+not298:
+head305:
 	TESTQ SI, SI
-	JEQ   done284
+	JEQ   done306
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop285:
+loop307:
 	CMPQ        R10, $0x10
-	JLT         tail286
+	JLT         tail308
 	VMOVUPS     (CX)(R11*1), Y1
 	VMOVUPS     (R9)(R11*1), Y2
 	VMOVUPS     (BX)(R11*1), Y3
@@ -6769,11 +8541,11 @@ loop285:
 	VMOVUPS     Y1, 32(R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop285
+	JMP         loop307
 
-tail286:
+tail308:
 	TESTQ       R10, R10
-	JEQ         done287
+	JEQ         done309
 	LEAQ        masks<>+64(SB), R12
 	SHLQ        $0x02, R10
 	SUBQ        R10, R12
@@ -6802,14 +8574,14 @@ tail286:
 	VMASKMOVPS  Y6, Y2, 32(AX)(R11*1)
 	VMASKMOVPS  Y1, Y2, 32(R8)(R11*1)
 
-done287:
+done309:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head283
+	JMP  head305
 
-done284:
-end277:
+done306:
+end299:
 	VZEROUPPER
 	RET
 
@@ -6832,9 +8604,9 @@ TEXT ·swigluAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+8(FP), BX
 	XORQ SI, SI
 
-loop288:
+loop310:
 	CMPQ         BX, $0x10
-	JLT          tail289
+	JLT          tail311
 	VMOVUPS      (CX)(SI*1), Y0
 	VXORPS       signs<>+0(SB), Y0, Y1
 	VCMPPS       $0x11, expMin<>+0(SB), Y1, Y3
@@ -6893,11 +8665,11 @@ loop288:
 	VMOVUPS      Y0, 32(AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop288
+	JMP          loop310
 
-tail289:
+tail311:
 	TESTQ        BX, BX
-	JEQ          done290
+	JEQ          done312
 	LEAQ         masks<>+64(SB), DI
 	SHLQ         $0x02, BX
 	SUBQ         BX, DI
@@ -6960,7 +8732,7 @@ tail289:
 	VMULPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(AX)(SI*1)
 
-done290:
+done312:
 	VZEROUPPER
 	RET
 
@@ -6973,15 +8745,15 @@ TEXT ·swigluBackAVX2(SB), NOSPLIT, $0-122
 	MOVQ gate_base+72(FP), BX
 	MOVQ up_base+96(FP), SI
 	CMPB addG+120(FP), $0x00
-	JEQ  not291
+	JEQ  not313
 	CMPB addU+121(FP), $0x00
-	JEQ  not293
+	JEQ  not315
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop295:
+loop317:
 	CMPQ         DI, $0x10
-	JLT          tail296
+	JLT          tail318
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7068,11 +8840,11 @@ loop295:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop295
+	JMP          loop317
 
-tail296:
+tail318:
 	TESTQ        DI, DI
-	JEQ          done297
+	JEQ          done319
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7163,16 +8935,16 @@ tail296:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done297:
-	JMP end294
+done319:
+	JMP end316
 
-not293:
+not315:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop298:
+loop320:
 	CMPQ         DI, $0x10
-	JLT          tail299
+	JLT          tail321
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7255,11 +9027,11 @@ loop298:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop298
+	JMP          loop320
 
-tail299:
+tail321:
 	TESTQ        DI, DI
-	JEQ          done300
+	JEQ          done322
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7346,19 +9118,19 @@ tail299:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done300:
-end294:
-	JMP end292
+done322:
+end316:
+	JMP end314
 
-not291:
+not313:
 	CMPB addU+121(FP), $0x00
-	JEQ  not301
+	JEQ  not323
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop303:
+loop325:
 	CMPQ         DI, $0x10
-	JLT          tail304
+	JLT          tail326
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7441,11 +9213,11 @@ loop303:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop303
+	JMP          loop325
 
-tail304:
+tail326:
 	TESTQ        DI, DI
-	JEQ          done305
+	JEQ          done327
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7532,16 +9304,16 @@ tail304:
 	VADDPS       Y2, Y0, Y0
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done305:
-	JMP end302
+done327:
+	JMP end324
 
-not301:
+not323:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop306:
+loop328:
 	CMPQ         DI, $0x10
-	JLT          tail307
+	JLT          tail329
 	VMOVUPS      (BX)(R8*1), Y0
 	VMOVUPS      (DX)(R8*1), Y1
 	VMOVUPS      (SI)(R8*1), Y2
@@ -7620,11 +9392,11 @@ loop306:
 	VMOVUPS      Y0, 32(CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop306
+	JMP          loop328
 
-tail307:
+tail329:
 	TESTQ        DI, DI
-	JEQ          done308
+	JEQ          done330
 	LEAQ         masks<>+64(SB), R9
 	SHLQ         $0x02, DI
 	SUBQ         DI, R9
@@ -7707,9 +9479,9 @@ tail307:
 	VMASKMOVPS   Y3, Y1, 32(AX)(R8*1)
 	VMASKMOVPS   Y0, Y1, 32(CX)(R8*1)
 
-done308:
-end302:
-end292:
+done330:
+end324:
+end314:
 	VZEROUPPER
 	RET
 
@@ -7725,9 +9497,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-104
 	MOVQ         stride+24(FP), DI
 	SHLQ         $0x02, DI
 
-row309:
+row331:
 	TESTQ   BX, BX
-	JEQ     done310
+	JEQ     done332
 	VMOVUPS minusInf<>+0(SB), Y1
 	VMOVUPS minusInf<>+0(SB), Y2
 	MOVQ    SI, R8
@@ -7739,9 +9511,9 @@ row309:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop311:
+loop333:
 	CMPQ    R8, $0x10
-	JLT     tail312
+	JLT     tail334
 	VMOVUPS (AX)(R9*1), Y3
 	VMULPS  Y0, Y3, Y3
 	VMAXPS  Y1, Y3, Y1
@@ -7750,11 +9522,11 @@ loop311:
 	VMAXPS  Y2, Y3, Y2
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop311
+	JMP     loop333
 
-tail312:
+tail334:
 	TESTQ      R8, R8
-	JEQ        done313
+	JEQ        done335
 	LEAQ       masks<>+64(SB), R10
 	SHLQ       $0x02, R8
 	SUBQ       R8, R10
@@ -7771,7 +9543,7 @@ tail312:
 	VBLENDVPS  Y4, Y3, Y5, Y3
 	VMAXPS     Y2, Y3, Y2
 
-done313:
+done335:
 	VMAXPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VMAXPS       X2, X1, X1
@@ -7792,9 +9564,9 @@ done313:
 	CMOVQLT      R9, R8
 	XORQ         R9, R9
 
-loop314:
+loop336:
 	CMPQ         R8, $0x10
-	JLT          tail315
+	JLT          tail337
 	VMOVUPS      (AX)(R9*1), Y4
 	VMULPS       Y0, Y4, Y4
 	VSUBPS       Y1, Y4, Y4
@@ -7849,11 +9621,11 @@ loop314:
 	VADDPS       Y4, Y3, Y3
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop314
+	JMP          loop336
 
-tail315:
+tail337:
 	TESTQ        R8, R8
-	JEQ          done316
+	JEQ          done338
 	LEAQ         masks<>+64(SB), R10
 	SHLQ         $0x02, R8
 	SUBQ         R8, R10
@@ -7914,7 +9686,7 @@ tail315:
 	VANDPS       Y5, Y4, Y4
 	VADDPS       Y4, Y3, Y3
 
-done316:
+done338:
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X1
 	VADDPS       X1, X2, X2
@@ -7928,9 +9700,9 @@ done316:
 	ADDQ         $0x04, DX
 	INCQ         SI
 	DECQ         BX
-	JMP          row309
+	JMP          row331
 
-done310:
+done332:
 	VZEROUPPER
 	RET
 
@@ -7957,9 +9729,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-136
 	MOVQ         stride+48(FP), R8
 	SHLQ         $0x02, R8
 
-row317:
+row339:
 	TESTQ        SI, SI
-	JEQ          done318
+	JEQ          done340
 	VBROADCASTSS (DX), Y1
 	VBROADCASTSS (BX), Y2
 	MOVQ         DI, R9
@@ -7971,9 +9743,9 @@ row317:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop319:
+loop341:
 	CMPQ         R9, $0x10
-	JLT          tail320
+	JLT          tail342
 	VMOVUPS      (AX)(R10*1), Y3
 	VMULPS       Y0, Y3, Y3
 	VSUBPS       Y1, Y3, Y3
@@ -8036,11 +9808,11 @@ loop319:
 	VMOVUPS      Y4, 32(CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop319
+	JMP          loop341
 
-tail320:
+tail342:
 	TESTQ        R9, R9
-	JEQ          done321
+	JEQ          done343
 	LEAQ         masks<>+64(SB), R11
 	SHLQ         $0x02, R9
 	SUBQ         R9, R11
@@ -8107,16 +9879,16 @@ tail320:
 	VMULPS       Y0, Y1, Y1
 	VMASKMOVPS   Y1, Y4, 32(CX)(R10*1)
 
-done321:
+done343:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row317
+	JMP  row339
 
-done318:
+done340:
 	VZEROUPPER
 	RET
 
@@ -8139,13 +9911,13 @@ TEXT ·dropoutAVX2(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Y6
 	VPADDD       Y6, Y5, Y5
 	CMPB         add+60(FP), $0x00
-	JEQ          not322
+	JEQ          not344
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop324:
+loop346:
 	CMPQ     DX, $0x10
-	JLT      tail325
+	JLT      tail347
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8204,11 +9976,11 @@ loop324:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop324
+	JMP      loop346
 
-tail325:
+tail347:
 	TESTQ      DX, DX
-	JEQ        done326
+	JEQ        done348
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8271,16 +10043,16 @@ tail325:
 	VADDPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done326:
-	JMP end323
+done348:
+	JMP end345
 
-not322:
+not344:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop327:
+loop349:
 	CMPQ     DX, $0x10
-	JLT      tail328
+	JLT      tail350
 	VMOVAPS  Y5, Y6
 	VPADDD   advance<>+0(SB), Y5, Y5
 	VPSRLD   $0x10, Y6, Y7
@@ -8335,11 +10107,11 @@ loop327:
 	VMOVUPS  Y8, 32(AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop327
+	JMP      loop349
 
-tail328:
+tail350:
 	TESTQ      DX, DX
-	JEQ        done329
+	JEQ        done351
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8398,8 +10170,8 @@ tail328:
 	VANDNPS    Y0, Y5, Y0
 	VMASKMOVPS Y0, Y7, 32(AX)(BX*1)
 
-done329:
-end323:
+done351:
+end345:
 	VZEROUPPER
 	RET
 
@@ -8595,9 +10367,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop330:
+loop352:
 	CMPQ    BX, $0x10
-	JLT     tail331
+	JLT     tail353
 	VMOVUPS (CX)(SI*1), Y0
 	VMOVUPS (DX)(SI*1), Y1
 	VADDPS  Y1, Y0, Y0
@@ -8608,11 +10380,11 @@ loop330:
 	VMOVUPS Y0, 32(AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop330
+	JMP     loop352
 
-tail331:
+tail353:
 	TESTQ      BX, BX
-	JEQ        done332
+	JEQ        done354
 	LEAQ       masks<>+64(SB), DI
 	SHLQ       $0x02, BX
 	SUBQ       BX, DI
@@ -8627,7 +10399,7 @@ tail331:
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(AX)(SI*1)
 
-done332:
+done354:
 	VZEROUPPER
 	RET
 
@@ -8638,13 +10410,13 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-53
 	MOVQ         x_base+24(FP), CX
 	VBROADCASTSS s+48(FP), Y0
 	CMPB         add+52(FP), $0x00
-	JEQ          not333
+	JEQ          not355
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop335:
+loop357:
 	CMPQ    DX, $0x10
-	JLT     tail336
+	JLT     tail358
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (AX)(BX*1), Y2
@@ -8657,11 +10429,11 @@ loop335:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop335
+	JMP     loop357
 
-tail336:
+tail358:
 	TESTQ      DX, DX
-	JEQ        done337
+	JEQ        done359
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8678,16 +10450,16 @@ tail336:
 	VADDPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done337:
-	JMP end334
+done359:
+	JMP end356
 
-not333:
+not355:
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop338:
+loop360:
 	CMPQ    DX, $0x10
-	JLT     tail339
+	JLT     tail361
 	VMOVUPS (CX)(BX*1), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
@@ -8696,11 +10468,11 @@ loop338:
 	VMOVUPS Y1, 32(AX)(BX*1)
 	ADDQ    $0x40, BX
 	SUBQ    $0x10, DX
-	JMP     loop338
+	JMP     loop360
 
-tail339:
+tail361:
 	TESTQ      DX, DX
-	JEQ        done340
+	JEQ        done362
 	LEAQ       masks<>+64(SB), SI
 	SHLQ       $0x02, DX
 	SUBQ       DX, SI
@@ -8713,8 +10485,8 @@ tail339:
 	VMULPS     Y0, Y1, Y1
 	VMASKMOVPS Y1, Y2, 32(AX)(BX*1)
 
-done340:
-end334:
+done362:
+end356:
 	VZEROUPPER
 	RET
 
@@ -8737,9 +10509,9 @@ TEXT ·adamwAVX2(SB), NOSPLIT, $0-104
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop341:
+loop363:
 	CMPQ         SI, $0x10
-	JLT          tail342
+	JLT          tail364
 	VMOVUPS      (CX)(DI*1), Y8
 	VMULPS       Y0, Y8, Y8
 	VMOVUPS      (DX)(DI*1), Y9
@@ -8780,11 +10552,11 @@ loop341:
 	VMOVUPS      Y8, 32(AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop341
+	JMP          loop363
 
-tail342:
+tail364:
 	TESTQ        SI, SI
-	JEQ          done343
+	JEQ          done365
 	LEAQ         masks<>+64(SB), R8
 	SHLQ         $0x02, SI
 	SUBQ         SI, R8
@@ -8829,7 +10601,7 @@ tail342:
 	VFNMADD231PS Y7, Y0, Y2
 	VMASKMOVPS   Y2, Y9, 32(AX)(DI*1)
 
-done343:
+done365:
 	VZEROUPPER
 	RET
 
@@ -8841,16 +10613,16 @@ TEXT ·widenHalvesAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop344:
+loop366:
 	CMPQ      BX, DX
-	JGE       done345
+	JGE       done367
 	VPMOVZXWD (CX)(BX*2), Y0
 	VPSLLD    $0x10, Y0, Y0
 	VMOVUPS   Y0, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop344
+	JMP       loop366
 
-done345:
+done367:
 	VZEROUPPER
 	RET
 
@@ -8863,17 +10635,17 @@ TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-52
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop346:
+loop368:
 	CMPQ      BX, DX
-	JGE       done347
+	JGE       done369
 	VPMOVSXBD (CX)(BX*1), Y1
 	VCVTDQ2PS Y1, Y1
 	VMULPS    Y0, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop346
+	JMP       loop368
 
-done347:
+done369:
 	VZEROUPPER
 	RET
 
@@ -8891,9 +10663,9 @@ TEXT ·widenNF4AVX2(SB), NOSPLIT, $0-52
 	SHRQ         $0x01, DX
 	XORQ         BX, BX
 
-loop348:
+loop370:
 	CMPQ       BX, DX
-	JGE        done349
+	JGE        done371
 	VPMOVZXBD  (CX)(BX*1), Y4
 	VPSRLD     $0x04, Y4, Y5
 	VPAND      Y3, Y4, Y4
@@ -8914,9 +10686,9 @@ loop348:
 	VMOVUPS    Y6, (AX)(BX*8)
 	VMOVUPS    Y4, 32(AX)(BX*8)
 	ADDQ       $0x08, BX
-	JMP        loop348
+	JMP        loop370
 
-done349:
+done371:
 	VZEROUPPER
 	RET
 
@@ -8928,9 +10700,9 @@ TEXT ·roundAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop350:
+loop372:
 	CMPQ         BX, DX
-	JGE          done351
+	JGE          done373
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y2
 	VPAND        bf16_one<>+0(SB), Y2, Y2
@@ -8949,9 +10721,9 @@ loop350:
 	VPACKUSDW    X0, X1, X1
 	VMOVDQU      X1, (AX)(BX*2)
 	ADDQ         $0x08, BX
-	JMP          loop350
+	JMP          loop372
 
-done351:
+done373:
 	VZEROUPPER
 	RET
 
@@ -9012,9 +10784,9 @@ TEXT ·roundInPlaceAVX2(SB), NOSPLIT, $0-24
 	MOVQ x_len+8(FP), CX
 	XORQ DX, DX
 
-loop352:
+loop374:
 	CMPQ      DX, CX
-	JGE       done353
+	JGE       done375
 	VMOVUPS   (AX)(DX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -9031,9 +10803,9 @@ loop352:
 	VPAND     bf16_upper<>+0(SB), Y1, Y1
 	VMOVUPS   Y1, (AX)(DX*4)
 	ADDQ      $0x08, DX
-	JMP       loop352
+	JMP       loop374
 
-done353:
+done375:
 	VZEROUPPER
 	RET
 
@@ -9045,9 +10817,9 @@ TEXT ·roundSwapAVX2(SB), NOSPLIT, $0-48
 	MOVQ src_len+32(FP), DX
 	XORQ BX, BX
 
-loop354:
+loop376:
 	CMPQ      BX, DX
-	JGE       done355
+	JGE       done377
 	VMOVUPS   (CX)(BX*4), Y0
 	VPSRLD    $0x10, Y0, Y2
 	VPAND     bf16_one<>+0(SB), Y2, Y2
@@ -9065,9 +10837,9 @@ loop354:
 	VPERMILPS $0xb1, Y1, Y1
 	VMOVUPS   Y1, (AX)(BX*4)
 	ADDQ      $0x08, BX
-	JMP       loop354
+	JMP       loop376
 
-done355:
+done377:
 	VZEROUPPER
 	RET
 

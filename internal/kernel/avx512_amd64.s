@@ -6228,6 +6228,62 @@ done330:
 	VZEROUPPER
 	RET
 
+// func panelsAVX512(c []float32, x []float32, b []float32, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsAVX512(SB), NOSPLIT, $0-89
+	MOVQ b_base+48(FP), AX
+
+panel337:
+	CMPQ    n+72(FP), $0x20
+	JLT     done338
+	CMPB    add+88(FP), $0x00
+	JEQ     not339
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	JMP     end340
+
+not339:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end340:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns341:
+	VMOVUPS          (AX), Z2
+	VFMADD231PS.BCST (CX), Z2, Z0
+	VMOVUPS          64(AX), Z2
+	VFMADD231PS.BCST (CX), Z2, Z1
+	VMOVUPS          128(AX), Z2
+	VFMADD231PS.BCST 4(CX), Z2, Z0
+	VMOVUPS          192(AX), Z2
+	VFMADD231PS.BCST 4(CX), Z2, Z1
+	VMOVUPS          256(AX), Z2
+	VFMADD231PS.BCST 8(CX), Z2, Z0
+	VMOVUPS          320(AX), Z2
+	VFMADD231PS.BCST 8(CX), Z2, Z1
+	VMOVUPS          384(AX), Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z0
+	VMOVUPS          448(AX), Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z1
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000010, CX
+	CMPQ             CX, DX
+	JLT              columns341
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, 64(CX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+72(FP)
+	JMP              panel337
+
+done338:
+	VZEROUPPER
+	RET
+
 // func gemvHalvesAVX512(c []float32, x []float32, b []uint16, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
@@ -6241,7 +6297,7 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	MOVQ         SI, DX
 	MOVQ         br+72(FP), CX
 	CMPQ         CX, k+88(FP)
-	JNE          apart338
+	JNE          apart343
 	MOVQ         b_len+56(FP), AX
 	SHLQ         $0x01, AX
 	ADDQ         DX, AX
@@ -6252,50 +6308,50 @@ TEXT ·gemvHalvesAVX512(SB), NOSPLIT, $0-128
 	CMPQ         CX, AX
 	CMOVQGT      AX, CX
 
-more337:
+more342:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more337
-	JMP        done339
+	JLT        more342
+	JMP        done344
 
-apart338:
+apart343:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done339:
-rows340:
+done344:
+rows345:
 	CMPQ    n+80(FP), $0x20
-	JLT     done341
+	JLT     done346
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+96(FP), $0x00
-	JEQ     not342
+	JEQ     not347
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end343
+	JMP     end348
 
-not342:
+not347:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end343:
+end348:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced344
+	JEQ  paced349
 	MOVQ $0x00000400, BX
 
-paced344:
+paced349:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns345:
+columns350:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6314,22 +6370,22 @@ columns345:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below346
+	JLT        below351
 	MOVQ       next_len+112(FP), R14
 	TESTQ      R14, R14
-	JEQ        none347
+	JEQ        none352
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R14
 	MOVQ       R14, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below346
+	JMP        below351
 
-none347:
+none352:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R14
 	MOVQ R14, b_len+56(FP)
 
-below346:
+below351:
 	VBROADCASTF64X4  (SI), Z3
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
 	VBROADCASTF64X4  (SI)(R10*1), Z4
@@ -6480,7 +6536,7 @@ below346:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns345
+	JLT              columns350
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -6490,36 +6546,36 @@ below346:
 	SHLQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows340
+	JMP              rows345
 
-done341:
-rows348:
+done346:
+rows353:
 	CMPQ    n+80(FP), $0x10
-	JLT     done349
+	JLT     done354
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+96(FP), $0x00
-	JEQ     not350
+	JEQ     not355
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end351
+	JMP     end356
 
-not350:
+not355:
 	VXORPS Z1, Z1, Z1
 
-end351:
+end356:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced352
+	JEQ  paced357
 	MOVQ $0x00000200, BX
 
-paced352:
+paced357:
 	MOVQ x_base+24(FP), AX
 	MOVQ k+88(FP), CX
 	SHLQ $0x01, CX
 	ADDQ SI, CX
 
-columns353:
+columns358:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6530,22 +6586,22 @@ columns353:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below354
+	JLT        below359
 	MOVQ       next_len+112(FP), R8
 	TESTQ      R8, R8
-	JEQ        none355
+	JEQ        none360
 	MOVQ       next_base+104(FP), DX
 	ADDQ       DX, R8
 	MOVQ       R8, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+112(FP)
-	JMP        below354
+	JMP        below359
 
-none355:
+none360:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R8
 	MOVQ R8, b_len+56(FP)
 
-below354:
+below359:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -6622,7 +6678,7 @@ below354:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000040, AX
 	CMPQ             SI, CX
-	JLT              columns353
+	JLT              columns358
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -6631,14 +6687,95 @@ below354:
 	SHLQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows348
+	JMP              rows353
 
-done349:
+done354:
 	VZEROUPPER
 	RET
 
 DATA bf16_upper<>+0(SB)/4, $0xffff0000
 GLOBL bf16_upper<>(SB), RODATA|NOPTR, $4
+
+// func panelsHalvesAVX512(c []float32, x []float32, b []uint16, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsHalvesAVX512(SB), NOSPLIT, $0-89
+	MOVQ         b_base+48(FP), AX
+	VBROADCASTSS bf16_upper<>+0(SB), Z0
+
+panel361:
+	CMPQ    n+72(FP), $0x20
+	JLT     done362
+	CMPB    add+88(FP), $0x00
+	JEQ     not363
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z1
+	VMOVUPS 64(CX), Z2
+	JMP     end364
+
+not363:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end364:
+	MOVQ x_base+24(FP), CX
+	MOVQ k+80(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns365:
+	VMOVUPS          (AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST (CX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z1
+	VMOVUPS          64(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST (CX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z2
+	VMOVUPS          128(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 8(CX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 12(CX), Z3, Z1
+	VMOVUPS          192(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 8(CX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 12(CX), Z3, Z2
+	VMOVUPS          256(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 16(CX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z1
+	VMOVUPS          320(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 16(CX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z2
+	VMOVUPS          384(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z1
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z1
+	VMOVUPS          448(AX), Z3
+	VPSLLD           $0x10, Z3, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z2
+	VPANDD           Z0, Z3, Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z2
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000020, CX
+	CMPQ             CX, DX
+	JLT              columns365
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z1, (CX)
+	VMOVUPS          Z2, 64(CX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+72(FP)
+	JMP              panel361
+
+done362:
+	VZEROUPPER
+	RET
 
 // func gemvInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, br int, n int, k int, add bool, next []byte)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -6651,7 +6788,7 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart357
+	JNE     apart367
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -6661,53 +6798,53 @@ TEXT ·gemvInt8AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more356:
+more366:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more356
-	JMP        done358
+	JLT        more366
+	JMP        done368
 
-apart357:
+apart367:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done358:
-rows359:
+done368:
+rows369:
 	CMPQ    n+112(FP), $0x20
-	JLT     done360
+	JLT     done370
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not361
+	JEQ     not371
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
-	JMP     end362
+	JMP     end372
 
-not361:
+not371:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 
-end362:
+end372:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced363
+	JEQ  paced373
 	MOVQ $0x00000400, BX
 
-paced363:
+paced373:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns364:
+columns374:
 	MOVQ $0x00000002, R15
 
-piece365:
+piece375:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -6726,22 +6863,22 @@ piece365:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below366
+	JLT        below376
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none367
+	JEQ        none377
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below366
+	JMP        below376
 
-none367:
+none377:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below366:
+below376:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -7132,11 +7269,11 @@ below366:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000080, AX
 	DECQ             R15
-	JNE              piece365
+	JNE              piece375
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns364
+	JLT              columns374
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	VMOVUPS          Z1, 64(AX)
@@ -7146,39 +7283,39 @@ below366:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows359
+	JMP              rows369
 
-done360:
-rows368:
+done370:
+rows378:
 	CMPQ    n+112(FP), $0x10
-	JLT     done369
+	JLT     done379
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not370
+	JEQ     not380
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z0
-	JMP     end371
+	JMP     end381
 
-not370:
+not380:
 	VXORPS Z0, Z0, Z0
 
-end371:
+end381:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced372
+	JEQ  paced382
 	MOVQ $0x00000200, BX
 
-paced372:
+paced382:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	ADDQ SI, CX
 
-columns373:
+columns383:
 	MOVQ $0x00000002, R8
 
-piece374:
+piece384:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7189,22 +7326,22 @@ piece374:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below375
+	JLT        below385
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none376
+	JEQ        none386
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below375
+	JMP        below385
 
-none376:
+none386:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below375:
+below385:
 	VBROADCASTF64X4  (SI), Z1
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z1, Z1
 	VBROADCASTF64X4  (SI)(R10*1), Z2
@@ -7401,11 +7538,11 @@ below375:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000080, AX
 	DECQ             R8
-	JNE              piece374
+	JNE              piece384
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns373
+	JLT              columns383
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -7414,9 +7551,218 @@ below375:
 	MOVQ             k+120(FP), AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows368
+	JMP              rows378
 
-done369:
+done379:
+	VZEROUPPER
+	RET
+
+// func panelsInt8AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsInt8AVX512(SB), NOSPLIT, $0-121
+	MOVQ b_base+48(FP), AX
+
+panel387:
+	CMPQ    n+104(FP), $0x20
+	JLT     done388
+	CMPB    add+120(FP), $0x00
+	JEQ     not389
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	JMP     end390
+
+not389:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+end390:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns391:
+	MOVQ $0x00000004, SI
+
+words392:
+	VMOVUPS          (AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST (CX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 8(CX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z0
+	VMOVUPS          64(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST (CX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 4(CX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 8(CX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 12(CX), Z2, Z1
+	VMOVUPS          128(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 16(CX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 24(CX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 28(CX), Z2, Z0
+	VMOVUPS          192(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 16(CX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 20(CX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 24(CX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 28(CX), Z2, Z1
+	VMOVUPS          256(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 32(CX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 36(CX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 40(CX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 44(CX), Z2, Z0
+	VMOVUPS          320(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 32(CX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 36(CX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 40(CX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 44(CX), Z2, Z1
+	VMOVUPS          384(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 48(CX), Z3, Z0
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 52(CX), Z3, Z0
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 56(CX), Z3, Z0
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           (BX), Z2, Z2
+	VFMADD231PS.BCST 60(CX), Z2, Z0
+	VMOVUPS          448(AX), Z2
+	VPSLLD           $0x18, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 48(CX), Z3, Z1
+	VPSLLD           $0x10, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 52(CX), Z3, Z1
+	VPSLLD           $0x08, Z2, Z3
+	VPSRAD           $0x18, Z3, Z3
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 56(CX), Z3, Z1
+	VPSRAD           $0x18, Z2, Z2
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           64(BX), Z2, Z2
+	VFMADD231PS.BCST 60(CX), Z2, Z1
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000040, CX
+	DECQ             SI
+	JNE              words392
+	MOVQ             sr+96(FP), SI
+	LEAQ             (BX)(SI*4), BX
+	CMPQ             CX, DX
+	JLT              columns391
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z0, (CX)
+	VMOVUPS          Z1, 64(CX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+104(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	JMP              panel387
+
+done388:
 	VZEROUPPER
 	RET
 
@@ -7433,7 +7779,7 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	MOVQ    SI, DX
 	MOVQ    br+104(FP), CX
 	CMPQ    CX, k+120(FP)
-	JNE     apart378
+	JNE     apart394
 	MOVQ    b_len+56(FP), AX
 	ADDQ    DX, AX
 	MOVQ    AX, b_len+56(FP)
@@ -7443,54 +7789,54 @@ TEXT ·gemvNF4AVX512(SB), NOSPLIT, $8-160
 	CMPQ    CX, AX
 	CMOVQGT AX, CX
 
-more377:
+more393:
 	PREFETCHT1 (DX)
 	ADDQ       $0x40, DX
 	CMPQ       DX, CX
-	JLT        more377
-	JMP        done379
+	JLT        more393
+	JMP        done395
 
-apart378:
+apart394:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, CX
 	MOVQ CX, b_len+56(FP)
 
-done379:
-rows380:
+done395:
+rows396:
 	CMPQ    n+112(FP), $0x20
-	JLT     done381
+	JLT     done397
 	LEAQ    (SI)(R10*8), DI
 	LEAQ    (DI)(R10*8), R8
 	LEAQ    (R8)(R10*8), R9
 	CMPB    add+128(FP), $0x00
-	JEQ     not382
+	JEQ     not398
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
 	VMOVUPS 64(AX), Z2
-	JMP     end383
+	JMP     end399
 
-not382:
+not398:
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 
-end383:
+end399:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced384
+	JEQ  paced400
 	MOVQ $0x00000400, BX
 
-paced384:
+paced400:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns385:
+columns401:
 	MOVQ $0x00000001, R15
 
-piece386:
+piece402:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -7509,22 +7855,22 @@ piece386:
 	PREFETCHT1 960(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below387
+	JLT        below403
 	MOVQ       next_len+144(FP), BP
 	TESTQ      BP, BP
-	JEQ        none388
+	JEQ        none404
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, BP
 	MOVQ       BP, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below387
+	JMP        below403
 
-none388:
+none404:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, BP
 	MOVQ BP, b_len+56(FP)
 
-below387:
+below403:
 	VBROADCASTF64X4  (SI), Z3
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z3, Z3
 	VBROADCASTF64X4  (SI)(R10*1), Z4
@@ -8107,11 +8453,11 @@ below387:
 	ADDQ             $0x20, R9
 	ADDQ             $0x00000100, AX
 	DECQ             R15
-	JNE              piece386
+	JNE              piece402
 	MOVQ             sr+96(FP), R15
 	LEAQ             (R14)(R15*4), R14
 	CMPQ             SI, CX
-	JLT              columns385
+	JLT              columns401
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	VMOVUPS          Z2, 64(AX)
@@ -8122,40 +8468,40 @@ below387:
 	SHRQ             $0x01, AX
 	SUBQ             AX, R9
 	LEAQ             (R9)(R10*8), SI
-	JMP              rows380
+	JMP              rows396
 
-done381:
-rows389:
+done397:
+rows405:
 	CMPQ    n+112(FP), $0x10
-	JLT     done390
+	JLT     done406
 	LEAQ    (SI)(R10*8), DI
 	CMPB    add+128(FP), $0x00
-	JEQ     not391
+	JEQ     not407
 	MOVQ    c_base+0(FP), AX
 	VMOVUPS (AX), Z1
-	JMP     end392
+	JMP     end408
 
-not391:
+not407:
 	VXORPS Z1, Z1, Z1
 
-end392:
+end408:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, AX
 	CMPQ AX, b_len+56(FP)
-	JEQ  paced393
+	JEQ  paced409
 	MOVQ $0x00000200, BX
 
-paced393:
+paced409:
 	MOVQ x_base+24(FP), AX
 	MOVQ scales_base+72(FP), R14
 	MOVQ k+120(FP), CX
 	SHRQ $0x01, CX
 	ADDQ SI, CX
 
-columns394:
+columns410:
 	MOVQ $0x00000001, R8
 
-piece395:
+piece411:
 	PREFETCHT1 (DX)
 	PREFETCHT1 64(DX)
 	PREFETCHT1 128(DX)
@@ -8166,22 +8512,22 @@ piece395:
 	PREFETCHT1 448(DX)
 	ADDQ       BX, DX
 	CMPQ       DX, b_len+56(FP)
-	JLT        below396
+	JLT        below412
 	MOVQ       next_len+144(FP), R9
 	TESTQ      R9, R9
-	JEQ        none397
+	JEQ        none413
 	MOVQ       next_base+136(FP), DX
 	ADDQ       DX, R9
 	MOVQ       R9, b_len+56(FP)
 	MOVQ       $0x00000000, next_len+144(FP)
-	JMP        below396
+	JMP        below412
 
-none397:
+none413:
 	XORQ BX, BX
 	MOVQ $0x7fffffffffffffff, R9
 	MOVQ R9, b_len+56(FP)
 
-below396:
+below412:
 	VBROADCASTF64X4  (SI), Z2
 	VINSERTF64X4     $0x01, (SI)(R10*4), Z2, Z2
 	VBROADCASTF64X4  (SI)(R10*1), Z3
@@ -8474,11 +8820,11 @@ below396:
 	ADDQ             $0x20, DI
 	ADDQ             $0x00000100, AX
 	DECQ             R8
-	JNE              piece395
+	JNE              piece411
 	MOVQ             sr+96(FP), R8
 	LEAQ             (R14)(R8*4), R14
 	CMPQ             SI, CX
-	JLT              columns394
+	JLT              columns410
 	MOVQ             c_base+0(FP), AX
 	VMOVUPS          Z1, (AX)
 	ADDQ             $0x00000040, c_base+0(FP)
@@ -8488,9 +8834,9 @@ below396:
 	SHRQ             $0x01, AX
 	SUBQ             AX, DI
 	LEAQ             (DI)(R10*8), SI
-	JMP              rows389
+	JMP              rows405
 
-done390:
+done406:
 	VZEROUPPER
 	RET
 
@@ -8512,6 +8858,312 @@ DATA nf4<>+56(SB)/4, $0x3f3913b3
 DATA nf4<>+60(SB)/4, $0x3f800000
 GLOBL nf4<>(SB), RODATA|NOPTR, $64
 
+// func panelsNF4AVX512(c []float32, x []float32, b []byte, scales []float32, sr int, n int, k int, add bool)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelsNF4AVX512(SB), NOSPLIT, $0-121
+	MOVQ    b_base+48(FP), AX
+	VMOVUPS nf4<>+0(SB), Z0
+
+panel414:
+	CMPQ    n+104(FP), $0x20
+	JLT     done415
+	CMPB    add+120(FP), $0x00
+	JEQ     not416
+	MOVQ    c_base+0(FP), CX
+	VMOVUPS (CX), Z1
+	VMOVUPS 64(CX), Z2
+	JMP     end417
+
+not416:
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+
+end417:
+	MOVQ x_base+24(FP), CX
+	MOVQ scales_base+72(FP), BX
+	MOVQ k+112(FP), DX
+	LEAQ (CX)(DX*4), DX
+
+columns418:
+	MOVQ $0x00000002, SI
+
+words419:
+	VMOVUPS          (AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST (CX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 4(CX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 8(CX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 12(CX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 16(CX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 20(CX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z1
+	VMOVUPS          64(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST (CX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 4(CX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 8(CX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 12(CX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 16(CX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 20(CX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 24(CX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 28(CX), Z3, Z2
+	VMOVUPS          128(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 32(CX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 36(CX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 40(CX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 44(CX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 48(CX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 52(CX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 56(CX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 60(CX), Z3, Z1
+	VMOVUPS          192(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 32(CX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 36(CX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 40(CX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 44(CX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 48(CX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 52(CX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 56(CX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 60(CX), Z3, Z2
+	VMOVUPS          256(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 64(CX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 68(CX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 72(CX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 76(CX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 80(CX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 84(CX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 88(CX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 92(CX), Z3, Z1
+	VMOVUPS          320(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 64(CX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 68(CX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 72(CX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 76(CX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 80(CX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 84(CX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 88(CX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 92(CX), Z3, Z2
+	VMOVUPS          384(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 96(CX), Z4, Z1
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 100(CX), Z4, Z1
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 104(CX), Z4, Z1
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 108(CX), Z4, Z1
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 112(CX), Z4, Z1
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 116(CX), Z4, Z1
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           (BX), Z4, Z4
+	VFMADD231PS.BCST 120(CX), Z4, Z1
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           (BX), Z3, Z3
+	VFMADD231PS.BCST 124(CX), Z3, Z1
+	VMOVUPS          448(AX), Z3
+	VPSRLD           $0x04, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 96(CX), Z4, Z2
+	VPERMPS          Z0, Z3, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 100(CX), Z4, Z2
+	VPSRLD           $0x0c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 104(CX), Z4, Z2
+	VPSRLD           $0x08, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 108(CX), Z4, Z2
+	VPSRLD           $0x14, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 112(CX), Z4, Z2
+	VPSRLD           $0x10, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 116(CX), Z4, Z2
+	VPSRLD           $0x1c, Z3, Z4
+	VPERMPS          Z0, Z4, Z4
+	VMULPS           64(BX), Z4, Z4
+	VFMADD231PS.BCST 120(CX), Z4, Z2
+	VPSRLD           $0x18, Z3, Z3
+	VPERMPS          Z0, Z3, Z3
+	VMULPS           64(BX), Z3, Z3
+	VFMADD231PS.BCST 124(CX), Z3, Z2
+	ADDQ             $0x00000200, AX
+	ADDQ             $0x00000080, CX
+	DECQ             SI
+	JNE              words419
+	MOVQ             sr+96(FP), SI
+	LEAQ             (BX)(SI*4), BX
+	CMPQ             CX, DX
+	JLT              columns418
+	MOVQ             c_base+0(FP), CX
+	VMOVUPS          Z1, (CX)
+	VMOVUPS          Z2, 64(CX)
+	ADDQ             $0x00000080, c_base+0(FP)
+	SUBQ             $0x20, n+104(FP)
+	ADDQ             $0x00000080, scales_base+72(FP)
+	JMP              panel414
+
+done415:
+	VZEROUPPER
+	RET
+
 // func packBAVX512(dst []float32, b []float32, br int, n int, k int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·packBAVX512(SB), NOSPLIT, $0-72
@@ -8522,87 +9174,87 @@ TEXT ·packBAVX512(SB), NOSPLIT, $0-72
 	MOVQ n+56(FP), BX
 	MOVQ k+64(FP), SI
 	CMPQ BX, $0x08
-	JGT  wider399
+	JGT  wider421
 	CMPQ BX, $0x08
-	JNE  ragged400
+	JNE  ragged422
 
-row402:
+row424:
 	TESTQ   SI, SI
-	JEQ     done403
+	JEQ     done425
 	VMOVUPS (CX), Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row402
+	JMP     row424
 
-done403:
-	JMP end401
+done425:
+	JMP end423
 
-ragged400:
+ragged422:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row404:
+row426:
 	TESTQ     SI, SI
-	JEQ       done405
+	JEQ       done427
 	VMOVUPS.Z (CX), K1, Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x20, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row404
+	JMP       row426
 
-done405:
-end401:
-	JMP end398
+done427:
+end423:
+	JMP end420
 
-wider399:
+wider421:
 	CMPQ BX, $0x10
-	JGT  wider406
+	JGT  wider428
 	CMPQ BX, $0x10
-	JNE  ragged407
+	JNE  ragged429
 
-row409:
+row431:
 	TESTQ   SI, SI
-	JEQ     done410
+	JEQ     done432
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	ADDQ    $0x40, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row409
+	JMP     row431
 
-done410:
-	JMP end408
+done432:
+	JMP end430
 
-ragged407:
+ragged429:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 
-row411:
+row433:
 	TESTQ     SI, SI
-	JEQ       done412
+	JEQ       done434
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x40, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row411
+	JMP       row433
 
-done412:
-end408:
-	JMP end398
+done434:
+end430:
+	JMP end420
 
-wider406:
+wider428:
 	CMPQ BX, $0x20
-	JNE  ragged413
+	JNE  ragged435
 
-row415:
+row437:
 	TESTQ   SI, SI
-	JEQ     done416
+	JEQ     done438
 	VMOVUPS (CX), Z0
 	VMOVUPS Z0, (AX)
 	VMOVUPS 64(CX), Z0
@@ -8610,21 +9262,21 @@ row415:
 	ADDQ    $0x80, AX
 	ADDQ    DX, CX
 	DECQ    SI
-	JMP     row415
+	JMP     row437
 
-done416:
-	JMP end414
+done438:
+	JMP end436
 
-ragged413:
+ragged435:
 	MOVL  $0xffffffff, DI
 	BZHIL BX, DI, DI
 	KMOVW DI, K1
 	SHRL  $0x10, DI
 	KMOVW DI, K2
 
-row417:
+row439:
 	TESTQ     SI, SI
-	JEQ       done418
+	JEQ       done440
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, (AX)
 	VMOVUPS.Z 64(CX), K2, Z0
@@ -8632,11 +9284,11 @@ row417:
 	ADDQ      $0x80, AX
 	ADDQ      DX, CX
 	DECQ      SI
-	JMP       row417
+	JMP       row439
 
-done418:
-end414:
-end398:
+done440:
+end436:
+end420:
 	VZEROUPPER
 	RET
 
@@ -8649,19 +9301,19 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), DX
 	XORQ   BX, BX
 
-loop419:
+loop441:
 	CMPQ        DX, $0x10
-	JLT         tail420
+	JLT         tail442
 	VMOVUPS     (AX)(BX*1), Z1
 	VMOVUPS     (CX)(BX*1), Z2
 	VFMADD231PS Z1, Z2, Z0
 	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
-	JMP         loop419
+	JMP         loop441
 
-tail420:
+tail442:
 	TESTQ       DX, DX
-	JEQ         done421
+	JEQ         done443
 	MOVL        $0xffffffff, SI
 	BZHIL       DX, SI, SI
 	KMOVW       SI, K1
@@ -8669,7 +9321,7 @@ tail420:
 	VMOVUPS.Z   (CX)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-done421:
+done443:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -8692,9 +9344,9 @@ TEXT ·dot3AVX512(SB), NOSPLIT, $0-76
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
-loop422:
+loop444:
 	CMPQ        BX, $0x10
-	JLT         tail423
+	JLT         tail445
 	VMOVUPS     (AX)(SI*1), Z1
 	VMOVUPS     (CX)(SI*1), Z2
 	VMULPS      Z2, Z1, Z1
@@ -8702,11 +9354,11 @@ loop422:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop422
+	JMP         loop444
 
-tail423:
+tail445:
 	TESTQ       BX, BX
-	JEQ         done424
+	JEQ         done446
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -8716,7 +9368,7 @@ tail423:
 	VMOVUPS.Z   (DX)(SI*1), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
-done424:
+done446:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -8738,9 +9390,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x_len+8(FP), CX
 	XORQ   DX, DX
 
-loop425:
+loop447:
 	CMPQ          CX, $0x10
-	JLT           tail426
+	JLT           tail448
 	VMOVUPS       (AX)(DX*1), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
@@ -8749,11 +9401,11 @@ loop425:
 	VFMADD231PD   Z2, Z2, Z1
 	ADDQ          $0x40, DX
 	SUBQ          $0x10, CX
-	JMP           loop425
+	JMP           loop447
 
-tail426:
+tail448:
 	TESTQ         CX, CX
-	JEQ           done427
+	JEQ           done449
 	MOVL          $0xffffffff, BX
 	BZHIL         CX, BX, BX
 	KMOVW         BX, K1
@@ -8764,7 +9416,7 @@ tail426:
 	VCVTPS2PD     Y3, Z2
 	VFMADD231PD   Z2, Z2, Z1
 
-done427:
+done449:
 	VADDPD        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -8796,9 +9448,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop428:
+loop450:
 	CMPQ         DX, $0x10
-	JLT          tail429
+	JLT          tail451
 	VMOVUPS      (CX)(BX*1), Z12
 	VCMPPS       $0x15, Z0, Z12, K1
 	VCMPPS       $0x1e, Z1, Z12, K2
@@ -8823,11 +9475,11 @@ loop428:
 	VMOVUPS      Z12, (AX)(BX*1)
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, DX
-	JMP          loop428
+	JMP          loop450
 
-tail429:
+tail451:
 	TESTQ        DX, DX
-	JEQ          done430
+	JEQ          done452
 	MOVL         $0xffffffff, SI
 	BZHIL        DX, SI, SI
 	KMOVW        SI, K1
@@ -8854,7 +9506,7 @@ tail429:
 	VMOVAPS      Z11, K3, Z12
 	VMOVUPS      Z12, K1, (AX)(BX*1)
 
-done430:
+done452:
 	VZEROUPPER
 	RET
 
@@ -8904,9 +9556,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-76
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop431:
+loop453:
 	CMPQ    BX, $0x10
-	JLT     tail432
+	JLT     tail454
 	VMOVUPS (CX)(SI*1), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (DX)(SI*1), Z2
@@ -8914,11 +9566,11 @@ loop431:
 	VMOVUPS Z1, (AX)(SI*1)
 	ADDQ    $0x40, SI
 	SUBQ    $0x10, BX
-	JMP     loop431
+	JMP     loop453
 
-tail432:
+tail454:
 	TESTQ     BX, BX
-	JEQ       done433
+	JEQ       done455
 	MOVL      $0xffffffff, DI
 	BZHIL     BX, DI, DI
 	KMOVW     DI, K1
@@ -8928,7 +9580,7 @@ tail432:
 	VMULPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (AX)(SI*1)
 
-done433:
+done455:
 	VZEROUPPER
 	RET
 
@@ -8942,13 +9594,13 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-105
 	VBROADCASTSS inv+96(FP), Z0
 	VBROADCASTSS c+100(FP), Z1
 	CMPB         add+104(FP), $0x00
-	JEQ          not434
+	JEQ          not456
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop436:
+loop458:
 	CMPQ         SI, $0x10
-	JLT          tail437
+	JLT          tail459
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8960,11 +9612,11 @@ loop436:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop436
+	JMP          loop458
 
-tail437:
+tail459:
 	TESTQ        SI, SI
-	JEQ          done438
+	JEQ          done460
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -8978,16 +9630,16 @@ tail437:
 	VADDPS       Z0, Z2, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done438:
-	JMP end435
+done460:
+	JMP end457
 
-not434:
+not456:
 	MOVQ dx_len+8(FP), SI
 	XORQ DI, DI
 
-loop439:
+loop461:
 	CMPQ         SI, $0x10
-	JLT          tail440
+	JLT          tail462
 	VMOVUPS      (CX)(DI*1), Z2
 	VMOVUPS      (DX)(DI*1), Z3
 	VMULPS       Z3, Z2, Z2
@@ -8997,11 +9649,11 @@ loop439:
 	VMOVUPS      Z2, (AX)(DI*1)
 	ADDQ         $0x40, DI
 	SUBQ         $0x10, SI
-	JMP          loop439
+	JMP          loop461
 
-tail440:
+tail462:
 	TESTQ        SI, SI
-	JEQ          done441
+	JEQ          done463
 	MOVL         $0xffffffff, R8
 	BZHIL        SI, R8, R8
 	KMOVW        R8, K1
@@ -9013,8 +9665,8 @@ tail440:
 	VFNMADD231PS Z0, Z1, Z2
 	VMOVUPS      Z2, K1, (AX)(DI*1)
 
-done441:
-end435:
+done463:
+end457:
 	VZEROUPPER
 	RET
 
@@ -9028,9 +9680,9 @@ TEXT ·normBackWAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop442:
+loop464:
 	CMPQ        BX, $0x10
-	JLT         tail443
+	JLT         tail465
 	VMOVUPS     (DX)(SI*1), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (AX)(SI*1), Z2
@@ -9039,11 +9691,11 @@ loop442:
 	VMOVUPS     Z2, (AX)(SI*1)
 	ADDQ        $0x40, SI
 	SUBQ        $0x10, BX
-	JMP         loop442
+	JMP         loop464
 
-tail443:
+tail465:
 	TESTQ       BX, BX
-	JEQ         done444
+	JEQ         done466
 	MOVL        $0xffffffff, DI
 	BZHIL       BX, DI, DI
 	KMOVW       DI, K1
@@ -9054,7 +9706,7 @@ tail443:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(SI*1)
 
-done444:
+done466:
 	VZEROUPPER
 	RET
 
@@ -9070,27 +9722,27 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-106
 	SHLQ         $0x02, DI
 	VXORPS       Z0, Z0, Z0
 	CMPB         inverse+104(FP), $0x00
-	JEQ          not445
+	JEQ          not467
 	VBROADCASTSS signs<>+0(SB), Z0
 	VMOVUPS      Z0, Z0
-	JMP          end446
+	JMP          end468
 
-not445:
-end446:
+not467:
+end468:
 	CMPB add+105(FP), $0x00
-	JEQ  not447
+	JEQ  not469
 
-head449:
+head471:
 	TESTQ SI, SI
-	JEQ   done450
+	JEQ   done472
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop451:
+loop473:
 	CMPQ        R10, $0x10
-	JLT         tail452
+	JLT         tail474
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -9108,11 +9760,11 @@ loop451:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop451
+	JMP         loop473
 
-tail452:
+tail474:
 	TESTQ       R10, R10
-	JEQ         done453
+	JEQ         done475
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -9132,27 +9784,27 @@ tail452:
 	VADDPS      Z2, Z1, Z1
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done453:
+done475:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head449
+	JMP  head471
 
-done450:
-	JMP end448
+done472:
+	JMP end470
 
-not447:
-head454:
+not469:
+head476:
 	TESTQ SI, SI
-	JEQ   done455
+	JEQ   done477
 	LEAQ  (AX)(DI*1), R8
 	LEAQ  (CX)(DI*1), R9
 	MOVQ  cos_len+56(FP), R10
 	XORQ  R11, R11
 
-loop456:
+loop478:
 	CMPQ        R10, $0x10
-	JLT         tail457
+	JLT         tail479
 	VMOVUPS     (CX)(R11*1), Z1
 	VMOVUPS     (R9)(R11*1), Z2
 	VMOVUPS     (BX)(R11*1), Z3
@@ -9166,11 +9818,11 @@ loop456:
 	VMOVUPS     Z1, (R8)(R11*1)
 	ADDQ        $0x40, R11
 	SUBQ        $0x10, R10
-	JMP         loop456
+	JMP         loop478
 
-tail457:
+tail479:
 	TESTQ       R10, R10
-	JEQ         done458
+	JEQ         done480
 	MOVL        $0xffffffff, R12
 	BZHIL       R10, R12, R12
 	KMOVW       R12, K1
@@ -9186,14 +9838,14 @@ tail457:
 	VMOVUPS     Z5, K1, (AX)(R11*1)
 	VMOVUPS     Z1, K1, (R8)(R11*1)
 
-done458:
+done480:
 	LEAQ (AX)(DI*2), AX
 	LEAQ (CX)(DI*2), CX
 	DECQ SI
-	JMP  head454
+	JMP  head476
 
-done455:
-end448:
+done477:
+end470:
 	VZEROUPPER
 	RET
 
@@ -9222,9 +9874,9 @@ TEXT ·swigluAVX512(SB), NOSPLIT, $0-72
 	MOVQ         y_len+8(FP), BX
 	XORQ         SI, SI
 
-loop459:
+loop481:
 	CMPQ         BX, $0x10
-	JLT          tail460
+	JLT          tail482
 	VMOVUPS      (CX)(SI*1), Z13
 	VXORPS       Z12, Z13, Z14
 	VCMPPS       $0x15, Z0, Z14, K1
@@ -9254,11 +9906,11 @@ loop459:
 	VMOVUPS      Z13, (AX)(SI*1)
 	ADDQ         $0x40, SI
 	SUBQ         $0x10, BX
-	JMP          loop459
+	JMP          loop481
 
-tail460:
+tail482:
 	TESTQ        BX, BX
-	JEQ          done461
+	JEQ          done483
 	MOVL         $0xffffffff, DI
 	BZHIL        BX, DI, DI
 	KMOVW        DI, K1
@@ -9290,7 +9942,7 @@ tail460:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (AX)(SI*1)
 
-done461:
+done483:
 	VZEROUPPER
 	RET
 
@@ -9316,15 +9968,15 @@ TEXT ·swigluBackAVX512(SB), NOSPLIT, $0-122
 	VBROADCASTSS inf<>+0(SB), Z11
 	VBROADCASTSS signs<>+0(SB), Z12
 	CMPB         addG+120(FP), $0x00
-	JEQ          not462
+	JEQ          not484
 	CMPB         addU+121(FP), $0x00
-	JEQ          not464
+	JEQ          not486
 	MOVQ         dgate_len+8(FP), DI
 	XORQ         R8, R8
 
-loop466:
+loop488:
 	CMPQ         DI, $0x10
-	JLT          tail467
+	JLT          tail489
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9368,11 +10020,11 @@ loop466:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop466
+	JMP          loop488
 
-tail467:
+tail489:
 	TESTQ        DI, DI
-	JEQ          done468
+	JEQ          done490
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9418,16 +10070,16 @@ tail467:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done468:
-	JMP end465
+done490:
+	JMP end487
 
-not464:
+not486:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop469:
+loop491:
 	CMPQ         DI, $0x10
-	JLT          tail470
+	JLT          tail492
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9469,11 +10121,11 @@ loop469:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop469
+	JMP          loop491
 
-tail470:
+tail492:
 	TESTQ        DI, DI
-	JEQ          done471
+	JEQ          done493
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9517,19 +10169,19 @@ tail470:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done471:
-end465:
-	JMP end463
+done493:
+end487:
+	JMP end485
 
-not462:
+not484:
 	CMPB addU+121(FP), $0x00
-	JEQ  not472
+	JEQ  not494
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop474:
+loop496:
 	CMPQ         DI, $0x10
-	JLT          tail475
+	JLT          tail497
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9571,11 +10223,11 @@ loop474:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop474
+	JMP          loop496
 
-tail475:
+tail497:
 	TESTQ        DI, DI
-	JEQ          done476
+	JEQ          done498
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9619,16 +10271,16 @@ tail475:
 	VADDPS       Z0, Z1, Z1
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done476:
-	JMP end473
+done498:
+	JMP end495
 
-not472:
+not494:
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop477:
+loop499:
 	CMPQ         DI, $0x10
-	JLT          tail478
+	JLT          tail500
 	VMOVUPS      (BX)(R8*1), Z13
 	VMOVUPS      (DX)(R8*1), Z14
 	VMOVUPS      (SI)(R8*1), Z15
@@ -9668,11 +10320,11 @@ loop477:
 	VMOVUPS      Z13, (CX)(R8*1)
 	ADDQ         $0x40, R8
 	SUBQ         $0x10, DI
-	JMP          loop477
+	JMP          loop499
 
-tail478:
+tail500:
 	TESTQ        DI, DI
-	JEQ          done479
+	JEQ          done501
 	MOVL         $0xffffffff, R9
 	BZHIL        DI, R9, R9
 	KMOVW        R9, K1
@@ -9714,9 +10366,9 @@ tail478:
 	VMOVUPS      Z15, K1, (AX)(R8*1)
 	VMOVUPS      Z1, K1, (CX)(R8*1)
 
-done479:
-end473:
-end463:
+done501:
+end495:
+end485:
 	VZEROUPPER
 	RET
 
@@ -9745,9 +10397,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-104
 	VBROADCASTSS inf<>+0(SB), Z12
 	VBROADCASTSS minusInf<>+0(SB), Z13
 
-row480:
+row502:
 	TESTQ   BX, BX
-	JEQ     done481
+	JEQ     done503
 	VMOVUPS Z13, Z14
 	MOVQ    SI, R8
 	MOVQ    SI, R9
@@ -9758,19 +10410,19 @@ row480:
 	CMOVQLT R9, R8
 	XORQ    R9, R9
 
-loop482:
+loop504:
 	CMPQ    R8, $0x10
-	JLT     tail483
+	JLT     tail505
 	VMOVUPS (AX)(R9*1), Z15
 	VMULPS  Z0, Z15, Z15
 	VMAXPS  Z14, Z15, Z14
 	ADDQ    $0x40, R9
 	SUBQ    $0x10, R8
-	JMP     loop482
+	JMP     loop504
 
-tail483:
+tail505:
 	TESTQ     R8, R8
-	JEQ       done484
+	JEQ       done506
 	MOVL      $0xffffffff, R10
 	BZHIL     R8, R10, R10
 	KMOVW     R10, K1
@@ -9779,7 +10431,7 @@ tail483:
 	VBLENDMPS Z15, Z13, K1, Z15
 	VMAXPS    Z14, Z15, Z14
 
-done484:
+done506:
 	VEXTRACTF64X4 $0x01, Z14, Y15
 	VMAXPS        Y15, Y14, Y14
 	VEXTRACTF128  $0x01, Y14, X15
@@ -9800,9 +10452,9 @@ done484:
 	CMOVQLT       R9, R8
 	XORQ          R9, R9
 
-loop485:
+loop507:
 	CMPQ         R8, $0x10
-	JLT          tail486
+	JLT          tail508
 	VMOVUPS      (AX)(R9*1), Z16
 	VMULPS       Z0, Z16, Z16
 	VSUBPS       Z14, Z16, Z16
@@ -9830,11 +10482,11 @@ loop485:
 	VADDPS       Z16, Z15, Z15
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, R8
-	JMP          loop485
+	JMP          loop507
 
-tail486:
+tail508:
 	TESTQ        R8, R8
-	JEQ          done487
+	JEQ          done509
 	MOVL         $0xffffffff, R10
 	BZHIL        R8, R10, R10
 	KMOVW        R10, K1
@@ -9865,7 +10517,7 @@ tail486:
 	VMOVAPS.Z    Z16, K1, Z16
 	VADDPS       Z16, Z15, Z15
 
-done487:
+done509:
 	VEXTRACTF64X4 $0x01, Z15, Y14
 	VADDPS        Y14, Y15, Y15
 	VEXTRACTF128  $0x01, Y15, X14
@@ -9880,9 +10532,9 @@ done487:
 	ADDQ          $0x04, DX
 	INCQ          SI
 	DECQ          BX
-	JMP           row480
+	JMP           row502
 
-done481:
+done503:
 	VZEROUPPER
 	RET
 
@@ -9914,9 +10566,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-136
 	VBROADCASTSS one<>+0(SB), Z11
 	VBROADCASTSS inf<>+0(SB), Z12
 
-row488:
+row510:
 	TESTQ        SI, SI
-	JEQ          done489
+	JEQ          done511
 	VBROADCASTSS (DX), Z13
 	VBROADCASTSS (BX), Z14
 	MOVQ         DI, R9
@@ -9928,9 +10580,9 @@ row488:
 	CMOVQLT      R10, R9
 	XORQ         R10, R10
 
-loop490:
+loop512:
 	CMPQ         R9, $0x10
-	JLT          tail491
+	JLT          tail513
 	VMOVUPS      (AX)(R10*1), Z15
 	VMULPS       Z0, Z15, Z15
 	VSUBPS       Z13, Z15, Z15
@@ -9962,11 +10614,11 @@ loop490:
 	VMOVUPS      Z16, (CX)(R10*1)
 	ADDQ         $0x40, R10
 	SUBQ         $0x10, R9
-	JMP          loop490
+	JMP          loop512
 
-tail491:
+tail513:
 	TESTQ        R9, R9
-	JEQ          done492
+	JEQ          done514
 	MOVL         $0xffffffff, R11
 	BZHIL        R9, R11, R11
 	KMOVW        R11, K1
@@ -10000,16 +10652,16 @@ tail491:
 	VMULPS       Z0, Z13, Z13
 	VMOVUPS      Z13, K1, (CX)(R10*1)
 
-done492:
+done514:
 	ADDQ R8, AX
 	ADDQ R8, CX
 	ADDQ $0x04, DX
 	ADDQ $0x04, BX
 	INCQ DI
 	DECQ SI
-	JMP  row488
+	JMP  row510
 
-done489:
+done511:
 	VZEROUPPER
 	RET
 
@@ -10036,13 +10688,13 @@ TEXT ·dropoutAVX512(SB), NOSPLIT, $0-61
 	VPBROADCASTD (DX), Z6
 	VPADDD       Z6, Z5, Z5
 	CMPB         add+60(FP), $0x00
-	JEQ          not493
+	JEQ          not515
 	MOVQ         y_len+8(FP), DX
 	XORQ         BX, BX
 
-loop495:
+loop517:
 	CMPQ     DX, $0x10
-	JLT      tail496
+	JLT      tail518
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -10072,11 +10724,11 @@ loop495:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop495
+	JMP      loop517
 
-tail496:
+tail518:
 	TESTQ     DX, DX
-	JEQ       done497
+	JEQ       done519
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -10108,16 +10760,16 @@ tail496:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done497:
-	JMP end494
+done519:
+	JMP end516
 
-not493:
+not515:
 	MOVQ y_len+8(FP), DX
 	XORQ BX, BX
 
-loop498:
+loop520:
 	CMPQ     DX, $0x10
-	JLT      tail499
+	JLT      tail521
 	VMOVAPS  Z5, Z6
 	VPADDD   Z7, Z5, Z5
 	VPSRLD   $0x10, Z6, Z8
@@ -10145,11 +10797,11 @@ loop498:
 	VMOVUPS  Z8, (AX)(BX*1)
 	ADDQ     $0x40, BX
 	SUBQ     $0x10, DX
-	JMP      loop498
+	JMP      loop520
 
-tail499:
+tail521:
 	TESTQ     DX, DX
-	JEQ       done500
+	JEQ       done522
 	MOVL      $0xffffffff, SI
 	BZHIL     DX, SI, SI
 	KMOVW     SI, K1
@@ -10179,8 +10831,8 @@ tail499:
 	VMULPS.Z  Z2, Z0, K2, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*1)
 
-done500:
-end494:
+done522:
+end516:
 	VZEROUPPER
 	RET
 

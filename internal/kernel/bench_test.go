@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"gotune/internal/pages"
 )
 
 func fill(n int) []float32 {
@@ -208,27 +210,33 @@ func BenchmarkProduct(b *testing.B) {
 // memory in turn.
 func BenchmarkRow(b *testing.B) {
 	const n, k = 49152, 576
-	data, x, c := fill(n*k), full(1, k), full(1, n)
+	data, x, c := pages.Make[float32](n*k), full(1, k), full(1, n)
+	copy(data, fill(n*k)) // in large pages, as weights are
 	for s := Float32; s <= NF4; s++ {
 		w := Quantise(s, data, n, k)
-		b.Run(s.String(), func(b *testing.B) {
-			eachTeam(b, func(b *testing.B, t *Team) {
-				var row, read []float64
-				for b.Loop() {
-					start := time.Now()
-					ProductNT(t, FP32, c, x, w, false)
-					row = append(row, float64(w.Bytes())/time.Since(start).Seconds()/1e9)
-					start = time.Now()
-					SumSquares(t, data)
-					read = append(read, 4*n*k/time.Since(start).Seconds()/1e9)
-				}
-				slices.Sort(row)
-				slices.Sort(read)
-				b.ReportMetric(row[len(row)/2], "GB/s")
-				b.ReportMetric(read[len(read)/2], "GB/s-read")
-				b.ReportMetric(row[len(row)/2]/read[len(read)/2], "share")
-				b.ReportMetric(0, "ns/op")
+		for _, layout := range []struct {
+			name string
+			Weights
+		}{{"rows", w}, {"panels", w.InPanels(nil)}} {
+			b.Run(s.String()+"/"+layout.name, func(b *testing.B) {
+				eachTeam(b, func(b *testing.B, t *Team) {
+					var row, read []float64
+					for b.Loop() {
+						start := time.Now()
+						ProductNT(t, FP32, c, x, layout.Weights, false)
+						row = append(row, float64(w.Bytes())/time.Since(start).Seconds()/1e9)
+						start = time.Now()
+						SumSquares(t, data)
+						read = append(read, 4*n*k/time.Since(start).Seconds()/1e9)
+					}
+					slices.Sort(row)
+					slices.Sort(read)
+					b.ReportMetric(row[len(row)/2], "GB/s")
+					b.ReportMetric(read[len(read)/2], "GB/s-read")
+					b.ReportMetric(row[len(row)/2]/read[len(read)/2], "share")
+					b.ReportMetric(0, "ns/op")
+				})
 			})
-		})
+		}
 	}
 }

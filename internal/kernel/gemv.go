@@ -34,6 +34,11 @@ func (t *Team) multiplyRow(j storedJob) bool {
 	at := &t.jobs.row
 	*at = rowJob{storedJob: j}
 	switch {
+	case j.w.panels:
+		if code.panels == nil {
+			return false
+		}
+		at.whole = j.k
 	case j.w.storage == BFloat16:
 		at.whole = j.k &^ 15
 	case j.k%quantBlock == 0:
@@ -60,41 +65,18 @@ func (t *Team) rowParts(rows, k int) (grain, parts int) {
 	return grain, min(units, t.threads)
 }
 
-// Announce says by which matrix the team will multiply after the next product, or nil, so
-// that a product of one row can bring its rows nearer. No result depends on it.
-func (t *Team) Announce(w *Weights) {
-	if t != nil {
-		t.next = w
-	}
-}
-
 // ahead is the number of rows that are brought nearer before they are used.
 const ahead = 40
 
 // upcoming returns the rows that a thread will probably use after its part: those of a
-// part that nobody took yet, or of its first part of the announced matrix.
+// part that nobody took yet.
 func (j *rowJob) upcoming(w *worker) []byte {
 	t := w.team
 	if s := t.state.Load(); t.threads > 1 && open(s) {
 		lo, hi := partOf(int(s&stateMask), t.parts, t.items, t.grain)
 		return j.w.bytesOf(lo, min(hi, lo+ahead))
 	}
-	if t.next == nil || t.next.Cols == 0 {
-		return nil
-	}
-	rows := t.next.Rows
-	grain, parts := t.rowParts(rows, t.next.Cols)
-	if t.threads == 1 || parts < 2 {
-		if w.index > 0 {
-			return nil
-		}
-		return t.next.bytesOf(0, min(rows, ahead))
-	}
-	if w.index >= parts {
-		return nil
-	}
-	lo, hi := partOf(w.index, parts, rows, grain)
-	return t.next.bytesOf(lo, min(hi, lo+ahead))
+	return nil
 }
 
 // bytesOf returns the memory of rows lo … hi−1 without their scales.
@@ -117,7 +99,10 @@ func bytesOf[T float32 | uint16](x []T) []byte {
 
 func (j *rowJob) run(w *worker, lo, hi int) {
 	full := lo + (hi-lo)&^15
-	next := j.upcoming(w)
+	var next []byte
+	if !j.w.panels {
+		next = j.upcoming(w)
+	}
 	for step, row := rowStep(j.k), lo; row < full; row += step {
 		if row+step < full {
 			j.rows(w, row, step, full, nil)
@@ -135,6 +120,10 @@ func (j *rowJob) run(w *worker, lo, hi int) {
 // what is in next.
 func (j *rowJob) rows(w *worker, row, n, limit int, next []byte) {
 	c, x, k := j.c.Data[row:], j.a.data, j.k
+	if j.w.panels {
+		j.panels(w, c, row, n)
+		return
+	}
 	switch j.w.storage {
 	case BFloat16:
 		code.stored.halves(c, x, j.w.halves[row*k:limit*k], k, n, j.whole, j.add, next)
@@ -142,6 +131,22 @@ func (j *rowJob) rows(w *worker, row, n, limit int, next []byte) {
 		code.stored.int8(c, x, j.w.codes[row*k:limit*k], j.w.scalesOf(w, row, n), n, k, n, k, j.add, next)
 	case NF4:
 		code.stored.nf4(c, x, j.w.codes[row*k/2:limit*k/2], j.w.scalesOf(w, row, n), n, k, n, k, j.add, next)
+	}
+}
+
+// panels is rows where these lie in panels.
+func (j *rowJob) panels(w *worker, c []float32, row, n int) {
+	x, k := j.a.data, j.k
+	from, to := row*k, (row+n)*k
+	switch j.w.storage {
+	case Float32:
+		code.panels.floats(c, x, j.w.floats[from:to], n, k, j.add)
+	case BFloat16:
+		code.panels.halves(c, x, j.w.halves[from:to], n, k, j.add)
+	case Int8:
+		code.panels.int8(c, x, j.w.codes[from:to], j.w.scalesOf(w, row, n), n, n, k, j.add)
+	case NF4:
+		code.panels.nf4(c, x, j.w.codes[from/2:to/2], j.w.scalesOf(w, row, n), n, n, k, j.add)
 	}
 }
 

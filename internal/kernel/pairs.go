@@ -195,7 +195,11 @@ func (j *pairJob) packRows(w *worker, panel []float32, row, n, k0, kb int) {
 		clear(panel)
 	}
 	cols := j.w.Cols
-	if j.w.storage == BFloat16 && cols%2 == 0 && k0+kb <= cols {
+	if j.w.panels && j.w.storage == BFloat16 && n == panelRows && k0+kb <= cols {
+		copy(panel, j.w.words()[row*cols/2+k0/2*panelRows:][:panelRows*kb/2])
+		return
+	}
+	if j.w.storage == BFloat16 && !j.w.panels && cols%2 == 0 && k0+kb <= cols {
 		code.transpose(panel, panelCols, asFloats(j.w.halves[row*cols+k0:][:(n-1)*cols+kb]), cols/2, n, kb/2)
 		return
 	}
@@ -210,7 +214,7 @@ func (j *pairJob) packRows(w *worker, panel []float32, row, n, k0, kb int) {
 func (j *pairJob) packColumns(w *worker, panel []uint32, col, n, k0, kb int) {
 	cols, have := j.w.Cols, min(kb, j.w.Rows-k0)
 	pairs := 0 // that lie ready
-	if j.w.storage == BFloat16 {
+	if j.w.storage == BFloat16 && !j.w.panels {
 		pairs = have / 2
 		j.interleave(panel, j.w.halves[k0*cols+col:], cols, n, pairs)
 	}
@@ -228,11 +232,11 @@ func (j *pairJob) packColumns(w *worker, panel []uint32, col, n, k0, kb int) {
 
 // halves sets dst to n elements of W rounded to bf16, and the others to 0.
 func (j *pairJob) halves(w *worker, dst []uint16, from, n int) {
-	switch j.w.storage {
-	case BFloat16:
+	switch {
+	case j.w.storage == BFloat16 && !j.w.panels:
 		clear(dst[copy(dst, j.w.halves[from:from+n]):])
 		return
-	case Float32:
+	case j.w.storage == Float32 && !j.w.panels:
 		j.round(dst, j.w.floats[from:from+n])
 	default:
 		wide := grow(&w.wide, n)

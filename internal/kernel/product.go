@@ -36,7 +36,7 @@ func ParseArithmetic(name string) (Arithmetic, error) {
 // ProductNT computes C = A·Wᵀ, or C += A·Wᵀ with add: c [M, N], a [M, K], w [N, K].
 func ProductNT(t *Team, how Arithmetic, c, a Matrix, w Weights, add bool) {
 	check(a.Cols == w.Cols && c.Rows == a.Rows && c.Cols == w.Rows, "the shapes of A·Wᵀ do not fit")
-	if how == FP32 && w.storage == Float32 {
+	if how == FP32 && w.storage == Float32 && !w.panels {
 		MatMulNT(t, c, a, Matrix{w.floats, w.Rows, w.Cols, w.Cols}, add)
 		return
 	}
@@ -46,7 +46,7 @@ func ProductNT(t *Team, how Arithmetic, c, a Matrix, w Weights, add bool) {
 // ProductNN computes C = A·W, or C += A·W with add: c [M, N], a [M, K], w [K, N].
 func ProductNN(t *Team, how Arithmetic, c, a Matrix, w Weights, add bool) {
 	check(a.Cols == w.Rows && c.Rows == a.Rows && c.Cols == w.Cols, "the shapes of A·W do not fit")
-	if how == FP32 && w.storage == Float32 {
+	if how == FP32 && w.storage == Float32 && !w.panels {
 		MatMulNN(t, c, a, Matrix{w.floats, w.Rows, w.Cols, w.Cols}, add)
 		return
 	}
@@ -149,9 +149,7 @@ func (j *storedJob) columns(w *worker, c []float32, a operand, m, first, n, from
 func (j *storedJob) widen(w *worker, n0, nb, k0, kb int) operand {
 	wide := grow(&w.wide, nb*kb)
 	if j.transposed {
-		for i := range nb {
-			j.row(wide[i*kb:(i+1)*kb], n0+i, k0)
-		}
+		j.rows(w, wide, n0, nb, k0, kb)
 		return operand{wide, 1, kb}
 	}
 	for i := range kb {
@@ -172,22 +170,34 @@ func (j *storedJob) widen(w *worker, n0, nb, k0, kb int) operand {
 	return operand{wide, nb, 1}
 }
 
-// row widens a part of a row of W whose columns are those of A.
-func (j *storedJob) row(dst []float32, row, from int) {
-	n := min(len(dst), j.w.Cols-from)
-	j.w.Widen(dst[:n], row*j.w.Cols+from)
-	if j.how == FP32 {
-		return
+// rows widens kb columns of nb rows of W, whose columns are those of A. A part of rows in
+// panels begins with a panel.
+func (j *storedJob) rows(w *worker, dst []float32, row, nb, from, kb int) {
+	n := min(kb, j.w.Cols-from)
+	var words []float32
+	for i := range nb {
+		part, at := dst[i*kb:(i+1)*kb], (row+i)*j.w.Cols+from
+		if j.w.panels {
+			each := n / j.w.storage.wordCols()
+			if i%panelRows == 0 {
+				words = j.w.panelRows(grow(&w.halves, panelRows*each), row+i, min(panelRows, nb-i), from, n)
+			}
+			j.w.widenWords(part[:n], at, words[i%panelRows*each:][:each])
+		} else {
+			j.w.Widen(part[:n], at)
+		}
+		if j.how == BF16 {
+			clear(part[n:])
+			code.widen.swap(part, part)
+		}
 	}
-	clear(dst[n:])
-	code.widen.swap(dst, dst)
 }
 
 // ProductTN computes C = Aᵀ·B, or C += Aᵀ·B with add: c [M, N], a [K, M], b [K, N],
 // which is stored as float32.
 func ProductTN(t *Team, how Arithmetic, c, a Matrix, b Weights, add bool) {
 	check(a.Rows == b.Rows && c.Rows == a.Cols && c.Cols == b.Cols, "the shapes of Aᵀ·B do not fit")
-	check(b.storage == Float32, "ProductTN: B is not float32")
+	check(b.storage == Float32 && !b.panels, "ProductTN: B is not float32")
 	if how == FP32 {
 		MatMulTN(t, c, a, Matrix{b.floats, b.Rows, b.Cols, b.Cols}, add)
 		return

@@ -57,9 +57,36 @@ func (b *bench) stored(s kernel.Storage, how kernel.Arithmetic, transposed bool,
 	for i := range m {
 		copy(want[i*(n+gap):], result[i*n:(i+1)*n])
 	}
-	c := kernel.Matrix{Data: b.out("C", len(old), old), Rows: m, Cols: n, Stride: n + gap}
-	f(b.team, how, c, x, w, add)
-	b.want(fmt.Sprintf("%v %v transposed %v M%d N%d K%d gap %d add %v", s, how, transposed, m, n, k, gap, add), want)
+	for _, layout := range []struct {
+		name string
+		kernel.Weights
+	}{{"rows", w}, {"panels", w.InPanels(b.team)}} {
+		c := kernel.Matrix{Data: b.out("C", len(old), old), Rows: m, Cols: n, Stride: n + gap}
+		f(b.team, how, c, x, layout.Weights, add)
+		b.want(fmt.Sprintf("%v in %s %v transposed %v M%d N%d K%d gap %d add %v", s, layout.name, how, transposed, m, n, k, gap, add), want)
+	}
+}
+
+// TestInPanels: the layout of a matrix changes no element of it and no product with it,
+// for the shapes that consist of whole panels and blocks.
+func TestInPanels(t *testing.T) {
+	everywhere(t, func(b *bench) {
+		for _, s := range storages {
+			for _, shape := range [][2]int{{32, 64}, {96, 64}, {64, 192}, {160, 576}} {
+				n, k := shape[0], shape[1]
+				w := kernel.Quantise(s, b.normal(n*k), n, k)
+				if !slices.Equal(w.InPanels(b.team).Float32s(), w.Float32s()) {
+					b.Fatalf("%v [%d, %d] has other elements in panels", s, n, k)
+				}
+				for i, m := range []int{1, 1, 2, 33} {
+					b.stored(s, kernel.FP32, true, m, n, k, 0, i%2 == 0)
+					b.stored(s, kernel.BF16, true, m, n, k, 0, i%2 != 0)
+				}
+				b.stored(s, kernel.FP32, false, 3, k, n, 0, true)
+				b.stored(s, kernel.BF16, false, 3, k, n, 0, false)
+			}
+		}
+	})
 }
 
 func TestProduct(t *testing.T) {
@@ -257,6 +284,32 @@ func TestPairsUnderCollection(t *testing.T) {
 		close(stop)
 		restore()
 	}
+}
+
+// TestRowProducts: several matrices at once give the bits of one after the other, wherever
+// the threads' parts end.
+func TestRowProducts(t *testing.T) {
+	everywhere(t, func(b *bench) {
+		const k = 192
+		for _, s := range storages {
+			x, _ := b.matrix(1, k, 0, false)
+			var ws []kernel.Weights
+			var cs []kernel.Matrix
+			var wants [][]float32
+			for _, n := range []int{32, 160, 96} {
+				w := kernel.Quantise(s, b.normal(n*k), n, k)
+				want := make([]float32, n)
+				kernel.ProductNT(b.team, kernel.FP32, kernel.Matrix{Data: want, Rows: 1, Cols: n, Stride: n}, x, w, false)
+				if w = w.InPanels(b.team); !w.Panels() {
+					continue // the level has no code for them
+				}
+				ws, wants = append(ws, w), append(wants, want)
+				cs = append(cs, kernel.Matrix{Data: b.out(fmt.Sprint(n), n, nil), Rows: 1, Cols: n, Stride: n})
+			}
+			kernel.RowProducts(b.team, cs, x, func(i int) kernel.Weights { return ws[i] })
+			b.want(s.String(), wants...)
+		}
+	})
 }
 
 // Products with a stored matrix allocate nothing once buffers have grown.

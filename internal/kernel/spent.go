@@ -33,7 +33,7 @@ func (t *Team) Spent() Spent {
 
 func (c *clock) stop(j splitJob, start time.Time) {
 	switch j.(type) {
-	case *matmulJob, *storedJob, *rowJob, *roundingJob, *pairJob, *pairPackJob:
+	case *matmulJob, *storedJob, *rowJob, *rowsJob, *roundingJob, *pairJob, *pairPackJob:
 		c.Products += time.Since(start)
 	case *attentionJob, *attentionBackJob, *halvesJob:
 		c.Attention += time.Since(start)

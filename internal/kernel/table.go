@@ -22,6 +22,7 @@ type table struct {
 	// stored does the same with rows that are stored in another way; nil: they are
 	// widened beforehand.
 	stored *storedRows
+	panels *panelled // nil: matrices are not laid out in panels
 	// packB copies k rows of n elements, n <= cols, from b[p·br:] to dst[p·width(n):], the rest of a row 0.
 	packB func(dst, b []float32, br, n, k int)
 	// transpose writes dst[j·dr + i] = src[i·sr + j] for rows × cols elements of src.

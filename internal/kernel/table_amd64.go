@@ -31,7 +31,8 @@ const flush = 0x9fc0
 var avx2 = table{
 	mode: flush,
 	rows: 6, cols: 16,
-	gemm: gemmAVX2, gemv: gemvAVX2, stored: &storedRows{gemvHalvesAVX2, gemvInt8AVX2, gemvNF4AVX2}, packB: packBAVX2, transpose: transposeAVX2, prefetch: prefetchAVX2,
+	gemm: gemmAVX2, gemv: gemvAVX2, stored: &storedRows{gemvHalvesAVX2, gemvInt8AVX2, gemvNF4AVX2},
+	panels: &panelled{panelsAVX2, panelsHalvesAVX2, panelsInt8AVX2, panelsNF4AVX2}, packB: packBAVX2, transpose: transposeAVX2, prefetch: prefetchAVX2,
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX2, dot3: dot3AVX2, sumSquares: sumSquaresAVX2, exp: expAVX2,
 	normalize: normalizeAVX2, normBack: normBackAVX2, normBackW: normBackWAVX2, rotate: rotateAVX2,
 	swiglu: swigluAVX2, swigluBack: swigluBackAVX2,
@@ -44,7 +45,8 @@ var avx2 = table{
 var avx512 = table{
 	mode: flush,
 	rows: 14, cols: 32,
-	gemm: gemmAVX512, gemv: gemvAVX512, stored: &storedRows{gemvHalvesAVX512, gemvInt8AVX512, gemvNF4AVX512}, packB: packBAVX512, transpose: transposeAVX2, prefetch: prefetchAVX2,
+	gemm: gemmAVX512, gemv: gemvAVX512, stored: &storedRows{gemvHalvesAVX512, gemvInt8AVX512, gemvNF4AVX512},
+	panels: &panelled{panelsAVX512, panelsHalvesAVX512, panelsInt8AVX512, panelsNF4AVX512}, packB: packBAVX512, transpose: transposeAVX2, prefetch: prefetchAVX2,
 	add: addAVX2, scale: scaleAVX2, dot: dotAVX512, dot3: dot3AVX512, sumSquares: sumSquaresAVX512, exp: expAVX512,
 	normalize: normalizeAVX512, normBack: normBackAVX512, normBackW: normBackWAVX512, rotate: rotateAVX512,
 	swiglu: swigluAVX512, swigluBack: swigluBackAVX512,

@@ -26,8 +26,7 @@ type Team struct {
 	parts   int
 	step    int // the largest number of items of one run of the job; 0 is no limit
 	pooled  bool
-	clock   *clock   // nil while nobody measures
-	next    *Weights // see Announce
+	clock   *clock // nil while nobody measures
 
 	// state is the current call's number of parts and the next one to take:
 	// generation<<40 | parts<<20 | next. Taking a part is a compare-and-swap, so a
@@ -313,6 +312,8 @@ type jobs struct {
 	matmul         matmulJob
 	stored         storedJob
 	row            rowJob
+	rows           rowsJob
+	inPanels       inPanelsJob
 	rounding       roundingJob
 	pairs          pairJob
 	pairPack       pairPackJob

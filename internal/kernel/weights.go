@@ -32,11 +32,12 @@ func (s Storage) String() string {
 	return fmt.Sprintf("storage %d", int(s))
 }
 
-// Weights is a row-major matrix that is only read, in one of the storages. Its
-// value is made of float32 numbers: every product widens them first.
+// Weights is a matrix that is only read, in one of the storages, row-major or in panels
+// (see InPanels). Its value is made of float32 numbers: every product widens them first.
 type Weights struct {
 	Rows, Cols int
 	storage    Storage
+	panels     bool      // see InPanels
 	floats     []float32 // Float32
 	halves     []uint16  // BFloat16
 	codes      []byte    // Int8: one each, two's complement; NF4: two in a byte, the first in the upper half
@@ -84,7 +85,7 @@ func (w Weights) Bytes() int64 {
 // Float32s returns the elements as float32 numbers: those of the matrix itself
 // if they are stored so, else new ones.
 func (w Weights) Float32s() []float32 {
-	if w.storage == Float32 {
+	if w.storage == Float32 && !w.panels {
 		return w.floats
 	}
 	all := pages.Make[float32](w.Len())
@@ -94,27 +95,53 @@ func (w Weights) Float32s() []float32 {
 
 // Widen sets dst to the elements that begin with number from, row after row.
 func (w *Weights) Widen(dst []float32, from int) {
+	switch {
+	case w.panels:
+		for i := range dst {
+			dst[i] = w.element(from + i)
+		}
+	case w.storage == Float32:
+		copy(dst, w.floats[from:from+len(dst)])
+	case w.storage == BFloat16:
+		code.widen.halves(dst, w.halves[from:from+len(dst)])
+	case w.storage == Int8:
+		w.widenCodes(dst, from, w.codes[from:])
+	case w.storage == NF4:
+		w.widenCodes(dst, from, w.codes[from/2:])
+	}
+}
+
+// widenCodes is Widen of a quantised matrix given the codes of these elements.
+func (w *Weights) widenCodes(dst []float32, from int, codes []byte) {
+	if w.storage == Int8 {
+		w.eachBlock(dst, from, func(dst []float32, at int, scale float32) {
+			even, codes := len(dst)&^15, codes[at-from:]
+			code.widen.int8(dst[:even], codes[:even], scale)
+			widenInt8Go(dst[even:], codes[even:len(dst)], scale)
+		})
+		return
+	}
+	w.eachBlock(dst, from, func(dst []float32, at int, scale float32) {
+		codes := codes[at/2-from/2:]
+		if at%2 != 0 {
+			dst[0] = float32(nf4[codes[0]&15] * scale)
+			dst, codes = dst[1:], codes[1:]
+		}
+		even := len(dst) &^ 15
+		code.widen.nf4(dst[:even], codes[:even/2], scale)
+		widenNF4Go(dst[even:], codes[even/2:], scale)
+	})
+}
+
+// widenWords is Widen of a part of a row given the words of its elements.
+func (w *Weights) widenWords(dst []float32, from int, words []float32) {
 	switch w.storage {
 	case Float32:
-		copy(dst, w.floats[from:from+len(dst)])
+		copy(dst, words)
 	case BFloat16:
-		code.widen.halves(dst, w.halves[from:from+len(dst)])
-	case Int8:
-		w.eachBlock(dst, from, func(dst []float32, from int, scale float32) {
-			even := len(dst) &^ 15
-			code.widen.int8(dst[:even], w.codes[from:from+even], scale)
-			widenInt8Go(dst[even:], w.codes[from+even:from+len(dst)], scale)
-		})
-	case NF4:
-		w.eachBlock(dst, from, func(dst []float32, from int, scale float32) {
-			if from%2 != 0 {
-				dst[0] = float32(nf4[w.codes[from/2]&15] * scale)
-				dst, from = dst[1:], from+1
-			}
-			even := len(dst) &^ 15
-			code.widen.nf4(dst[:even], w.codes[from/2:from/2+even/2], scale)
-			widenNF4Go(dst[even:], w.codes[(from+even)/2:], scale)
-		})
+		code.widen.halves(dst, asHalves(words)[:len(dst)])
+	default:
+		w.widenCodes(dst, from, bytesOf(words))
 	}
 }
 

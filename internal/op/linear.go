@@ -30,18 +30,13 @@ func newProduct(s *shapes, x *gorgonia.Node, w Weight) product {
 	return p
 }
 
-// Multiplies returns the weight if it is frozen.
-func (p product) Multiplies() *kernel.Weights { return p.frozen }
-
 // forward computes y = x·Wᵀ, or x·W of Conv1D.
 func (p product) forward(c *Call, y, x []float32, w kernel.Weights, add bool) {
 	multiply := kernel.ProductNT
 	if p.conv {
 		multiply = kernel.ProductNN
 	}
-	c.Team.Announce(c.Next)
 	multiply(c.Team, p.arithmetic, matrix(y, p.n, p.out), matrix(x, p.n, p.in), w, add)
-	c.Team.Announce(nil)
 }
 
 // dx computes dx = dy·W, or dy·Wᵀ of Conv1D.

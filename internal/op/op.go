@@ -69,13 +69,7 @@ type Call struct {
 	Add []bool
 	// Scratch is working memory with undefined content.
 	Scratch []float32
-	// Next is the frozen matrix that a later kernel multiplies by first, or nil.
-	Next *kernel.Weights
 }
-
-// A Multiplier is a kernel that multiplies by a matrix, which is nil if it is not
-// frozen.
-type Multiplier interface{ Multiplies() *kernel.Weights }
 
 // An Input is the value of one input: floats or integers.
 type Input struct {

@@ -29,6 +29,7 @@ func main() {
 	gemm()
 	for _, s := range storages {
 		s.gemv()
+		s.panels()
 	}
 	packB()
 	dot()

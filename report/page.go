@@ -95,9 +95,9 @@ func mark(outcome string) string {
 }
 
 // breakable lets a long name such as lora_rank=8,learning_rate=0.0003 go on in the next
-// line after a comma.
+// line after a comma or an equals sign, and not within a number.
 func breakable(name string) template.HTML {
-	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), ",", ",<wbr>"))
+	return template.HTML(strings.NewReplacer(",", ",<wbr>", "=", "=<wbr>").Replace(template.HTMLEscapeString(name)))
 }
 
 // page makes everything that is shown.

@@ -37,6 +37,9 @@ func (a Ablation) YAML() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if slices.ContainsFunc(vary, func(m yaml.MapItem) bool { return m.Key == key }) {
+			return nil, fmt.Errorf("%s varies twice: give all its values at once, as in lora_rank=2,4,8", key)
+		}
 		vary = append(vary, yaml.MapItem{Key: key, Value: values})
 	}
 	metrics := yaml.MapSlice{}
@@ -47,7 +50,10 @@ func (a Ablation) YAML() ([]byte, error) {
 			wanted = append(wanted, "exact_match")
 		}
 	}
-	for _, name := range wanted {
+	for at, name := range wanted {
+		if slices.Contains(wanted[:at], name) {
+			return nil, fmt.Errorf("the metric %s is named twice", name)
+		}
 		i := slices.IndexFunc(Measures(), func(m Measure) bool { return m.Name == name })
 		if i < 0 {
 			var all []string

@@ -124,8 +124,21 @@ func (s *Study) parseVary(n ast.Node, common *ast.MappingNode) error {
 	})
 }
 
-// plain writes a value as a part of a name; a number has one spelling.
+// plain writes a value as a part of a name, in one line; a number has one spelling.
 func plain(n ast.Node) string {
+	var parts []string
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		for _, v := range n.Values {
+			parts = append(parts, plain(v))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case *ast.MappingNode:
+		for _, v := range n.Values {
+			parts = append(parts, plain(v.Key)+": "+plain(v.Value))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
 	value := n.String()
 	if x, err := strconv.ParseFloat(value, 64); err == nil {
 		return strconv.FormatFloat(x, 'g', -1, 64)

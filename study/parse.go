@@ -80,7 +80,7 @@ func (s *Study) parseKind(n ast.Node) error {
 	}
 	s.Kind = Kind(kind)
 	if all := []Kind{Experiment, Identity, Accounting, NotBuilt}; !slices.Contains(all, s.Kind) {
-		return yamlnode.At(n, "kind is %q; it is one of %v", kind, all)
+		return yamlnode.At(n, "kind is %q; it is %s, %s, %s or %s", kind, all[0], all[1], all[2], all[3])
 	}
 	return nil
 }

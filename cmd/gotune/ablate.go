@@ -44,6 +44,9 @@ held out.
 			if len(vary) == 0 {
 				return usagef("name the file of a study, or what differs by --vary, such as --vary lora_rank=2,4,8")
 			}
+			if err := f.check(); err != nil {
+				return err
+			}
 			if f.o.Output == "" {
 				f.o.Output = filepath.Join("runs", name)
 			}
@@ -119,6 +122,10 @@ func ablation(c *cobra.Command, a study.Ablation, keys *train.Recipe, lab string
 		for _, d := range keys.Data {
 			paths = append(paths, d.Path)
 		}
+		a.Judged = paths // what is wrong is said before anything is written
+		if _, err := parseAblation(flags, a, keys); err != nil {
+			return nil, err
+		}
 		dir := filepath.Join(lab, "studies", a.ID, "data")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
@@ -133,7 +140,11 @@ func ablation(c *cobra.Command, a study.Ablation, keys *train.Recipe, lab string
 		src, err := rows.Open(c.Context(), rows.Config{Paths: paths[:1]})
 		a.Asked = err == nil && len(src.Files()) > 0 && src.Files()[0].Form != rows.Text
 	}
-	keys.EvalData = nil // curves add what they need
+	return parseAblation(flags, a, keys)
+}
+
+// parseAblation makes the study of an ablation whose points share some keys.
+func parseAblation(flags *pflag.FlagSet, a study.Ablation, keys *train.Recipe) (*study.Study, error) {
 	v, plain := reflect.ValueOf(*keys), reflect.ValueOf(train.DefaultRecipe())
 	for _, f := range train.Keys() {
 		is := v.FieldByIndex(f.Index)
@@ -141,7 +152,7 @@ func ablation(c *cobra.Command, a study.Ablation, keys *train.Recipe, lab string
 			continue
 		}
 		switch train.Key(f) {
-		case "output", "max_memory", "eval_data":
+		case "output", "max_memory", "eval_data": // curves add the held-out data that they need
 			continue
 		}
 		a.Shared = append(a.Shared, yaml.MapItem{Key: train.Key(f), Value: is.Interface()})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -62,6 +63,7 @@ func printResult(w io.Writer, r study.Result, lab string) {
 		}
 		fmt.Fprintln(w)
 	}
+	failed := false
 	for _, a := range r.Arms {
 		finished := 0
 		for _, run := range a.Runs {
@@ -78,10 +80,9 @@ func printResult(w io.Writer, r study.Result, lab string) {
 			fmt.Fprintf(w, " %16s", text)
 		}
 		fmt.Fprintln(w)
-		for _, run := range a.Runs {
-			if run.Error != "" {
-				fmt.Fprintf(w, "  seed %d %s: %s\n", run.Seed, run.Status, run.Error)
-			}
+		for _, m := range missingOf(a.Runs) {
+			fmt.Fprintf(w, "  seed%s %s: %s\n", m.seeds, m.status, m.why)
+			failed = failed || m.status == "failed"
 		}
 	}
 	for _, d := range r.Dropped {
@@ -93,5 +94,27 @@ func printResult(w io.Writer, r study.Result, lab string) {
 	for _, v := range r.Verdicts {
 		fmt.Fprintf(w, "%s: %s\n", v.Name, v.Reading)
 	}
+	if failed {
+		fmt.Fprintln(w, "Failed runs are gone on with by --retry; where a folder is damaged, remove it, and the run begins anew")
+	}
 	fmt.Fprintf(w, "The result is %s/studies/%s/result.json\n", lab, r.ID)
+}
+
+// missing are runs of an arm that have no result for the same reason.
+type missing struct{ seeds, status, why string }
+
+// missingOf lists the runs without a result, those that follow each other for the same
+// reason in one.
+func missingOf(runs []study.RunResult) (all []missing) {
+	for _, run := range runs {
+		if run.Error == "" {
+			continue
+		}
+		if last := len(all) - 1; last >= 0 && all[last].status == run.Status && all[last].why == run.Error {
+			all[last].seeds = "s" + strings.TrimPrefix(all[last].seeds, "s") + fmt.Sprintf(", %d", run.Seed)
+			continue
+		}
+		all = append(all, missing{seeds: fmt.Sprintf(" %d", run.Seed), status: run.Status, why: run.Error})
+	}
+	return all
 }

@@ -75,7 +75,7 @@ what was found.
 	f.IntVar(&r.o.Jobs, "jobs", 0, "runs at a time, each on one thread; 0 is one for each core")
 	f.StringVar(&r.maxMemory, "max-memory", "", "memory that all runs together may take, such as 4GiB")
 	f.DurationVar(&r.o.Budget, "budget", 0, fmt.Sprintf("time on the clock for all (default %s, with --quick %s)", hours(fullBudget), hours(quickBudget)))
-	f.BoolVar(&r.o.Retry, "retry", false, "run again what has failed")
+	f.BoolVar(&r.o.Retry, "retry", false, "go on with what has failed, from the last checkpoint where there is one")
 	f.BoolVar(&r.noRun, "no-run", false, "run nothing, and tell of what is there")
 	f.StringVar(&r.publish, "publish", "", "write verdicts, numbers, pictures and pages about them into a `folder`, and print the table of verdicts")
 	f.StringVar(&r.readme, "readme", "", "put the table of verdicts into a `file` between <!-- verdicts --> and <!-- /verdicts -->")
@@ -106,11 +106,17 @@ func (r *reproduction) run(c *cobra.Command) error {
 	case r.list:
 		return r.printList(out)
 	case r.plan:
+		fmt.Fprintf(c.ErrOrStderr(), "working out the runs of %s; data and models are read for it, which can be minutes the first time\n", r.count())
 		plan, err := study.PlanAll(ctx, r.chosen, study.OpenKnown(r.o.Output), r.o.Quick, false)
 		if err != nil {
 			return err
 		}
 		return suite.Budget(out, r.chosen, plan)
+	}
+	if r.readme != "" { // hours of runs come before it is written
+		if err := suite.CheckPage(r.readme); err != nil {
+			return err
+		}
 	}
 	compared, err := r.runAll(c)
 	if err != nil {
@@ -128,6 +134,9 @@ func (r *reproduction) read() (err error) {
 		}
 	}
 	if r.all, err = suite.Load(src); err != nil {
+		if r.studies != "" {
+			err = fmt.Errorf("--studies %s: %w", r.studies, err)
+		}
 		return usageError{err}
 	}
 	r.chosen = r.all
@@ -186,8 +195,20 @@ func (r *reproduction) printList(out io.Writer) error {
 		tokens += s.Budget.Tokens
 		fmt.Fprintf(out, "%-36s %-8s %-11s %-14s %-14s %-9s %s\n", s.ID, strings.Join(s.Claims, ","), s.Kind, takes(len(s.Arms), s.Seeds.Full), takes(quick, s.Seeds.Quick), most, s.Title)
 	}
-	_, err := fmt.Fprintf(out, "%d studies of at most %.3g M tokens; --plan works out what they take, in full or with --quick\n", len(r.chosen), tokens/1e6)
+	most := ""
+	if tokens > 0 {
+		most = fmt.Sprintf(" of at most %.3g M tokens", tokens/1e6)
+	}
+	_, err := fmt.Fprintf(out, "%s%s; --plan works out what is run, in full or with --quick\n", r.count(), most)
 	return err
+}
+
+// count says how many studies are chosen.
+func (r *reproduction) count() string {
+	if len(r.chosen) == 1 {
+		return "1 study"
+	}
+	return fmt.Sprintf("%d studies", len(r.chosen))
 }
 
 // runAll runs what is asked for, and returns the comparison where there is one.
@@ -328,7 +349,10 @@ func (r *reproduction) tell(c *cobra.Command, compared *suite.Comparison) error 
 			return err
 		}
 	}
-	if _, err = fmt.Fprintf(out, "The verdicts are %s/verdicts.json, the report is %s\n", lab, page); err == nil && len(r.failures) > 0 {
+	if page != "" {
+		page = ", the report is " + page
+	}
+	if _, err = fmt.Fprintf(out, "The verdicts are %s/verdicts.json%s\n", lab, page); err == nil && len(r.failures) > 0 {
 		return r.failures
 	}
 	return err

@@ -201,7 +201,7 @@ func (f *runsFlags) write(c *cobra.Command, found listing, dirs []string) error 
 		fmt.Fprintf(c.ErrOrStderr(), "there are no runs in %s; gotune runs --help says what is looked for\n", strings.Join(dirs, ", "))
 		return nil
 	case len(found.runs) == 0:
-		fmt.Fprintf(c.ErrOrStderr(), "none of the runs in %s is wanted\n", strings.Join(dirs, ", "))
+		fmt.Fprintf(c.ErrOrStderr(), "none of the runs in %s meets the conditions\n", strings.Join(dirs, ", "))
 		return nil
 	}
 	return f.print(out, found)

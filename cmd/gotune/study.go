@@ -68,13 +68,13 @@ func printOutline(w io.Writer, s *study.Study, o study.Outline) {
 	if len(s.Tune) > 0 {
 		fmt.Fprintf(w, ", and values chosen on %d seeds of their own", len(s.Seeds.Tuning))
 	}
-	fmt.Fprintf(w, ": %d runs of their own, %.3g tokens", o.Unique, o.Tokens)
+	fmt.Fprintf(w, ": %d runs of their own, %.0f tokens", o.Unique, o.Tokens)
 	if o.Seconds > 0 {
 		fmt.Fprintf(w, ", about %s on one core without evaluations", (time.Duration(o.Seconds) * time.Second).Round(time.Second))
 	}
 	fmt.Fprintf(w, "; the largest run takes %.0f MiB\n", mib(o.Bytes))
 	if limit := s.Budget.Tokens; limit > 0 && o.Tokens > limit {
-		fmt.Fprintf(w, "note: the budget is %.3g tokens: what is beyond is not run\n", limit)
+		fmt.Fprintf(w, "note: the budget is %.0f tokens: what is beyond is not run\n", limit)
 	}
 }
 
@@ -116,18 +116,31 @@ func newLabFlags(c *cobra.Command) *labFlags {
 	c.Flags().BoolVar(&f.o.Quick, "quick", false, "the seeds of a quick run; verdicts are provisional")
 	c.Flags().IntVar(&f.o.Seeds, "seeds", 0, "number of seeds of the tests, such as a verdict has asked for; 0 takes the study's, or 5 of a grid by flags")
 	c.Flags().Uint64Var(&f.o.FirstSeed, "first-seed", 0, "first seed of the tests, in place of the study's")
-	c.Flags().BoolVar(&f.o.Retry, "retry", false, "run again what has failed")
+	c.Flags().BoolVar(&f.o.Retry, "retry", false, "go on with what has failed, from the last checkpoint where there is one")
 	return f
+}
+
+// check reads the flags that are not what they are to be by their type alone.
+func (f *labFlags) check() (err error) {
+	if n := f.o.Seeds; n != 0 && (n < 2 || n > 1000) {
+		return usagef("--seeds is %d; an interval needs at least 2, and more than 1000 are not taken", n)
+	}
+	switch {
+	case f.o.Jobs < 0:
+		return usagef("--jobs is %d; it is 0 or more", f.o.Jobs)
+	case f.o.Budget < 0:
+		return usagef("--budget is %s; it is a time above 0", f.o.Budget)
+	}
+	if f.o.MaxMemory, err = train.ParseSize(f.maxMemory); err != nil {
+		return usagef("--max-memory: %w", err)
+	}
+	return nil
 }
 
 // run runs a study and shows its result.
 func (f *labFlags) run(c *cobra.Command, s *study.Study) error {
-	var err error
-	if n := f.o.Seeds; n != 0 && (n < 2 || n > 1000) {
-		return usagef("--seeds is %d; an interval needs at least 2, and more than 1000 are not taken", n)
-	}
-	if f.o.MaxMemory, err = train.ParseSize(f.maxMemory); err != nil {
-		return usagef("--max-memory: %w", err)
+	if err := f.check(); err != nil {
+		return err
 	}
 	if f.o.Output == "" {
 		f.o.Output = "runs/" + s.ID

@@ -48,19 +48,33 @@ func (t Table) Marked() string { return begin + "\n" + t.Markdown() + end + "\n"
 
 // Insert puts the table of verdicts between the markers of a page.
 func (t Table) Insert(page string) error {
-	raw, err := os.ReadFile(page)
+	before, after, err := aroundTable(page)
 	if err != nil {
 		return err
 	}
+	return disk.WriteBytes(page, []byte(before+strings.TrimSuffix(t.Marked(), "\n")+after))
+}
+
+// CheckPage reports whether a page has the markers that [Table.Insert] wants.
+func CheckPage(page string) error {
+	_, _, err := aroundTable(page)
+	return err
+}
+
+// aroundTable reads what stands before and after the table of verdicts of a page.
+func aroundTable(page string) (before, after string, err error) {
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		return "", "", fmt.Errorf("the page for the table of verdicts: %w", err)
+	}
 	before, rest, ok := strings.Cut(string(raw), begin)
 	if !ok {
-		return fmt.Errorf("%s has no line %s for the table to begin at", page, begin)
+		return "", "", fmt.Errorf("%s has no line %s for the table to begin at", page, begin)
 	}
-	_, after, ok := strings.Cut(rest, end)
-	if !ok {
-		return fmt.Errorf("%s has no line %s for the table to end at", page, end)
+	if _, after, ok = strings.Cut(rest, end); !ok {
+		return "", "", fmt.Errorf("%s has no line %s for the table to end at", page, end)
 	}
-	return disk.WriteBytes(page, []byte(before+strings.TrimSuffix(t.Marked(), "\n")+after))
+	return before, after, nil
 }
 
 // Publish writes what is kept of a laboratory's results into a folder: verdicts.json,

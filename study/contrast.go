@@ -15,6 +15,7 @@ type table struct {
 	seeds      []uint64
 	attributes map[string]map[string]float64 // of arms
 	value      func(arm string, seed uint64, metric string) (float64, error)
+	censored   func(arm string, seed uint64, metric string) bool                                            // the threshold was not met
 	best       func(arms []string, metric string, which stats.Better, given *Given) (arm string, err error) // by tuning seeds
 }
 
@@ -67,7 +68,15 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		}
 		return stats.Weighted(weights, values)
 	case t.Exponent != nil:
-		return b.exponent(*t.Exponent, arms, values, which)
+		at, optima, err := b.optima(*t.Exponent, arms, values, which)
+		if err != nil {
+			return 0, err
+		}
+		rates := make([]float64, len(optima))
+		for i, o := range optima {
+			rates[i] = o.At
+		}
+		return stats.Exponent(at, rates)
 	case t.Regret != nil:
 		best, err := b.best(t.Regret.Among, t.Metric, which, t.Regret.Given)
 		if err != nil {
@@ -78,6 +87,19 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		return b.rangeOf(t, arms, values, which)
 	}
 	return values[0], nil
+}
+
+// unmet counts the runs behind a test, and those that did not meet the threshold that
+// its metric is the time to.
+func (b table) unmet(t Test) (unmet, all int) {
+	for _, arm := range b.study.armsOf(t) {
+		for _, seed := range b.seeds {
+			if all++; b.censored(arm, seed, t.Metric) {
+				unmet++
+			}
+		}
+	}
+	return unmet, all
 }
 
 // of returns an attribute of arms.
@@ -131,10 +153,10 @@ func (b table) rangeOf(t Test, arms []string, values []float64, which stats.Bett
 // scales are those of attributes.
 var scales = map[string]func(float64) float64{"linear": stats.Linear, "log2": math.Log2, "log": math.Log}
 
-// exponent is the slope of log(best) over log(over).
-func (b table) exponent(e Exponent, arms []string, values []float64, which stats.Better) (float64, error) {
+// optima are the best values of a key for each value of another, whose slope in
+// logarithms is the exponent.
+func (b table) optima(e Exponent, arms []string, values []float64, which stats.Better) (at []float64, optima []stats.Optimum, err error) {
 	rates, overs := b.of(arms, e.Of), b.of(arms, e.Over)
-	var at, optima []float64
 	for _, over := range slices.Compact(slices.Sorted(slices.Values(overs))) {
 		var x, y []float64
 		for i := range arms {
@@ -144,11 +166,37 @@ func (b table) exponent(e Exponent, arms []string, values []float64, which stats
 		}
 		peak, err := stats.Peak(x, y, which)
 		if err != nil {
-			return 0, err
+			return nil, nil, err
 		}
-		at, optima = append(at, over), append(optima, peak.At)
+		at, optima = append(at, over), append(optima, peak)
 	}
-	return stats.Exponent(at, optima)
+	return at, optima, nil
+}
+
+// edges counts the best values behind an exponent, and those of them that lie at an end
+// of what was tried.
+func (b table) edges(t Test) (edges, all int) {
+	arms := b.study.armsOf(t)
+	values := make([]float64, len(arms))
+seeds:
+	for _, seed := range b.seeds {
+		for i, arm := range arms {
+			var err error
+			if values[i], err = b.value(arm, seed, t.Metric); err != nil {
+				continue seeds
+			}
+		}
+		_, optima, err := b.optima(*t.Exponent, arms, values, stats.Better(b.study.metric(t.Metric).Better))
+		if err != nil {
+			continue
+		}
+		for _, o := range optima {
+			if all++; o.Edge {
+				edges++
+			}
+		}
+	}
+	return edges, all
 }
 
 // words says a contrast in words.

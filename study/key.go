@@ -139,6 +139,13 @@ func (h *hasher) keyOf(r train.Recipe, from string) (string, error) {
 			add(key, all[key])
 		}
 	}
+	if len(r.Stages) > 1 { // their keys above stand in the order of their names, and may be of the same data
+		var names []string
+		for _, stage := range r.Stages {
+			names = append(names, stage.Name)
+		}
+		add("stages", strings.Join(names, " "))
+	}
 	add("arithmetic", train.Arithmetic())
 	if from != "" {
 		add("from", from)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -171,7 +172,7 @@ func (l *lab) do(ctx context.Context, nodes []*node) error {
 	}
 	l.mu.Lock()
 	for _, n := range queue {
-		if n.state != waiting {
+		if n.state != waiting || slices.Contains(l.total, n) { // the latter is there, and more of it is measured
 			continue
 		}
 		l.total = append(l.total, n)

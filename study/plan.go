@@ -100,8 +100,12 @@ func (p *planner) add(ctx context.Context, a *Arm, values map[string]float64, se
 	}
 	for _, m := range metrics {
 		m = m.at(a, seed)
-		if !slices.ContainsFunc(n.metrics, func(k MetricSpec) bool { return k.Name == m.Name && k.Spec() == m.Spec() }) {
-			n.metrics = append(n.metrics, m)
+		if slices.ContainsFunc(n.metrics, func(k MetricSpec) bool { return k.Name == m.Name && k.Spec() == m.Spec() }) {
+			continue
+		}
+		n.metrics = append(n.metrics, m)
+		if n.state == finished {
+			n.state = waiting // it is measured again, as where a search has measured less of it
 		}
 	}
 	return n, nil

@@ -138,6 +138,7 @@ type Verdict struct {
 	Outcome     string    `json:"outcome"`
 	Reading     string    `json:"reading"`               // one line in words
 	Parts       []Verdict `json:"parts,omitempty"`       // of a conjunction
+	Shown       string    `json:"shown,omitempty"`       // the part of a conjunction whose figures are shown
 	Provisional bool      `json:"provisional,omitempty"` // from a quick run
 	Alone       string    `json:"alone,omitempty"`       // the outcome before the correction over the suite, where that is another
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -46,14 +45,6 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 type wrong struct{ error }
 
 func (wrong) Is(target error) bool { return target == train.ErrUsage }
-
-// A trial is an arm on its way through a study.
-type trial struct {
-	arm    *Arm
-	choice choice
-	nodes  []*node // by seed; nil where the arm could not be tuned
-	tuning []*node // on tuning seeds, for regrets
-}
 
 // whole runs the study: what values are chosen from, what a search gives up, and the
 // runs of the tests.
@@ -102,6 +93,10 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 	}
 	b.value = func(arm string, seed uint64, metric string) (float64, error) {
 		return lookUp(s, trials, seeds, arm, seed, metric)
+	}
+	b.censored = func(arm string, seed uint64, metric string) bool {
+		t := trialOf(trials, arm)
+		return t != nil && t.nodes != nil && t.nodes[slices.Index(seeds, seed)].values[metric].Censored
 	}
 	b.best = func(arms []string, metric string, which stats.Better, given *Given) (string, error) {
 		return bestOf(s, trials, arms, metric, which, given)
@@ -154,8 +149,11 @@ func notBuilt(s *Study) []Verdict {
 	return all
 }
 
-// seeds are those of the tests.
+// seeds are those of the tests. None of them is one of the search's.
 func (l *lab) seeds() ([]uint64, error) {
+	if l.Search && len(l.study.Seeds.Tuning) == 0 {
+		l.study.Seeds.Tuning = Count(FirstTuningSeed, 2)
+	}
 	seeds := l.study.Seeds.Full
 	if l.Quick {
 		seeds = l.study.Seeds.Quick
@@ -199,11 +197,8 @@ func (l *lab) searchArms(ctx context.Context, trials []*trial) ([]*trial, []Drop
 	if m == nil {
 		m = &s.Metrics[0]
 	}
-	switch {
-	case m.Better == "":
+	if m.Better == "" {
 		return nil, nil, wrong{fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)}
-	case len(s.Seeds.Tuning) == 0:
-		s.Seeds.Tuning = Count(FirstTuningSeed, 2)
 	}
 	groups := map[string][]*candidate{}
 	for _, t := range trials {
@@ -274,85 +269,6 @@ func (l *lab) runTests(ctx context.Context, trials []*trial, seeds []uint64, tes
 		}
 	}
 	return l.do(ctx, nodes)
-}
-
-// trialOf finds an arm.
-func trialOf(trials []*trial, arm string) *trial {
-	for _, t := range trials {
-		if t.arm.Name == arm {
-			return t
-		}
-	}
-	return nil
-}
-
-// lookUp returns a metric of an arm's run with a seed.
-func lookUp(s *Study, trials []*trial, seeds []uint64, arm string, seed uint64, metric string) (float64, error) {
-	t := trialOf(trials, arm)
-	switch {
-	case t == nil:
-		return 0, fmt.Errorf("%s was given up by the search", arm)
-	case t.nodes == nil:
-		return 0, fmt.Errorf("%s could not be tuned: %w", arm, t.choice.err)
-	}
-	n := t.nodes[slices.Index(seeds, seed)]
-	x, ok := n.value(*s.metric(metric))
-	if !ok && n.err != nil {
-		return 0, fmt.Errorf("%s: %w", arm, n.err)
-	}
-	if !ok {
-		return 0, fmt.Errorf("%s has no %s", arm, metric)
-	}
-	return x, nil
-}
-
-// onTuningSeeds are the metrics that tests need of arms on tuning seeds as well: of
-// those among which they take the best.
-func (s *Study) onTuningSeeds(tests []Test) map[string][]MetricSpec {
-	needed := make(map[string][]MetricSpec)
-	for _, t := range tests {
-		var arms []string
-		of := []string{t.Metric}
-		switch {
-		case t.Regret != nil:
-			arms = t.Regret.Among
-			if t.Regret.Given != nil {
-				of = append(of, t.Regret.Given.Metric)
-			}
-		case t.Range != nil:
-			arms = s.armsOf(t)
-		case t.All != nil:
-			for name, metrics := range s.onTuningSeeds(t.All) {
-				needed[name] = append(needed[name], metrics...)
-			}
-		}
-		for _, name := range arms {
-			for _, metric := range of {
-				needed[name] = append(needed[name], s.with(*s.metric(metric))...)
-			}
-		}
-	}
-	return needed
-}
-
-// bestOf is the arm that is best on the tuning seeds, of those that meet a condition.
-func bestOf(s *Study, trials []*trial, arms []string, metric string, which stats.Better, given *Given) (string, error) {
-	var means []float64
-	for _, name := range arms {
-		mean := math.NaN()
-		if t := trialOf(trials, name); t != nil && t.nodes != nil {
-			mean = meanOf(t.tuning, *s.metric(metric))
-			if given != nil && !(meanOf(t.tuning, *s.metric(given.Metric)) >= given.AtLeast) {
-				mean = math.NaN()
-			}
-		}
-		means = append(means, mean)
-	}
-	i, err := stats.Best(means, which)
-	if err != nil {
-		return "", fmt.Errorf("the best on tuning seeds: %w", err)
-	}
-	return arms[i], nil
 }
 
 // armResults describes the arms and their runs.

@@ -287,6 +287,13 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s gives the run no other name", name)
 		}
 	}
+	staged := func(stages string) string {
+		return strings.Replace(tinyStudy, "low: {lora_rank: 1}", "low: {lora_rank: 1, stages: ["+stages+"]}", 1)
+	}
+	a, b := "{name: a, max_steps: 2}", "{name: b, max_steps: 3}"
+	if key(staged(a+", "+b)) == key(staged(b+", "+a)) {
+		t.Error("stages in another order give the run no other name")
+	}
 	d.write(t, "rows.jsonl", `{"prompt":"a","completion":"b"}`)
 	if key(tinyStudy) == was {
 		t.Error("other rows give the run no other name")
@@ -328,6 +335,24 @@ func TestTune(t *testing.T) {
 	}
 }
 
+// A test that takes the best arm of the tuning seeds has its metric measured there, also
+// where the search for values has measured another one of the same runs.
+func TestRegretAfterTuning(t *testing.T) {
+	d := newDesk(t)
+	text := strings.Replace(tinyStudy, "metrics:", "tune: {learning_rate: [1e-6, 0.02], metric: probability}\nmetrics:\n  probability: {score: log_probability, data: HELD}", 1)
+	text = strings.Replace(text, "{quick: 2, full: 3, tuning: 2}", "{full: 2, tuning: 1}", 1)
+	text = text[:strings.Index(text, "tests:")] + "tests:\n  - {metric: loss, regret: {arm: low, among: [low, high]}, expect: not-above, margin: 0.05}\n"
+	var told told
+	r := d.run(t, d.study(t, text), Options{Observe: told.observe})
+	if v := r.Verdicts[0]; len(v.Values) != 2 || v.Outcome == NotRun {
+		t.Errorf("%d values: %s", len(v.Values), v.Reading)
+	}
+	last := told.events[len(told.events)-1]
+	if told.count("done") != 8 || last.Done != last.Total || last.Total != 8 {
+		t.Errorf("%d runs were done, at the end %d of %d; want 2 arms × (2 seeds and 2 values)", told.count("done"), last.Done, last.Total)
+	}
+}
+
 // A search of arms leaves two, which are compared on seeds of their own.
 func TestSearch(t *testing.T) {
 	d := newDesk(t)
@@ -338,6 +363,9 @@ shared: {model: MODEL, data: [ROWS], max_steps: 8, batch_size: 4, lora_rank: 2}
 vary: {learning_rate: [1e-7, 1e-6, 0.01, 0.02]}
 metrics: {loss: {score: loss, data: HELD}}
 `)
+	if _, err := Run(t.Context(), s, Options{Output: filepath.Join(d.dir, "clash"), Search: true, FirstSeed: 1000}); err == nil || !strings.Contains(err.Error(), "the seed 1001 is used for tuning and for testing") {
+		t.Errorf("tests on seeds of the search: %v", err)
+	}
 	r := d.run(t, s, Options{Jobs: 2, Search: true})
 	if len(r.Arms) != 2 || len(r.Dropped) != 2 || r.Dropped[0].Rung != 1 && r.Dropped[0].Rung != 2 {
 		t.Fatalf("left are %d arms, dropped %v", len(r.Arms), r.Dropped)

@@ -4,18 +4,23 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gotune/study/stats"
 )
 
 // judge decides the checks and the tests of a study. A failed check makes the tests
-// insensitive; P-values of tests are corrected by Holm's method, and what is supported
-// before the correction alone is inconclusive.
+// insensitive, and without one a check that was not run leaves them as not run; P-values
+// of tests are corrected by Holm's method, and what is supported before the correction
+// alone is inconclusive.
 func (b table) judge(checks, tests []Test) (checked, verdicts []Verdict) {
-	var failed []string
+	var failed, open []string
 	for _, t := range checks {
 		v := b.verdict(t)
-		if v.Outcome != Supported && v.Outcome != Holds {
+		switch {
+		case v.Outcome == NotRun:
+			open = append(open, v.Name+": "+strings.TrimPrefix(v.Reading, NotRun+": "))
+		case !good(v.Outcome):
 			failed = append(failed, fmt.Sprintf("%s (%s)", v.Name, v.Outcome))
 		}
 		checked = append(checked, v)
@@ -28,9 +33,14 @@ func (b table) judge(checks, tests []Test) (checked, verdicts []Verdict) {
 	}
 	for i := range verdicts {
 		v := &verdicts[i]
-		if len(failed) > 0 && v.Outcome != NotRun {
+		switch {
+		case v.Outcome == NotRun:
+		case len(failed) > 0:
 			v.Outcome = Insensitive
-			v.Reading = fmt.Sprintf("insensitive: the lever did not move what it has to move: check %s; the test alone would say: %s", failed[0], v.Reading)
+			v.Reading = fmt.Sprintf("insensitive: the set-up does not show what the test needs: check %s; the test alone would say: %s", failed[0], v.Reading)
+		case len(open) > 0:
+			v.Outcome = NotRun
+			v.Reading = fmt.Sprintf("not run: nothing is known of the check %s; the test alone would say: %s", open[0], v.Reading)
 		}
 	}
 	return checked, verdicts
@@ -50,7 +60,7 @@ func correct(verdicts []Verdict) {
 		v.PHolm = x
 		if v.Outcome == Supported && x >= stats.Level {
 			v.Outcome = Inconclusive
-			v.Reading += fmt.Sprintf("; alone it would be supported, but of %d tests Holm's correction leaves P = %.2g", len(p), x)
+			v.Reading = Inconclusive + strings.TrimPrefix(v.Reading, Supported) + fmt.Sprintf("; alone it would be supported, but of %d tests Holm's correction leaves P = %.2g", len(p), x)
 		}
 	}
 }
@@ -87,21 +97,30 @@ func (b table) verdict(t Test) Verdict {
 	v.Low90, v.High90 = effect.Interval(0.90)
 	decision := t.rule().Decide(effect)
 	v.Outcome, v.P = string(decision.Outcome), decision.P
+	needs := 0
 	if v.Outcome == Inconclusive {
-		v.Needs = t.rule().Needs(effect.Mean, effect.SD, stats.Power)
-		if v.Needs <= effect.N {
-			v.Needs = 0
+		if needs = t.rule().Needs(effect.Mean, effect.SD, stats.Power); needs > effect.N {
+			v.Needs = needs
 		}
 	}
-	v.Reading = b.reading(t, v)
+	v.Reading = b.reading(t, v, needs)
+	if unmet, all := b.unmet(t); unmet > 0 {
+		v.Reading += fmt.Sprintf("; %d of %d runs did not meet the threshold and count with where they ended", unmet, all)
+	}
+	if t.Exponent != nil {
+		if edges, all := b.edges(t); edges > 0 {
+			v.Reading += fmt.Sprintf("; %d of %d best values are the first or last that was tried, and the true ones may lie beyond", edges, all)
+		}
+	}
 	if missing != nil {
 		v.Reading += fmt.Sprintf("; %d of %d seeds are missing (%v)", len(b.seeds)-len(values), len(b.seeds), missing)
 	}
 	return v
 }
 
-// reading puts a verdict into one line.
-func (b table) reading(t Test, v Verdict) string {
+// reading puts a verdict into one line. As many seeds as needs would decide mostly, if the
+// effect is as it looks; 0 is that none would.
+func (b table) reading(t Test, v Verdict, needs int) string {
 	number := func(x float64) string { return fmt.Sprintf("%+.3g", x) }
 	text := fmt.Sprintf("%s of %s is %s", v.Contrast, v.Metric, number(v.Effect))
 	if t.Ratio != nil {
@@ -116,6 +135,8 @@ func (b table) reading(t Test, v Verdict) string {
 	switch {
 	case v.Needs > 0:
 		text += fmt.Sprintf("; needs %d seeds", v.Needs)
+	case v.Outcome == Inconclusive && needs > 0:
+		text += "; so many seeds mostly decide such an effect, and these did not"
 	case v.Outcome == Inconclusive:
 		text += "; no number of seeds that can be run would decide an effect so near the margin"
 	}
@@ -154,41 +175,35 @@ func (v Verdict) account(t Test, missing error) Verdict {
 }
 
 // conjunction decides a test whose parts all have to hold, by [stats.All]. Its figures
-// are those of the first part that has not come out, else of the one with the largest P.
+// are those of the part that decides: of what contradicts it or fails, else of what has
+// not come out, else of the largest P.
 func (b table) conjunction(t Test) Verdict {
 	var parts []Verdict
 	var decisions []stats.Decision
-	came, worst, needs := 0, 0, 0
-	outcome := ""
+	came, needs, decides := 0, 0, 0
 	for i, part := range t.All {
 		p := b.verdict(part)
 		p.PHolm = p.P // the conjunction is what is corrected
 		parts = append(parts, p)
 		decisions = append(decisions, stats.Decision{Outcome: stats.Outcome(p.Outcome), P: p.P})
 		needs = max(needs, p.Needs)
-		switch {
-		case good(p.Outcome):
+		if good(p.Outcome) {
 			came++
-		case p.Outcome == Fails, p.Outcome == NotRun && outcome == "":
-			outcome = p.Outcome
 		}
-		if bad := parts[worst]; i > 0 && good(bad.Outcome) && (!good(p.Outcome) || p.P > bad.P) {
-			worst = i
+		if p.weight() > parts[decides].weight() || p.weight() == 0 && parts[decides].weight() == 0 && p.P > parts[decides].P {
+			decides = i
 		}
 	}
-	all := stats.All(decisions...)
-	v := parts[worst]
-	v.Name, v.Claim, v.Contrast, v.Parts, v.Needs, v.P, v.PHolm = t.Name, t.Claim, b.study.words(t), parts, needs, all.P, all.P
-	switch {
-	case b.study.Kind == Experiment && all.Outcome == stats.Contradicted:
-		v.Outcome = Contradicted
-	case outcome != "":
-		v.Outcome = outcome
-	case b.study.Kind == Experiment:
-		v.Outcome = string(all.Outcome)
-	}
-	v.Reading = fmt.Sprintf("%s: %d of %d parts came out; %s: %s", v.Outcome, came, len(parts), parts[worst].Name, parts[worst].Reading)
+	v := parts[decides]
+	v.Shown, v.P = v.Name, stats.All(decisions...).P
+	v.Name, v.Claim, v.Contrast, v.Parts, v.Needs, v.PHolm = t.Name, t.Claim, b.study.words(t), parts, needs, v.P
+	v.Reading = fmt.Sprintf("%s: %d of %d parts came out; the figures are of %s: %s", v.Outcome, came, len(parts), v.Shown, v.Reading)
 	return v
+}
+
+// weight orders the outcomes of parts: that of the heaviest is the whole's.
+func (v Verdict) weight() int {
+	return slices.Index([]string{Inconclusive, NotRun, Contradicted, Fails}, v.Outcome) + 1
 }
 
 func good(outcome string) bool { return outcome == Supported || outcome == Holds }

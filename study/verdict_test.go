@@ -37,6 +37,7 @@ metrics: {m: {score: exact_match, data: "world:heldout"}}
 		}
 		return x, nil
 	}
+	b.censored = func(string, uint64, string) bool { return false }
 	b.best = func([]string, string, stats.Better, *Given) (string, error) { return "b", nil }
 	return b
 }
@@ -101,6 +102,66 @@ func TestRatio(t *testing.T) {
 	}
 }
 
+// The figures of a conjunction are those of the part that decides it, which its reading
+// names: the part that contradicts it, wherever it stands.
+func TestConjunctionShows(t *testing.T) {
+	b := planted(t, `
+tests:
+  - all:
+      - {name: open, metric: m, difference: [c, a], expect: above, margin: 0.001}
+      - {name: against, metric: m, difference: [a, b], expect: above, margin: 0.05}
+      - {name: out, metric: m, difference: [b, a], expect: above, margin: 0.05}
+`, func(arm string, seed uint64) float64 { return noise(arm, seed) + map[string]float64{"b": 0.3}[arm] })
+	_, verdicts := b.judge(nil, b.study.Tests)
+	v := verdicts[0]
+	if v.Parts[0].Outcome != Inconclusive || v.Outcome != Contradicted || v.Shown != "against" || math.Abs(v.Effect+0.3) > 0.01 || v.P != 1 {
+		t.Errorf("%s by %q, %.3f: %s", v.Outcome, v.Shown, v.Effect, v.Reading)
+	}
+	if want := "contradicted: 1 of 3 parts came out; the figures are of against: contradicted: a − b"; !strings.HasPrefix(v.Reading, want) {
+		t.Errorf("the reading is %q, want %q", v.Reading, want)
+	}
+}
+
+// A check of which nothing is known leaves the tests open; the set-up has not failed.
+func TestCheckNotRun(t *testing.T) {
+	b := planted(t, `
+checks: [{name: moves, metric: m, difference: [d, a], expect: different, margin: 0.05}]
+tests: [{metric: m, difference: [b, a], expect: equal, margin: 0.05}]
+`, func(arm string, seed uint64) float64 {
+		if arm == "d" {
+			return math.NaN()
+		}
+		return noise(arm, seed)
+	})
+	_, verdicts := b.judge(b.study.Checks, b.study.Tests)
+	if v := verdicts[0]; v.Outcome != NotRun || !strings.Contains(v.Reading, "nothing is known of the check moves: 0 of 6 seeds can be compared") {
+		t.Errorf("%s: %s", v.Outcome, v.Reading)
+	}
+}
+
+// Runs that did not meet a threshold are told of.
+func TestThresholdNotMet(t *testing.T) {
+	b := planted(t, "tests: [{metric: m, ratio: [b, a], expect: above, margin: 0.1}]\n", func(arm string, seed uint64) float64 {
+		return 1 + noise(arm, seed) + map[string]float64{"b": 2}[arm]
+	})
+	b.censored = func(arm string, seed uint64, _ string) bool { return arm == "b" && seed > 4 }
+	_, verdicts := b.judge(nil, b.study.Tests)
+	if want := "; 2 of 12 runs did not meet the threshold and count with where they ended"; !strings.HasSuffix(verdicts[0].Reading, want) {
+		t.Errorf("the reading is %q, want %q at its end", verdicts[0].Reading, want)
+	}
+}
+
+// An exponent of best values that lie at an end of the grid says so.
+func TestExponentAtTheEdge(t *testing.T) {
+	b := planted(t, "tests: [{metric: m, exponent: {of: lora_rank, over: size}, expect: {contains: 0.5, excludes: [0]}}]\n", func(arm string, seed uint64) float64 {
+		return noise(arm, seed) + map[string]float64{"b": 0.3, "d": 0.3}[arm]
+	})
+	_, verdicts := b.judge(nil, b.study.Tests)
+	if want := "; 12 of 12 best values are the first or last that was tried"; !strings.Contains(verdicts[0].Reading, want) {
+		t.Errorf("the reading is %q, want %q in it", verdicts[0].Reading, want)
+	}
+}
+
 // A failed check makes the study insensitive, whatever the test says.
 func TestInsensitive(t *testing.T) {
 	b := planted(t, `
@@ -137,7 +198,7 @@ tests:
 	alone := b.verdict(b.study.Tests[0])
 	_, verdicts := b.judge(nil, b.study.Tests)
 	v := verdicts[0]
-	if alone.Outcome != Supported || v.Outcome != Inconclusive || v.PHolm <= v.P || !strings.Contains(v.Reading, "of 3 tests Holm's correction leaves P") {
+	if alone.Outcome != Supported || v.Outcome != Inconclusive || v.PHolm <= v.P || !strings.HasPrefix(v.Reading, "inconclusive: b − a") || !strings.Contains(v.Reading, "of 3 tests Holm's correction leaves P") {
 		t.Errorf("alone %s (P = %.3g), corrected %s (P = %.3g): %s", alone.Outcome, alone.P, v.Outcome, v.PHolm, v.Reading)
 	}
 }

@@ -83,13 +83,17 @@ func claimOf(r study.Result, v study.Verdict) string {
 	return r.ID
 }
 
+// decidesNothing reports whether a study is of no claim and has no test, as a pilot of the
+// noise: the differences of its arms, which its result tells, are no tests of the suite.
+func decidesNothing(s *study.Study) bool { return len(s.Claims) == 0 && len(s.Tests) == 0 }
+
 // Judge reads the results of studies in a laboratory, corrects them over the suite,
 // writes back what that has changed, and returns the table of verdicts. Studies without
 // a result are not run; why says the reason of those where it is known.
 func Judge(lab string, studies []*study.Study, why map[string]string) (Table, error) {
 	var results []kept
 	for _, s := range studies {
-		r, err := readOwn(lab, s.ID)
+		r, err := readOwn(lab, s)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -123,8 +127,8 @@ func newTable(studies []*study.Study, results []kept, tests int, why map[string]
 		if reason == "" {
 			reason = "it has not been run yet"
 		}
-		if len(s.Claims) == 0 && len(s.Tests) == 0 {
-			continue // it decides nothing
+		if decidesNothing(s) {
+			continue
 		}
 		for _, claim := range claims(s) {
 			v := study.Verdict{Claim: claim, Outcome: study.NotRun, Reading: study.NotRun + ": " + reason, P: 1, PHolm: 1}

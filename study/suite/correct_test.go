@@ -85,6 +85,8 @@ func TestJudge(t *testing.T) {
 		t.Fatal("a result was written into a folder that there is not")
 	}
 	writeResult(t, lab, r)
+	pilot := planted("noise", study.Verdict{Outcome: study.Supported, P: 0.001}) // arms compared for want of a test
+	writeResult(t, lab, pilot)
 	table, err := Judge(lab, studies, map[string]string{"b": "it did not fit into the budget of 1h"})
 	if err != nil {
 		t.Fatal(err)

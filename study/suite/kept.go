@@ -30,15 +30,18 @@ func hash(file []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// readOwn reads a result of a laboratory.
-func readOwn(lab, id string) (kept, error) {
-	r, err := study.ReadResult(lab, id)
+// readOwn reads the result of a study in a laboratory.
+func readOwn(lab string, s *study.Study) (kept, error) {
+	r, err := study.ReadResult(lab, s.ID)
 	if err != nil {
 		return kept{}, err
 	}
-	file, err := study.ReadFile(lab, id)
+	file, err := study.ReadFile(lab, s.ID)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return kept{}, err
+	}
+	if decidesNothing(s) {
+		r.Verdicts = nil
 	}
 	return kept{File: hash(file), Result: r}, nil
 }
@@ -111,7 +114,7 @@ func (k kept) beats(other kept) bool {
 func Together(lab, dir string, studies []*study.Study, why map[string]string) (t Table, aside []string, err error) {
 	var results []kept
 	for _, s := range studies {
-		own, err := readOwn(lab, s.ID)
+		own, err := readOwn(lab, s)
 		have := err == nil
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return t, nil, fmt.Errorf("suite: %w", err)

@@ -69,10 +69,10 @@ func published(t *testing.T) (lab string, studies []*study.Study) {
 	r.Environment = study.Environment{Commit: "0123abc", CPULevel: "avx512"}
 	writeResult(t, lab, r)
 	failed := planted("k10-warmup", verdict("K10", study.Insensitive, "below", 0, 0.01, 0.6))
-	failed.Verdicts[0].Reading = "insensitive: the lever did not move what it has to move: check warmup-matters (inconclusive); the test alone would say: inconclusive: x"
+	failed.Verdicts[0].Reading = "insensitive: the set-up does not show what the test needs: check warmup-matters (inconclusive); the test alone would say: inconclusive: x"
 	writeResult(t, lab, failed)
 	return lab, []*study.Study{
-		{ID: "k04-lora-for-cpt", Kind: study.Experiment}, {ID: "k10-warmup", Kind: study.Experiment},
+		{ID: "k04-lora-for-cpt", Claims: []string{"K4", "L2", "L3"}, Kind: study.Experiment}, {ID: "k10-warmup", Claims: []string{"K10"}, Kind: study.Experiment},
 		{ID: "p01", Claims: []string{"P1"}, Kind: study.NotBuilt, Note: "needs PPO", Title: "PPO"},
 	}
 }

@@ -50,7 +50,6 @@ type item struct {
 	seeds  int     // 0 for all
 	tokens float64 // planned, of runs that are not done by an item before it
 	each   float64 // tokens of a run, on average
-	rest   bool    // what did not fit is tried again with all the time that is left
 }
 
 // Failures are the errors of studies that could not be run, where the others were.
@@ -65,10 +64,10 @@ func (f Failures) Unwrap() []error { return f }
 const fewSeeds = 3
 
 // Run runs studies in a laboratory: those that share most runs first. What is finished
-// is taken as it is. With a budget that is short for all, headline claims come first,
-// every study gets its share of the time for a few seeds, and then for the others. It
-// returns why studies were not run, by their ids. An error of one study does not stop
-// the others; in the end it is among Failures.
+// is taken as it is. With a budget that is short for all, headline claims come first and
+// then what takes least, each study whole, so that as many as can be are decided: first with a
+// few seeds, then with the others. It returns why studies were not run, by their ids. An
+// error of one study does not stop the others; in the end it is among Failures.
 func Run(ctx context.Context, studies []*study.Study, o Options) (why map[string]string, err error) {
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
@@ -122,18 +121,15 @@ func (r *runner) arrange(todo []*study.Study, plan study.Plan) error {
 	short := r.short(plan)
 	slices.SortStableFunc(order, func(i, j int) int {
 		a, b := plan.Studies[i], plan.Studies[j]
-		if short && headline(todo[i]) != headline(todo[j]) {
-			if headline(todo[i]) {
-				return -1
-			}
-			return 1
+		if short {
+			return cmp.Or(turn(todo[i], a)-turn(todo[j], b), cmp.Compare(a.NewTokens, b.NewTokens))
 		}
 		return cmp.Or(-cmp.Compare(a.Shared, b.Shared), cmp.Compare(a.NewTokens, b.NewTokens))
 	})
 	if err := r.tooSmall(todo, plan); err != nil {
 		return err
 	}
-	var few, all, rest []item
+	var few, all []item
 	for n, i := range order {
 		s, p := todo[i], plan.Studies[i]
 		r.number[s.ID] = n + 1
@@ -148,18 +144,26 @@ func (r *runner) arrange(todo []*study.Study, plan study.Plan) error {
 			it.tokens -= first.tokens
 			few = append(few, first)
 		}
-		if short && it.tokens > 0 {
-			again := item{study: s, each: it.each, rest: true}
-			rest = append(rest, again)
-		}
 		if short && p.Seeds <= fewSeeds {
 			few = append(few, it)
 		} else {
 			all = append(all, it)
 		}
 	}
-	r.items = slices.Concat(few, all, rest)
+	r.items = slices.Concat(few, all)
 	return nil
+}
+
+// turn is when a study gets its turn where the budget is short: 0 without training, 1 of
+// a headline claim, 2 otherwise.
+func turn(s *study.Study, p study.Planned) int {
+	switch {
+	case p.Tokens == 0:
+		return 0
+	case headline(s):
+		return 1
+	}
+	return 2
 }
 
 // evaluations is the time that runs take beside their steps, as a factor.
@@ -205,18 +209,18 @@ func (wrong) Is(target error) bool { return target == train.ErrUsage }
 func (r *runner) next(ctx context.Context) error {
 	it := r.items[0]
 	s, o := it.study, r.Options.Options
-	if it.rest && r.done(s, 0) || !it.rest && !r.Retry && r.done(s, it.seeds) {
+	if !r.Retry && r.done(s, it.seeds) {
 		return nil
 	}
 	if !r.deadline.IsZero() {
 		left := time.Until(r.deadline)
-		if left <= 0 && (it.tokens > 0 || it.rest) {
+		if left <= 0 && it.tokens > 0 {
 			if _, err := study.ReadResult(r.Output, s.ID); err != nil {
 				r.why[s.ID] = fmt.Sprintf("it did not fit into the budget of %s", r.Budget)
 			}
 			return nil
 		}
-		o.Budget = max(1, r.share(left))
+		o.Budget = max(1, left)
 	}
 	o.Seeds = it.seeds
 	o.Observe = func(e study.Event) { r.observe(it, e) }
@@ -232,23 +236,6 @@ func (r *runner) next(ctx context.Context) error {
 	r.why[s.ID] = err.Error()
 	r.tell(study.Event{Event: "failed", Study: s.ID, Text: err.Error()})
 	return nil
-}
-
-// share is the part of the time that is left for the item at hand: as many tokens as it
-// has of all that are left.
-func (r *runner) share(left time.Duration) time.Duration {
-	it := r.items[0]
-	if it.rest || r.left() < left {
-		return left
-	}
-	all := 0.0
-	for _, other := range r.items {
-		all += other.tokens
-	}
-	if all == 0 {
-		return left
-	}
-	return time.Duration(float64(left) * it.tokens / all)
 }
 
 // left is how long the items that are left will take; 0 where that is not known.

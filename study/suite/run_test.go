@@ -55,27 +55,26 @@ func TestArrange(t *testing.T) {
 	}
 }
 
-// Where it is short, headline claims come first; all studies have a few seeds before
-// any has more, and at the end what did not fit is tried again.
+// Where it is short, what takes no training comes first, then headline claims, then what takes
+// least; all studies have a few seeds before any has more.
 func TestArrangeShort(t *testing.T) {
 	r := arranged(t, 20*time.Second)
-	round := []string{"headline", "sharing", "alone"}
-	if got := ids(r.items); !slices.Equal(got, slices.Concat(round, round, round)) {
+	round := []string{"headline", "alone", "sharing"}
+	if got := ids(r.items); !slices.Equal(got, slices.Concat(round, round)) {
 		t.Errorf("the order is %v", got)
 	}
 	total := 0.0
 	for i, it := range r.items {
 		total += it.tokens
-		if want := []int{fewSeeds, 0, 0}[i/3]; it.seeds != want || it.rest != (i >= 6) {
-			t.Errorf("item %d has %d seeds, rest %v", i, it.seeds, it.rest)
+		if want := []int{fewSeeds, 0}[i/3]; it.seeds != want {
+			t.Errorf("item %d has %d seeds", i, it.seeds)
 		}
 	}
 	if total != 72e3 {
 		t.Errorf("the items have %g tokens, want 72,000", total)
 	}
-	// 6,000 of 72,000 tokens is a twelfth of the time.
-	if got := r.share(24 * time.Second); got != 2*time.Second {
-		t.Errorf("the first has %s of 24 s, want 2 s", got)
+	if got := turn(&study.Study{}, study.Planned{}); got != 0 {
+		t.Errorf("a study without training has turn %d", got)
 	}
 	// 72,000 tokens by two jobs of 1,000 a second, with evaluations.
 	if got, want := r.left().Seconds(), 36*evaluations; got < want-0.01 || got > want+0.01 {

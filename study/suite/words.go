@@ -92,7 +92,7 @@ func (r Row) line(l language) string {
 		return why
 	case study.Insensitive:
 		check, _, _ := strings.Cut(why[strings.Index(why, ": check ")+1:], ";")
-		return strings.TrimSpace(l.say("what has to move did not: ", "本应变化的量没有变化：") + strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(check), "check")))
+		return strings.TrimSpace(l.say("a check of the set-up failed: ", "设置的检查未通过：") + strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(check), "check")))
 	case study.Holds, study.Fails:
 		return what
 	}
@@ -104,7 +104,11 @@ func (r Row) line(l language) string {
 				came++
 			}
 		}
-		text = fmt.Sprintf(l.say("%d of %d parts came out; ", "%d / %d 部分成立；"), came, len(parts)) + r.verdict.Metric + l.say("; expected ", "；预期：") + r.expected(l)
+		text = fmt.Sprintf(l.say("%d of %d parts came out; ", "%d / %d 部分成立；"), came, len(parts))
+		if r.verdict.Shown != "" {
+			text += fmt.Sprintf(l.say("the figures are of %s: ", "所列数值属于 %s："), r.verdict.Shown)
+		}
+		text += r.verdict.Metric + l.say("; expected ", "；预期：") + r.expected(l)
 	}
 	switch {
 	case r.verdict.Alone != "":

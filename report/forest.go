@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"math"
@@ -83,6 +84,43 @@ func forest(name, title string, tests []named) *picture {
 	}
 	pic.Label = strings.Join(said, "; ") + "."
 	return pic
+}
+
+// suiteForest is the forest of all studies together.
+func suiteForest(name string, tests []named) *picture {
+	return forest(name, "The effects of all studies", tests)
+}
+
+// effects are the tests of a study for a forest, each conjunction as one.
+func (s section) effects() []named {
+	var tests []named
+	for _, l := range s.Tests {
+		if !l.Part {
+			tests = append(tests, named{l.ID + ": " + l.Name, l.Verdict})
+		}
+	}
+	return tests
+}
+
+// Effects are the effects of all tests of studies in one picture, as SVG: that of a
+// suite, also of results that no one laboratory has together. It is nil where no test
+// has an effect and a margin.
+func Effects(results []study.Result) ([]byte, error) {
+	var tests []named
+	for _, r := range results {
+		s := section{finished: finished{Result: r}}
+		s.Tests = s.lines(r.Verdicts)
+		tests = append(tests, s.effects()...)
+	}
+	p := suiteForest("suite-forest", tests)
+	if p == nil {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	if err := p.svg(&b); err != nil {
+		return nil, fmt.Errorf("report: picture %s: %w", p.Name, err)
+	}
+	return b.Bytes(), nil
 }
 
 // armsPicture draws a metric of every arm.

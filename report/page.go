@@ -112,9 +112,9 @@ func (r *Report) page() *page {
 		for _, l := range v.Tests {
 			if !l.Part {
 				p.Verdicts = append(p.Verdicts, l)
-				tests = append(tests, named{l.ID + ": " + l.Name, l.Verdict})
 			}
 		}
+		tests = append(tests, v.effects()...)
 		if len(v.Tests) == 0 && s.Kind == study.NotBuilt {
 			l := line{ID: v.name(), Anchor: v.Anchor, Title: s.Title}
 			l.Outcome, l.Reading = study.NotBuiltYet, s.Note
@@ -140,7 +140,7 @@ func (r *Report) page() *page {
 			p.Counts = append(p.Counts, count{o, n})
 		}
 	}
-	if p.Forest = forest(unique("suite-forest", files), "The effects of all studies", tests); p.Forest != nil {
+	if p.Forest = suiteForest(unique("suite-forest", files), tests); p.Forest != nil {
 		p.pictures = append(p.pictures, p.Forest)
 	}
 	return p

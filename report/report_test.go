@@ -220,6 +220,17 @@ func TestPictureFiles(t *testing.T) {
 	if _, err := r.Write(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
+	var results []study.Result
+	for _, s := range r.studies {
+		results = append(results, s.Result)
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, picturesName, "suite-forest.svg"))
+	if got, other := Effects(results); err != nil || other != nil || !bytes.Equal(got, whole) {
+		t.Errorf("the effects of all studies are another picture: %v, %v", err, other)
+	}
+	if none, err := Effects(nil); none != nil || err != nil {
+		t.Errorf("of no study there is a picture: %v", err)
+	}
 	paths, err := filepath.Glob(filepath.Join(dir, picturesName, "*"))
 	if err != nil || len(paths) < 3*15 {
 		t.Fatalf("%d files, %v", len(paths), err)

@@ -339,10 +339,9 @@ func (r *reproduction) tell(c *cobra.Command, compared *suite.Comparison) error 
 		return err
 	}
 	if r.publish != "" {
-		if err := table.Publish(lab, filepath.Join(pages, "pictures"), r.publish); err != nil {
+		if table, err = r.publishAll(out, filepath.Join(pages, "pictures")); err != nil {
 			return err
 		}
-		fmt.Fprint(out, table.Marked())
 	}
 	if r.readme != "" {
 		if err := table.Insert(r.readme); err != nil {
@@ -356,6 +355,29 @@ func (r *reproduction) tell(c *cobra.Command, compared *suite.Comparison) error 
 		return r.failures
 	}
 	return err
+}
+
+// publishAll publishes what was found here and in laboratories before, and prints the
+// table of both.
+func (r *reproduction) publishAll(out io.Writer, pictures string) (suite.Table, error) {
+	table, aside, err := suite.Together(r.o.Output, r.publish, r.all, r.why)
+	if err != nil {
+		return table, err
+	}
+	for _, text := range aside {
+		fmt.Fprintln(out, text)
+	}
+	table.Command = r.o.Command
+	if taken := table.Taken(); len(taken) > 0 {
+		fmt.Fprintf(out, "taken over from %s: %s\n", r.publish, strings.Join(taken, ", "))
+		whole := reproduction{studies: r.studies} // a part does not repeat it
+		table.Command = whole.command()
+	}
+	if err := table.Publish(r.o.Output, pictures, r.publish); err != nil {
+		return table, err
+	}
+	_, err = fmt.Fprint(out, table.Marked())
+	return table, err
 }
 
 // printTable prints the primary verdicts of the studies that were chosen.

@@ -91,23 +91,18 @@ func decidesNothing(s *study.Study) bool { return len(s.Claims) == 0 && len(s.Te
 // writes back what that has changed, and returns the table of verdicts. Studies without
 // a result are not run; why says the reason of those where it is known.
 func Judge(lab string, studies []*study.Study, why map[string]string) (Table, error) {
-	var results []study.Result
-	at := make(map[string]int)
+	var results []kept
 	for _, s := range studies {
-		r, err := study.ReadResult(lab, s.ID)
+		r, err := readOwn(lab, s)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return Table{}, fmt.Errorf("suite: %w", err)
 		}
-		if decidesNothing(s) {
-			r.Verdicts = nil
-		}
-		at[s.ID] = len(results)
 		results = append(results, r)
 	}
-	tests, changed := Correct(results)
+	tests, changed := correct(results)
 	for i, r := range results {
 		if !changed[i] {
 			continue
@@ -116,29 +111,32 @@ func Judge(lab string, studies []*study.Study, why map[string]string) (Table, er
 			return Table{}, fmt.Errorf("suite: %w", err)
 		}
 	}
-	t := Table{Tests: tests, Level: stats.Level}
+	return newTable(studies, results, tests, why), nil
+}
+
+// newTable is the table of results that were corrected together.
+func newTable(studies []*study.Study, results []kept, tests int, why map[string]string) Table {
+	t := Table{Tests: tests, Level: stats.Level, results: results}
 	for _, s := range studies {
-		i, ok := at[s.ID]
-		if !ok {
-			r := study.Result{ID: s.ID, Claims: s.Claims, Title: s.Title, Claim: s.Claim, Literature: s.Literature, Kind: s.Kind, Note: s.Note}
-			reason := why[s.ID]
-			if reason == "" {
-				reason = "it has not been run yet"
-			}
-			if decidesNothing(s) {
-				continue
-			}
-			for _, claim := range claims(s) {
-				v := study.Verdict{Claim: claim, Outcome: study.NotRun, Reading: study.NotRun + ": " + reason, P: 1, PHolm: 1}
-				if s.Kind == study.NotBuilt {
-					v.Outcome, v.Reading = study.NotBuiltYet, study.NotBuiltYet+": "+s.Note
-				}
-				t.Rows = append(t.Rows, newRow(r, v, true))
-			}
+		if i := slices.IndexFunc(results, func(r kept) bool { return r.ID == s.ID }); i >= 0 {
+			t.Rows = append(t.Rows, rowsOf(results[i].Result)...)
 			continue
 		}
-		t.Rows = append(t.Rows, rowsOf(results[i])...)
-		t.results = append(t.results, results[i])
+		r := study.Result{ID: s.ID, Claims: s.Claims, Title: s.Title, Claim: s.Claim, Literature: s.Literature, Kind: s.Kind, Note: s.Note}
+		reason := why[s.ID]
+		if reason == "" {
+			reason = "it has not been run yet"
+		}
+		if decidesNothing(s) {
+			continue
+		}
+		for _, claim := range claims(s) {
+			v := study.Verdict{Claim: claim, Outcome: study.NotRun, Reading: study.NotRun + ": " + reason, P: 1, PHolm: 1}
+			if s.Kind == study.NotBuilt {
+				v.Outcome, v.Reading = study.NotBuiltYet, study.NotBuiltYet+": "+s.Note
+			}
+			t.Rows = append(t.Rows, newRow(r, v, true))
+		}
 	}
-	return t, nil
+	return t
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gotune/internal/disk"
+	"gotune/report"
 	"gotune/study"
 )
 
@@ -77,12 +78,23 @@ func aroundTable(page string) (before, after string, err error) {
 	return before, after, nil
 }
 
-// Publish writes what is kept of a laboratory's results into a folder: verdicts.json,
-// numbers.csv, the pictures of primary tests out of a report's folder, comparisons, and
-// README.md with README.zh-CN.md.
+// Publish writes what is kept of results into a folder: verdicts.json, numbers.csv, each
+// study's result, the pictures of primary tests out of a report's folder, the
+// laboratory's comparisons, and README.md with README.zh-CN.md. Of studies whose results
+// were taken over from the folder the pictures stay there; others go.
 func (t Table) Publish(lab, pictures, dir string) error {
-	if err := os.MkdirAll(filepath.Join(dir, "pictures"), 0o755); err != nil {
-		return fmt.Errorf("publishing: %w", err)
+	for _, sub := range []string{"pictures", "studies"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return fmt.Errorf("publishing: %w", err)
+		}
+	}
+	for _, r := range t.results {
+		if !r.answered() {
+			continue // what was published before may say more
+		}
+		if err := r.write(dir); err != nil {
+			return fmt.Errorf("publishing: %w", err)
+		}
 	}
 	if err := t.Write(filepath.Join(dir, "verdicts.json")); err != nil {
 		return err
@@ -94,7 +106,7 @@ func (t Table) Publish(lab, pictures, dir string) error {
 	if err := disk.WriteBytes(filepath.Join(dir, "numbers.csv"), numbers); err != nil {
 		return err
 	}
-	shown, err := t.copyPictures(pictures, filepath.Join(dir, "pictures"))
+	shown, err := t.placePictures(pictures, filepath.Join(dir, "pictures"))
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
@@ -135,49 +147,84 @@ func (t Table) numbers() ([]byte, error) {
 	return b.Bytes(), w.Error()
 }
 
-// copyPictures copies the pictures of effects and of the metric of the first test of
-// each study, and returns their names by study.
-func (t Table) copyPictures(from, to string) (map[string][]string, error) {
+// placePictures puts the pictures of effects and of the metric of the first test of each
+// study into a folder, takes away others, and returns their names by study.
+func (t Table) placePictures(from, to string) (map[string][]string, error) {
 	shown := make(map[string][]string)
-	take := func(id, pattern string) error {
-		found, err := fs.Glob(os.DirFS(from), pattern)
-		if err != nil {
-			return err
-		}
-		for _, name := range found {
-			raw, err := os.ReadFile(filepath.Join(from, name))
-			if err != nil {
-				return err
-			}
-			if err := disk.WriteBytes(filepath.Join(to, name), raw); err != nil {
-				return err
-			}
-			shown[id] = append(shown[id], name)
-		}
-		return nil
-	}
-	if err := take("", "suite-forest.svg"); err != nil {
-		return nil, err
-	}
+	stay := make(map[string]bool)
+	var results []study.Result
 	for _, r := range t.results {
-		id := strings.ToLower(r.ID)
-		patterns := []string{id + "-forest.svg"}
-		if len(r.Verdicts) > 0 && r.Verdicts[0].Metric != "" {
-			metric := strings.ToLower(strings.ReplaceAll(r.Verdicts[0].Metric, ".", "-"))
-			for _, kind := range []string{"map*", "trend", "arms"} {
-				patterns = append(patterns, id+"-"+metric+"-"+kind+".svg")
-			}
+		results = append(results, r.Result)
+		source := from
+		if r.taken {
+			source = to
 		}
-		for _, p := range patterns {
-			if err := take(r.ID, p); err != nil {
+		for _, pattern := range r.pictures() {
+			found, err := fs.Glob(os.DirFS(source), pattern)
+			if err != nil {
 				return nil, err
 			}
+			for _, name := range found {
+				if err := copyFile(filepath.Join(source, name), filepath.Join(to, name)); err != nil {
+					return nil, err
+				}
+				stay[name], shown[r.ID] = true, append(shown[r.ID], name)
+			}
+		}
+	}
+	forest, err := report.Effects(results)
+	if err != nil {
+		return nil, err
+	}
+	if forest != nil {
+		const name = "suite-forest.svg"
+		if err := disk.WriteBytes(filepath.Join(to, name), forest); err != nil {
+			return nil, err
+		}
+		stay[name], shown[""] = true, []string{name}
+	}
+	there, err := fs.Glob(os.DirFS(to), "*.svg")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range there {
+		if stay[name] {
+			continue
+		}
+		if err := os.Remove(filepath.Join(to, name)); err != nil {
+			return nil, err
 		}
 	}
 	return shown, nil
 }
 
-// copyComparisons copies the comparisons that a laboratory has, and returns their names.
+// pictures are the patterns of the names of pictures that are shown of a study.
+func (k kept) pictures() []string {
+	id := strings.ToLower(k.ID)
+	patterns := []string{id + "-forest.svg"}
+	if len(k.Verdicts) > 0 && k.Verdicts[0].Metric != "" {
+		metric := strings.ToLower(strings.ReplaceAll(k.Verdicts[0].Metric, ".", "-"))
+		for _, kind := range []string{"map*", "trend", "arms"} {
+			patterns = append(patterns, id+"-"+metric+"-"+kind+".svg")
+		}
+	}
+	return patterns
+}
+
+// copyFile copies a file, unless it is there.
+func copyFile(from, to string) error {
+	if from == to {
+		return nil
+	}
+	raw, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return disk.WriteBytes(to, raw)
+}
+
+// copyComparisons copies the comparisons that a laboratory has beside those that are
+// there, and returns the names of all.
 func copyComparisons(lab, dir string) ([]string, error) {
 	var names []string
 	for _, pattern := range []string{"bases", "seeds-*"} {
@@ -188,15 +235,16 @@ func copyComparisons(lab, dir string) ([]string, error) {
 		for _, name := range found {
 			name = strings.TrimSuffix(name, ".md")
 			for _, ending := range []string{".md", ".json"} {
-				raw, err := os.ReadFile(filepath.Join(lab, name+ending))
-				if err != nil {
-					return nil, err
-				}
-				if err := disk.WriteBytes(filepath.Join(dir, name+ending), raw); err != nil {
+				if err := copyFile(filepath.Join(lab, name+ending), filepath.Join(dir, name+ending)); err != nil {
 					return nil, err
 				}
 			}
-			names = append(names, name)
+		}
+		if found, err = fs.Glob(os.DirFS(dir), pattern+".md"); err != nil {
+			return nil, err
+		}
+		for _, name := range found {
+			names = append(names, strings.TrimSuffix(name, ".md"))
 		}
 	}
 	return names, nil
@@ -234,7 +282,7 @@ func (t Table) page(l language, shown map[string][]string, comparisons []string)
 }
 
 // section tells all tests of a study.
-func (t Table) section(b *strings.Builder, l language, r study.Result, pictures []string) {
+func (t Table) section(b *strings.Builder, l language, r kept, pictures []string) {
 	fmt.Fprintf(b, "\n### %s\n\n", strings.Join(append(slices.Clone(r.Claims), r.Title), " · "))
 	if claim := l.of(r.Claim); claim != "" {
 		fmt.Fprintf(b, "%s\n\n", claim)
@@ -244,6 +292,13 @@ func (t Table) section(b *strings.Builder, l language, r study.Result, pictures 
 			continue
 		}
 		fmt.Fprintf(b, "- %s **%s** %s%s%s%s\n", row.ID, l.word(row.Verdict), row.Test, l.say(": ", "："), row.estimate(), l.say(". ", "。")+row.line(l))
+	}
+	if e := r.Environment; e.CPULevel != "" && r.done() > 0 {
+		commit := ""
+		if e.Commit != "" {
+			commit = fmt.Sprintf(l.say(" at commit %s", "，提交 %s"), e.Commit)
+		}
+		fmt.Fprintf(b, l.say("\nRun on %s%s.\n", "\n运行环境：%s%s。\n"), e.CPULevel, commit)
 	}
 	if r.Literature != "" {
 		fmt.Fprintf(b, "\n%s%s\n", l.say("To compare with: ", "对照文献："), r.Literature)

@@ -87,12 +87,13 @@ func TestPublish(t *testing.T) {
 	}
 	table.Command = "gotune reproduce"
 	pictures, dir := t.TempDir(), t.TempDir()
-	for _, name := range []string{"suite-forest.svg", "k04-lora-for-cpt-forest.svg", "k04-lora-for-cpt-recall-arms.svg", "k04-lora-for-cpt-recall-arms.png", "k04-lora-for-cpt-steps-arms.svg"} {
+	for _, name := range []string{"k04-lora-for-cpt-old-arms.svg", "k04-lora-for-cpt-forest.svg", "k04-lora-for-cpt-recall-arms.svg", "k04-lora-for-cpt-recall-arms.png", "k04-lora-for-cpt-steps-arms.svg"} {
 		write(t, filepath.Join(pictures, name), "<svg/>")
 	}
 	write(t, filepath.Join(lab, "bases.md"), "# bases\n")
 	write(t, filepath.Join(lab, "bases.json"), "{}\n")
 	write(t, filepath.Join(dir, "notes.md"), "stays")
+	write(t, filepath.Join(dir, "pictures", "k99-forest.svg"), "goes")
 	for range 2 { // the second time over the first
 		if err := table.Publish(lab, pictures, dir); err != nil {
 			t.Fatal(err)
@@ -101,7 +102,7 @@ func TestPublish(t *testing.T) {
 	for _, name := range []string{"README.md", "README.zh-CN.md", "verdicts.json", "numbers.csv"} {
 		golden(t, filepath.Join(dir, name))
 	}
-	found, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	found, err := filepath.Glob(filepath.Join(dir, "pictures", "*"))
 	if err != nil || len(found) != 3 {
 		t.Errorf("the pictures are %v: %v", found, err)
 	}

@@ -16,7 +16,7 @@ type Table struct {
 	Level   float64 `json:"level"`
 	Rows    []Row   `json:"verdicts"`
 
-	results []study.Result
+	results []kept
 }
 
 // A Row is a verdict about a claim.

@@ -44,7 +44,7 @@ var below = map[string][]string{
 	"study/stats":    {},
 	"study":          {"train", "lora", "model", "data", "data/rows", "data/world", "tokenizer", "study/stats", "internal/hf", "internal/disk", "internal/kernel", "internal/yamlnode"},
 	"study/registry": {"study", "train", "internal/disk"},
-	"study/suite":    {"study", "study/stats", "train", "internal/disk"},
+	"study/suite":    {"report", "study", "study/stats", "train", "internal/disk"},
 	"report":         {"study", "study/stats", "internal/disk"},
 	"examples":       {},
 	"cmd/gotune": {"examples", "report", "study", "study/registry", "study/suite", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",

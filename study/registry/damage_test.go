@@ -137,7 +137,7 @@ const writerRuns = 12
 func TestWriter(t *testing.T) {
 	dir, name := os.Getenv(writerDir), os.Getenv(writerName)
 	if dir == "" {
-		t.Skip("started by TestProcesses alone")
+		return // it is started by TestProcesses alone
 	}
 	for i := range writerRuns {
 		run := fmt.Sprintf("%s-%d", name, i)

@@ -171,11 +171,19 @@ func readTimeline(run string) (timeline, error) {
 func (t timeline) seconds(n int) float64 {
 	sum := 0.0
 	for _, e := range t.steps {
-		if e.Step <= n && e.TokensPerSecond > 0 {
-			sum += float64(e.Tokens) / e.TokensPerSecond
+		if e.Step <= n {
+			sum += took(e)
 		}
 	}
 	return sum
+}
+
+// took is the time of a step.
+func took(e train.StepEvent) float64 {
+	if e.TokensPerSecond > 0 {
+		return float64(e.Tokens) / e.TokensPerSecond
+	}
+	return 0
 }
 
 // curve returns what a metric is of.
@@ -185,8 +193,10 @@ func (t timeline) curve(m MetricSpec) (curve, error) {
 		c.steps = t.steps[n-1].Step
 	}
 	if m.Of == "train_loss" {
+		seconds := 0.0
 		for _, e := range t.steps {
-			c.points = append(c.points, point{e.Step, t.seconds(e.Step), e.Loss})
+			seconds += took(e)
+			c.points = append(c.points, point{e.Step, seconds, e.Loss})
 		}
 	} else {
 		for _, e := range t.evals {

@@ -3,6 +3,7 @@ package study
 import (
 	"encoding/json"
 	"fmt"
+	"gotune/internal/disk"
 	"os"
 	"path/filepath"
 )
@@ -24,7 +25,7 @@ func ReadResult(lab, id string) (Result, error) {
 
 // Write writes a result into its folder of a laboratory.
 func (r Result) Write(lab string) error {
-	return writeJSON(filepath.Join(lab, studiesName, r.ID, resultName), r)
+	return disk.WriteJSON(filepath.Join(lab, studiesName, r.ID, resultName), r)
 }
 
 // ReadFile reads the file of a study that was run in a laboratory, as it was then.

@@ -2,6 +2,7 @@ package study
 
 import (
 	"encoding/json"
+	"gotune/internal/disk"
 	"maps"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func (k *Known) Save(lab string) error {
 	k.mu.Lock()
 	stored := maps.Clone(k.stored)
 	k.mu.Unlock()
-	return writeJSON(filepath.Join(lab, sizesName), stored)
+	return disk.WriteJSON(filepath.Join(lab, sizesName), stored)
 }
 
 // size returns what is known of a run.

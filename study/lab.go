@@ -211,7 +211,7 @@ func (l *lab) measureSizes(ctx context.Context, queue []*node) error {
 	}
 	var first *node // that is to be done
 	for _, n := range queue {
-		done := isFinished(l.path(n))
+		done := train.IsFinished(l.path(n))
 		if n.state == waiting && (!done || l.study.Budget.Tokens > 0) {
 			todo <- n
 		}
@@ -327,7 +327,7 @@ func (l *lab) next(queue []*node, locked map[*node]time.Time) (take *node, more 
 // fits reports whether a run can be done in the time that is left. One that is
 // finished already takes none.
 func (l *lab) fits(n *node) bool {
-	if l.deadline.IsZero() || isFinished(l.path(n)) {
+	if l.deadline.IsZero() || train.IsFinished(l.path(n)) {
 		return true
 	}
 	seconds := n.size.tokens * l.rate.seconds / l.rate.tokens

@@ -81,7 +81,7 @@ func measure(ctx context.Context, run string, metrics []MetricSpec, hashes *hash
 	if !fresh {
 		return values, nil
 	}
-	return values, writeJSON(filepath.Join(run, measuresName), known)
+	return values, disk.WriteJSON(filepath.Join(run, measuresName), known)
 }
 
 // product multiplies metrics, those below 0 as 0.
@@ -283,13 +283,4 @@ func (g *gauge) deltaNorm(ctx context.Context) (float64, error) {
 		}
 	}
 	return math.Sqrt(sum), nil
-}
-
-// writeJSON writes a file, whole or not at all.
-func writeJSON(path string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return disk.WriteBytes(path, append(raw, '\n'))
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"gotune/internal/disk"
 	"gotune/train"
 )
 
@@ -89,7 +90,7 @@ func noteFailure(path string, why error) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(path, failedName), failure{Text: why.Error(), Diverged: errors.Is(why, train.ErrDiverged), Time: time.Now().UTC().Truncate(time.Second)})
+	return disk.WriteJSON(filepath.Join(path, failedName), failure{Text: why.Error(), Diverged: errors.Is(why, train.ErrDiverged), Time: time.Now().UTC().Truncate(time.Second)})
 }
 
 // train does a run, or goes on with it where it was.
@@ -154,13 +155,4 @@ func (l *lab) progress(n *node) func(train.StepEvent) {
 		last = time.Now()
 		l.tell("progress", n, fmt.Sprintf("step %d of %d", e.Step, n.size.steps))
 	}
-}
-
-// isFinished reports whether a run folder holds a finished run.
-func isFinished(path string) bool {
-	raw, err := os.ReadFile(filepath.Join(path, "run.json"))
-	var record struct {
-		Status string `json:"status"`
-	}
-	return err == nil && json.Unmarshal(raw, &record) == nil && record.Status == "finished"
 }

@@ -249,10 +249,7 @@ func (s *Study) Plan(ctx context.Context, quick, probe bool) (Outline, error) {
 
 func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, error) {
 	s := p.study
-	seeds := s.Seeds.Full
-	if quick {
-		seeds = s.Seeds.Quick
-	}
+	seeds := s.TestSeeds(quick)
 	o := Outline{Seeds: len(seeds), Runs: make(map[string]float64)}
 	regretted := s.onTuningSeeds(slices.Concat(s.Checks, s.Tests))
 	var first *node
@@ -293,13 +290,14 @@ func (p *planner) outline(ctx context.Context, quick, probe bool) (Outline, erro
 		o.Bytes = max(o.Bytes, size.bytes)
 	}
 	for _, key := range sortedKeys(p.nodes) {
-		size, err := p.sizeOf(ctx, p.nodes[key])
-		if err != nil {
+		n := p.nodes[key]
+		var err error
+		if n.size, err = p.sizeOf(ctx, n); err != nil {
 			return o, err
 		}
 		o.Unique++
-		o.Tokens += size.tokens
-		o.Runs[key] = size.tokens
+		o.Tokens += n.size.tokens
+		o.Runs[key] = n.size.tokens
 	}
 	if least := o.Arms[0].Tokens; s.Budget.Tokens > 0 && s.Budget.Tokens < least {
 		return o, yamlnode.At(s.Budget.node, "the budget is %.3g tokens, and a run of %s takes %.3g: not one fits", s.Budget.Tokens, o.Arms[0].Name, least)

@@ -61,7 +61,7 @@ func PlanAll(ctx context.Context, studies []*Study, known *Known, quick, probe b
 		if planned[i].Tokens == 0 {
 			continue
 		}
-		first, err := p.add(ctx, &p.study.Arms[0], nil, p.study.seedsOf(quick)[0], 1, p.study.Metrics)
+		first, err := p.add(ctx, &p.study.Arms[0], nil, p.study.TestSeeds(quick)[0], 1, p.study.Metrics)
 		if err == nil {
 			plan.Rate, err = p.probe(ctx, first)
 		}
@@ -115,16 +115,11 @@ func (s *Study) planWith(ctx context.Context, known *Known, quick bool) (Planned
 			one.Least = a.Tokens
 		}
 	}
-	for _, n := range p.nodes {
-		if n.size, err = p.sizeOf(ctx, n); err != nil {
-			return one, p, err
-		}
-	}
 	return one, p, nil
 }
 
-// seedsOf are those of the tests.
-func (s *Study) seedsOf(quick bool) []uint64 {
+// TestSeeds are the seeds of the tests, in full or in a quick run.
+func (s *Study) TestSeeds(quick bool) []uint64 {
 	if quick {
 		return s.Seeds.Quick
 	}

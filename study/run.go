@@ -38,13 +38,8 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 		}
 		return r, fmt.Errorf("study %s: %w", s.name, err)
 	}
-	return r, writeJSON(filepath.Join(l.studyDir(), resultName), r)
+	return r, r.Write(l.Output)
 }
-
-// wrong marks an error as one of usage without adding to its text.
-type wrong struct{ error }
-
-func (wrong) Is(target error) bool { return target == train.ErrUsage }
 
 // whole runs the study: what values are chosen from, what a search gives up, and the
 // runs of the tests.
@@ -154,10 +149,7 @@ func (l *lab) seeds() ([]uint64, error) {
 	if l.Search && len(l.study.Seeds.Tuning) == 0 {
 		l.study.Seeds.Tuning = Count(FirstTuningSeed, 2)
 	}
-	seeds := l.study.Seeds.Full
-	if l.Quick {
-		seeds = l.study.Seeds.Quick
-	}
+	seeds := l.study.TestSeeds(l.Quick)
 	first, n := seeds[0], len(seeds)
 	if l.FirstSeed > 0 {
 		first = l.FirstSeed
@@ -171,7 +163,7 @@ func (l *lab) seeds() ([]uint64, error) {
 	seeds = seeds[:n]
 	for _, seed := range seeds {
 		if slices.Contains(l.study.Seeds.Tuning, seed) {
-			return nil, wrong{fmt.Errorf("the seed %d is used for tuning and for testing", seed)}
+			return nil, train.AsUsage(fmt.Errorf("the seed %d is used for tuning and for testing", seed))
 		}
 	}
 	return seeds, nil
@@ -198,7 +190,7 @@ func (l *lab) searchArms(ctx context.Context, trials []*trial) ([]*trial, []Drop
 		m = &s.Metrics[0]
 	}
 	if m.Better == "" {
-		return nil, nil, wrong{fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name)}
+		return nil, nil, train.AsUsage(fmt.Errorf("a search judges by %s, so that the metric has to say better: higher or lower", m.Name))
 	}
 	groups := map[string][]*candidate{}
 	for _, t := range trials {

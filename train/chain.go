@@ -70,7 +70,7 @@ func (j *job) leaveOptimizer(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(dir, keptOptimizerName), keptOptimizer{steps})
+	return disk.WriteJSON(filepath.Join(dir, keptOptimizerName), keptOptimizer{steps})
 }
 
 // takeOptimizer goes on with the optimizer that the stage before left.

@@ -83,7 +83,7 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(dir, stateName), s)
+	return disk.WriteJSON(filepath.Join(dir, stateName), s)
 }
 
 // saveOptimizer writes the tensors of the optimizer and returns its count of steps.

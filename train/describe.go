@@ -74,6 +74,13 @@ func IsRun(path string) bool {
 	return err == nil && err2 == nil
 }
 
+// IsFinished reports whether a folder holds a run that has come to its end.
+func IsFinished(path string) bool {
+	raw, err := os.ReadFile(filepath.Join(path, runName))
+	var record runRecord
+	return err == nil && json.Unmarshal(raw, &record) == nil && record.Status == statusFinished
+}
+
 // Describe reads what a run folder tells of its run. The run may be at work; it is
 // not disturbed.
 func Describe(path string) (RunInfo, error) {

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -156,7 +155,7 @@ func newFolder(r Recipe, template string, now time.Time) (*folder, error) {
 		err = disk.WriteBytes(f.join(recipeName), raw)
 	}
 	if err == nil {
-		err = writeJSON(f.join(environmentName), environment{
+		err = disk.WriteJSON(f.join(environmentName), environment{
 			Started: now.UTC().Truncate(time.Second), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(),
 			CPULevel: kernel.Active().String(), Threads: r.threads(), Cores: runtime.NumCPU(),
 		})
@@ -268,15 +267,4 @@ func (f *folder) remove() error {
 		os.Remove("runs") // stays if other runs are in it
 	}
 	return err
-}
-
-func writeJSON(path string, v any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return disk.WriteBytes(path, b.Bytes())
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"gotune/internal/disk"
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
 	"gotune/lora"
@@ -34,6 +35,10 @@ func (divergence) Is(target error) bool { return target == ErrDiverged }
 type usage struct{ error }
 
 func (usage) Is(target error) bool { return target == ErrUsage }
+
+// AsUsage marks an error as ErrUsage without adding to its text, for what builds on this
+// package.
+func AsUsage(err error) error { return usage{err} }
 
 func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
 
@@ -205,7 +210,7 @@ const (
 
 // work evaluates, trains stage after stage, and evaluates again.
 func (j *job) work(ctx context.Context) (DoneEvent, error) {
-	if err := writeJSON(j.folder.join(runName), j.record); err != nil {
+	if err := disk.WriteJSON(j.folder.join(runName), j.record); err != nil {
 		return DoneEvent{}, err
 	}
 	for {
@@ -238,12 +243,12 @@ func (j *job) work(ctx context.Context) (DoneEvent, error) {
 			return DoneEvent{}, interrupted(ctx, err)
 		}
 		done.After = &after
-		if err := writeJSON(j.folder.join(afterName), after); err != nil {
+		if err := disk.WriteJSON(j.folder.join(afterName), after); err != nil {
 			return DoneEvent{}, err
 		}
 	}
 	j.record.Status, j.record.Steps = statusFinished, done.Steps
-	if err := writeJSON(j.folder.join(runName), j.record); err != nil {
+	if err := disk.WriteJSON(j.folder.join(runName), j.record); err != nil {
 		return DoneEvent{}, err
 	}
 	j.observer.Done(done)
@@ -255,7 +260,7 @@ func (j *job) work(ctx context.Context) (DoneEvent, error) {
 func (j *job) noteStop(err error) {
 	if err != nil {
 		j.record.Stopped = err.Error()
-		_ = writeJSON(j.folder.join(runName), j.record)
+		_ = disk.WriteJSON(j.folder.join(runName), j.record)
 	}
 }
 

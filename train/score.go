@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"gotune/internal/disk"
 	"io/fs"
 	"os"
 )
@@ -79,7 +80,7 @@ func (j *job) evaluateBefore(ctx context.Context) error {
 		return err
 	}
 	j.before = &e
-	return writeJSON(j.folder.join(beforeName), e)
+	return disk.WriteJSON(j.folder.join(beforeName), e)
 }
 
 // readEvaluation reads an evaluation that the run wrote. It stays nil where the

@@ -167,6 +167,3 @@ func parseAblation(flags *pflag.FlagSet, a study.Ablation, keys *train.Recipe) (
 	}
 	return s, nil
 }
-
-// commandLine is what the program was called with.
-func commandLine() []string { return os.Args[1:] }

@@ -20,7 +20,7 @@ of one study, or of a file result.json: the claim, what was run, the verdicts, p
 sample answers, and how to repeat it. The page is one file that needs no network.
 pictures/ beside it holds each picture as SVG, as PNG and as CSV. Nothing is trained or
 measured: the page is made from result.json and the run folders that it names.`,
-		Example: `  gotune report runs/2026-01-31-1                    an ablation
+		Example: `  gotune report runs/ablation                        an ablation
   gotune report reproduce --output page              a suite
   gotune report reproduce/studies/k05-cpt-loss-rises one study of it`,
 		Args: exactly(1, "a laboratory, a study or a result.json"),

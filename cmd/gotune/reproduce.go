@@ -19,7 +19,6 @@ import (
 	"gotune/study"
 	"gotune/study/registry"
 	"gotune/study/suite"
-	"gotune/train"
 )
 
 // The time that a suite may take unless it is said.
@@ -141,9 +140,7 @@ func (r *reproduction) read() (err error) {
 	}
 	r.chosen = r.all
 	if r.bases > 0 && r.only == nil {
-		r.chosen = slices.DeleteFunc(slices.Clone(r.all), func(s *study.Study) bool {
-			return !slices.ContainsFunc(s.Claims, func(claim string) bool { return slices.Contains(suite.Headline, claim) })
-		})
+		r.chosen = slices.DeleteFunc(slices.Clone(r.all), func(s *study.Study) bool { return !suite.IsHeadline(s) })
 	}
 	if r.only != nil {
 		if r.chosen, err = suite.Only(r.all, r.only); err != nil {
@@ -157,19 +154,12 @@ func (r *reproduction) read() (err error) {
 		return usagef("no study is of a headline claim (%s): choose by --only", strings.Join(suite.Headline, ", "))
 	case r.bases > 0 && r.o.FirstSeed > 0:
 		return usagef("--bases and --first-seed are two comparisons: make one after the other")
-	case r.o.Budget < 0:
-		return usagef("--budget is %s; it is a time above 0", r.o.Budget)
-	case r.o.Jobs < 0:
-		return usagef("--jobs is %d; it is 0 or more", r.o.Jobs)
 	case r.o.Budget == 0 && r.o.Quick:
 		r.o.Budget = quickBudget
 	case r.o.Budget == 0:
 		r.o.Budget = fullBudget
 	}
-	if r.o.MaxMemory, err = train.ParseSize(r.maxMemory); err != nil {
-		return usagef("--max-memory: %w", err)
-	}
-	return nil
+	return checkLimits(&r.o, r.maxMemory)
 }
 
 // printList lists the chosen studies. Nothing is planned for it: the tokens are those that

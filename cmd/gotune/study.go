@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"runtime/debug"
+	"os"
 	"strings"
 	"time"
 
@@ -121,17 +121,22 @@ func newLabFlags(c *cobra.Command) *labFlags {
 }
 
 // check reads the flags that are not what they are to be by their type alone.
-func (f *labFlags) check() (err error) {
+func (f *labFlags) check() error {
 	if n := f.o.Seeds; n != 0 && (n < 2 || n > 1000) {
 		return usagef("--seeds is %d; an interval needs at least 2, and more than 1000 are not taken", n)
 	}
+	return checkLimits(&f.o, f.maxMemory)
+}
+
+// checkLimits reads the flags that bound what runs: jobs, budget and max-memory.
+func checkLimits(o *study.Options, maxMemory string) (err error) {
 	switch {
-	case f.o.Jobs < 0:
-		return usagef("--jobs is %d; it is 0 or more", f.o.Jobs)
-	case f.o.Budget < 0:
-		return usagef("--budget is %s; it is a time above 0", f.o.Budget)
+	case o.Jobs < 0:
+		return usagef("--jobs is %d; it is 0 or more", o.Jobs)
+	case o.Budget < 0:
+		return usagef("--budget is %s; it is a time above 0", o.Budget)
 	}
-	if f.o.MaxMemory, err = train.ParseSize(f.maxMemory); err != nil {
+	if o.MaxMemory, err = train.ParseSize(maxMemory); err != nil {
 		return usagef("--max-memory: %w", err)
 	}
 	return nil
@@ -145,7 +150,7 @@ func (f *labFlags) run(c *cobra.Command, s *study.Study) error {
 	if f.o.Output == "" {
 		f.o.Output = "runs/" + s.ID
 	}
-	f.o.Command = "gotune " + strings.Join(commandLine(), " ")
+	f.o.Command = "gotune " + strings.Join(os.Args[1:], " ")
 	f.o.Version, f.o.Commit = build()
 	p := &labProgress{out: c.ErrOrStderr()}
 	f.o.Observe = p.observe
@@ -156,20 +161,6 @@ func (f *labFlags) run(c *cobra.Command, s *study.Study) error {
 	}
 	printResult(c.OutOrStdout(), r, f.o.Output)
 	return nil
-}
-
-// build returns the version of the program and the commit of its source.
-func build() (version, commit string) {
-	version = "(unknown)"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				commit = s.Value
-			}
-		}
-	}
-	return version, commit
 }
 
 func newStudyRun() *cobra.Command {

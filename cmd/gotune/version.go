@@ -19,12 +19,23 @@ func newVersion() *cobra.Command {
 		Example: "  gotune version",
 		Args:    exactly(0, "no arguments"),
 		Run: func(c *cobra.Command, _ []string) {
-			version := "(unknown)"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-			}
+			version, _ := build()
 			fmt.Fprintf(c.OutOrStdout(), "gotune %s, arithmetic %s, world %d, CPU level %s, %s %s/%s\n",
 				version, train.Arithmetic(), world.Version, kernel.Active(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
+}
+
+// build returns the version of the program and the commit of its source.
+func build() (version, commit string) {
+	version = "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = s.Value
+			}
+		}
+	}
+	return version, commit
 }

@@ -230,13 +230,10 @@ func text(v reflect.Value) string {
 
 // readStudy reads result.json of a study.
 func readStudy(path string) (study.Result, error) {
-	var s study.Result
-	raw, err := os.ReadFile(filepath.Join(path, resultName))
-	if err == nil {
-		err = json.Unmarshal(raw, &s)
-	}
+	id := filepath.Base(path)
+	s, err := study.ReadResult(filepath.Dir(filepath.Dir(path)), id)
 	if err != nil {
-		return study.Result{ID: filepath.Base(path)}, fmt.Errorf("%s: %w", filepath.Join(path, resultName), err)
+		return study.Result{ID: id}, err
 	}
 	return s, nil
 }

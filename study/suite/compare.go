@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -119,11 +118,7 @@ func (c Comparison) Markdown() string {
 
 // Write puts the comparison into a folder, as NAME.json and NAME.md.
 func (c Comparison) Write(dir string) error {
-	raw, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("comparison: %w", err)
-	}
-	if err := disk.WriteBytes(filepath.Join(dir, c.Name+".json"), append(raw, '\n')); err != nil {
+	if err := disk.WriteJSON(filepath.Join(dir, c.Name+".json"), c); err != nil {
 		return err
 	}
 	text := "# " + c.Title + "\n\n" + c.Markdown() + "\n" +

@@ -160,7 +160,7 @@ func turn(s *study.Study, p study.Planned) int {
 	switch {
 	case p.Tokens == 0:
 		return 0
-	case headline(s):
+	case IsHeadline(s):
 		return 1
 	}
 	return 2
@@ -195,15 +195,10 @@ func (r *runner) tooSmall(todo []*study.Study, plan study.Plan) error {
 		return nil
 	}
 	if takes := plan.Studies[least].Least / plan.Rate; takes > r.Budget.Seconds() {
-		return wrong{fmt.Errorf("the budget is %s, and the smallest run, of %s, takes about %.2g s: not one fits", r.Budget, todo[least].ID, takes)}
+		return train.AsUsage(fmt.Errorf("the budget is %s, and the smallest run, of %s, takes about %.2g s: not one fits", r.Budget, todo[least].ID, takes))
 	}
 	return nil
 }
-
-// wrong marks an error as one of usage without adding to its text.
-type wrong struct{ error }
-
-func (wrong) Is(target error) bool { return target == train.ErrUsage }
 
 // next does the first item.
 func (r *runner) next(ctx context.Context) error {
@@ -294,10 +289,7 @@ func (r *runner) done(s *study.Study, seeds int) bool {
 	if !r.Quick && slices.ContainsFunc(result.Verdicts, func(v study.Verdict) bool { return v.Provisional }) {
 		return false
 	}
-	wanted := s.Seeds.Full
-	if r.Quick {
-		wanted = s.Seeds.Quick
-	}
+	wanted := s.TestSeeds(r.Quick)
 	if seeds > 0 {
 		wanted = wanted[:min(seeds, len(wanted))]
 	}

@@ -127,7 +127,7 @@ func claims(s *study.Study) []string {
 	return s.Claims
 }
 
-// headline reports whether a study is of a headline claim.
-func headline(s *study.Study) bool {
+// IsHeadline reports whether a study is of a headline claim.
+func IsHeadline(s *study.Study) bool {
 	return slices.ContainsFunc(s.Claims, func(c string) bool { return slices.Contains(Headline, c) })
 }

@@ -1,8 +1,6 @@
 package suite
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 
 	"gotune/internal/disk"
@@ -90,11 +88,7 @@ func (t Table) Primary() []Row {
 
 // Write writes the table as JSON.
 func (t Table) Write(path string) error {
-	raw, err := json.MarshalIndent(t, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return disk.WriteBytes(path, append(raw, '\n'))
+	return disk.WriteJSON(path, t)
 }
 
 // Runs are the run folders of the results, each once.

@@ -269,16 +269,7 @@ func (p rowProduct) block(n int) {
 	for i := 1; i < n; i++ {
 		LEAQ(Mem{Base: p.first[i-1], Index: p.one, Scale: 8}, p.first[i])
 	}
-	when("add", func() {
-		c := base("c")[0]
-		for i, s := range sum {
-			VMOVUPS(Mem{Base: c, Disp: 4 * level.lanes * i}, s)
-		}
-	}, func() {
-		for _, s := range sum {
-			VXORPS(s, s, s)
-		}
-	})
+	begin(sum)
 	p.setPace(n)
 	MOVQ(memory(Param("x").Base()), p.x)
 	if p.scaled {
@@ -374,4 +365,18 @@ func (p rowProduct) pieces(sum []VecVirtual, pieces int) {
 		ADDQ(U8(4*width*pieces), r)
 	}
 	ADDQ(U32(4*width*pieces*p.word), p.x)
+}
+
+// begin sets the sums of neighbouring rows to what c holds, or to 0 without add.
+func begin(sum []VecVirtual) {
+	when("add", func() {
+		c := base("c")[0]
+		for i, s := range sum {
+			VMOVUPS(Mem{Base: c, Disp: 4 * level.lanes * i}, s)
+		}
+	}, func() {
+		for _, s := range sum {
+			VXORPS(s, s, s)
+		}
+	})
 }

@@ -50,16 +50,7 @@ func (p panelProduct) panel() {
 	for range panelRows / level.lanes {
 		sum = append(sum, vector())
 	}
-	when("add", func() {
-		c := base("c")[0]
-		for i, s := range sum {
-			VMOVUPS(Mem{Base: c, Disp: 4 * level.lanes * i}, s)
-		}
-	}, func() {
-		for _, s := range sum {
-			VXORPS(s, s, s)
-		}
-	})
+	begin(sum)
 	MOVQ(memory(Param("x").Base()), p.x)
 	if p.scaled {
 		MOVQ(memory(Param("scales").Base()), p.scale)

@@ -27,6 +27,9 @@ func (s *Study) check() error {
 	if len(s.Seeds.Full) == 0 {
 		s.Seeds.Full = s.Seeds.Quick
 	}
+	if s.Kind == Experiment && len(s.Tests) > 0 && min(len(s.Seeds.Full), len(s.Seeds.Quick)) < 2 {
+		return fmt.Errorf("the tests have one seed: an interval needs two or more; set seeds, such as {quick: 3, full: 6}")
+	}
 	if len(s.Metrics) == 0 {
 		return fmt.Errorf("the study has no metrics: gotune study metrics lists what can be measured")
 	}

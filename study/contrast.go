@@ -16,6 +16,7 @@ type table struct {
 	attributes map[string]map[string]float64 // of arms
 	value      func(arm string, seed uint64, metric string) (float64, error)
 	censored   func(arm string, seed uint64, metric string) bool                                            // the threshold was not met
+	chosen     func(arm string) string                                                                      // tuned values of an arm that are the first or last of those tried; "" without
 	best       func(arms []string, metric string, which stats.Better, given *Given) (arm string, err error) // by tuning seeds
 }
 
@@ -47,6 +48,9 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		if values[i], err = b.value(arm, seed, t.Metric); err != nil {
 			return 0, err
 		}
+	}
+	if err := b.restrict(arms, values, seed, t.Metric); err != nil {
+		return 0, err
 	}
 	of := func(arm string) float64 { return values[slices.Index(arms, arm)] }
 	which := stats.Better(b.study.metric(t.Metric).Better)
@@ -87,6 +91,25 @@ func (b table) contrast(t Test, seed uint64) (float64, error) {
 		return b.rangeOf(t, arms, values, which)
 	}
 	return values[0], nil
+}
+
+// restrict cuts the times to an event of a seed's arms at a horizon that all of them
+// lived to see: the shortest time of those that ended without the event.
+func (b table) restrict(arms []string, values []float64, seed uint64, metric string) error {
+	until := math.Inf(1)
+	censored := make([]bool, len(arms))
+	for i, arm := range arms {
+		if censored[i] = b.censored != nil && b.censored(arm, seed, metric); censored[i] {
+			until = math.Min(until, values[i])
+		}
+	}
+	for i, arm := range arms {
+		var err error
+		if values[i], err = stats.Restrict(values[i], censored[i], until); err != nil {
+			return fmt.Errorf("%s: %w", arm, err)
+		}
+	}
+	return nil
 }
 
 // unmet counts the runs behind a test, and those that did not meet the threshold that

@@ -28,6 +28,9 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := l.keepsFull(); err != nil {
+		return Result{}, err
+	}
 	if err := disk.WriteBytes(filepath.Join(l.studyDir(), "study.yaml"), s.Raw); err != nil {
 		return Result{}, err
 	}
@@ -39,6 +42,20 @@ func Run(ctx context.Context, s *Study, o Options) (Result, error) {
 		return r, fmt.Errorf("study %s: %w", s.name, err)
 	}
 	return r, r.Write(l.Output)
+}
+
+// keepsFull refuses to put the result of a quick run in the place of one in full.
+func (l *lab) keepsFull() error {
+	r, err := ReadResult(l.Output, l.study.ID)
+	if err != nil || !l.Quick || len(r.Verdicts) == 0 {
+		return nil // there is none, or it is to be written again
+	}
+	for _, v := range r.Verdicts {
+		if v.Provisional || v.Outcome == NotRun || v.Outcome == NotBuiltYet {
+			return nil
+		}
+	}
+	return train.AsUsage(fmt.Errorf("%s holds the result of study %s in full, and a quick run would replace it: choose another --output", l.Output, l.study.ID))
 }
 
 // whole runs the study: what values are chosen from, what a search gives up, and the
@@ -93,6 +110,7 @@ func (l *lab) whole(ctx context.Context) (Result, error) {
 		t := trialOf(trials, arm)
 		return t != nil && t.nodes != nil && t.nodes[slices.Index(seeds, seed)].values[metric].Censored
 	}
+	b.chosen = func(arm string) string { return trialOf(trials, arm).atEnd() }
 	b.best = func(arms []string, metric string, which stats.Better, given *Given) (string, error) {
 		return bestOf(s, trials, arms, metric, which, given)
 	}

@@ -306,7 +306,7 @@ func TestTune(t *testing.T) {
 	d := newDesk(t)
 	text := strings.Replace(tinyStudy, "metrics:", "tune: {learning_rate: [1e-6, 1e-5, 0.02, 1e-7], metric: loss}\nmetrics:", 1)
 	text = strings.Replace(text, "arms:", "arms:\n  tenth: {lora_rank: 4, tune: high, scale: {learning_rate: 0.1}}\n  fixed: {lora_rank: 2, tune: false}", 1)
-	text = strings.Replace(text, "{quick: 2, full: 3, tuning: 2}", "{full: 1, tuning: 1}", 1)
+	text = strings.Replace(text, "{quick: 2, full: 3, tuning: 2}", "{full: 2, tuning: 1}", 1)
 	s := d.study(t, text)
 	for name, o := range map[string]Options{"all": {}, "search": {Search: true}} {
 		o.Output = filepath.Join(d.dir, name)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gotune/study/stats"
 	"gotune/train"
@@ -26,6 +27,25 @@ func trialOf(trials []*trial, arm string) *trial {
 		}
 	}
 	return nil
+}
+
+// atEnd names the tuned values that are the smallest or the largest of those tried.
+func (t *trial) atEnd() string {
+	if t == nil {
+		return ""
+	}
+	var ends []string
+	for _, key := range sortedKeys(t.choice.values) {
+		x := t.choice.values[key]
+		var tried []float64
+		for _, p := range t.choice.points {
+			tried = append(tried, p.Values[key])
+		}
+		if len(tried) > 0 && slices.Min(tried) < slices.Max(tried) && (x == slices.Min(tried) || x == slices.Max(tried)) {
+			ends = append(ends, fmt.Sprintf("%s=%g", key, x))
+		}
+	}
+	return strings.Join(ends, " and ")
 }
 
 // lookUp returns a metric of an arm's run with a seed.

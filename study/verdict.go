@@ -105,17 +105,35 @@ func (b table) verdict(t Test) Verdict {
 	}
 	v.Reading = b.reading(t, v, needs)
 	if unmet, all := b.unmet(t); unmet > 0 {
-		v.Reading += fmt.Sprintf("; %d of %d runs did not meet the threshold and count with where they ended", unmet, all)
+		v.Reading += fmt.Sprintf("; %d of %d runs did not meet the threshold, and the times of a seed count up to where the first of its own ended", unmet, all)
 	}
 	if t.Exponent != nil {
 		if edges, all := b.edges(t); edges > 0 {
 			v.Reading += fmt.Sprintf("; %d of %d best values are the first or last that was tried, and the true ones may lie beyond", edges, all)
 		}
 	}
+	if ends := b.ends(t); ends != "" {
+		v.Reading += "; chosen at an end of what was tried, and better ones may lie beyond: " + ends
+	}
 	if missing != nil {
 		v.Reading += fmt.Sprintf("; %d of %d seeds are missing (%v)", len(b.seeds)-len(values), len(b.seeds), missing)
 	}
 	return v
+}
+
+// ends names the arms of a test with tuned values that are the first or last of what was
+// tried for them.
+func (b table) ends(t Test) string {
+	var all []string
+	for _, arm := range b.study.armsOf(t) {
+		if b.chosen == nil {
+			break
+		}
+		if at := b.chosen(arm); at != "" {
+			all = append(all, at+" of "+arm)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // reading puts a verdict into one line. As many seeds as needs would decide mostly, if the

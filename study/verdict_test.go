@@ -139,6 +139,31 @@ tests: [{metric: m, difference: [b, a], expect: equal, margin: 0.05}]
 	}
 }
 
+// Where a run ended without the event, no other of its seed counts for longer: one arm
+// met the threshold after 3, when the other had been stopped after 2.
+func TestTimesShareAHorizon(t *testing.T) {
+	b := planted(t, "tests: [{metric: m, ratio: [b, a], expect: above, margin: 0.1}]\n", func(arm string, _ uint64) float64 {
+		return map[string]float64{"a": 2, "b": 3}[arm]
+	})
+	for stopped, want := range map[string]float64{"": math.Log(3) - math.Log(2), "a": 0, "b": math.Log(3) - math.Log(2)} {
+		b.censored = func(arm string, _ uint64, _ string) bool { return arm == stopped }
+		if values, err := b.values(b.study.Tests[0]); err != nil || math.Abs(values[0]-want) > 1e-12 {
+			t.Errorf("with %q stopped the logarithm of the ratio is %v (%v), want %v", stopped, values, err, want)
+		}
+	}
+}
+
+// Values chosen at an end of what was tried are told of.
+func TestChosenAtAnEnd(t *testing.T) {
+	points := []SearchPoint{{Values: map[string]float64{"learning_rate": 0.01}}, {Values: map[string]float64{"learning_rate": 0.1}}, {Values: map[string]float64{"learning_rate": 1}}}
+	for rate, want := range map[float64]string{0.01: "learning_rate=0.01", 0.1: "", 1: "learning_rate=1"} {
+		one := &trial{choice: choice{values: map[string]float64{"learning_rate": rate}, points: points}}
+		if got := one.atEnd(); got != want {
+			t.Errorf("of %g it says %q, want %q", rate, got, want)
+		}
+	}
+}
+
 // Runs that did not meet a threshold are told of.
 func TestThresholdNotMet(t *testing.T) {
 	b := planted(t, "tests: [{metric: m, ratio: [b, a], expect: above, margin: 0.1}]\n", func(arm string, seed uint64) float64 {
@@ -146,7 +171,7 @@ func TestThresholdNotMet(t *testing.T) {
 	})
 	b.censored = func(arm string, seed uint64, _ string) bool { return arm == "b" && seed > 4 }
 	_, verdicts := b.judge(nil, b.study.Tests)
-	if want := "; 2 of 12 runs did not meet the threshold and count with where they ended"; !strings.HasSuffix(verdicts[0].Reading, want) {
+	if want := "; 2 of 12 runs did not meet the threshold, and the times of a seed count up to where the first of its own ended"; !strings.HasSuffix(verdicts[0].Reading, want) {
 		t.Errorf("the reading is %q, want %q at its end", verdicts[0].Reading, want)
 	}
 }

@@ -29,8 +29,8 @@ func (k windowKeys) set(c *Config) error {
 	if !k.Use {
 		k.Window = nil
 	}
-	if k.Types == nil && k.Window != nil {
-		k.Types = make([]string, max(0, min(c.Layers, mostLayers)))
+	if k.Types == nil && k.Window != nil && c.Layers > 0 && c.Layers <= mostLayers {
+		k.Types = make([]string, c.Layers)
 		for i := range k.Types {
 			if k.Types[i] = fullAttention; i >= k.First {
 				k.Types[i] = slidingAttention

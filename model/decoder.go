@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 )
@@ -200,6 +201,17 @@ func decoderHead(c Config) string {
 		return decoderEmbedding
 	}
 	return "lm_head.weight"
+}
+
+// decoderName brings the names of files of the bare model, which have no prefix, to
+// those of the model with its head.
+func decoderName(name string) string {
+	for _, first := range []string{"embed_tokens.", "layers.", "norm."} {
+		if strings.HasPrefix(name, first) {
+			return "model." + name
+		}
+	}
+	return name
 }
 
 // block is the prefix of the modules of a layer.

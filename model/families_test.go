@@ -1,13 +1,17 @@
 package model_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"gotune/internal/hf"
 	"gotune/internal/modeltest"
 	"gotune/model"
 )
@@ -253,6 +257,32 @@ func TestFamiliesSaveAndLoad(t *testing.T) {
 		}
 		if key := foreign[c.ModelType]; key != "" && strings.Contains(string(raw), `"`+key+`"`) {
 			t.Errorf("%s: config.json has the key %s", name, key)
+		}
+	}
+}
+
+// Files of the bare model, without the prefix of its modules, are read too.
+func TestLoadWithoutPrefix(t *testing.T) {
+	m := golden(t, "llama3")
+	raw, err := m.Config.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors := make(map[string]hf.Tensor)
+	for name, w := range m.Weights {
+		tensors[strings.TrimPrefix(name, "model.")] = w
+	}
+	var buf bytes.Buffer
+	if err := hf.Write(&buf, tensors, hf.F32); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := model.Load(t.Context(), fstest.MapFS{"config.json": {Data: raw}, "model.safetensors": {Data: buf.Bytes()}}, "bare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range m.Weights {
+		if !slices.Equal(bare.Weights[name].Data, w.Data) {
+			t.Errorf("%s differs", name)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import "encoding/json"
 
 var qwen2Family = architecture{
 	parse: parseQwen2, file: qwen2File, validate: validateLlama,
-	weights: qwen2Weights, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: qwen2Weights, rename: decoderName, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // windowKeys say which layers of a Qwen attend to how many tokens.

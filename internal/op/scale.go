@@ -1,0 +1,45 @@
+package op
+
+import (
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gotune/internal/kernel"
+)
+
+type scale struct {
+	noScratch
+	n, c   int
+	factor float32
+}
+
+// Scale is factor·x for a matrix x, such as embeddings that are multiplied by √C.
+func Scale(x *gorgonia.Node, factor float64) (*gorgonia.Node, error) {
+	s := shapes{op: "scale"}
+	n, c := s.matrix("x", x)
+	if s.err != nil {
+		return nil, s.err
+	}
+	return applyOne(scale{n: n, c: c, factor: float32(factor)}, x)
+}
+
+func (scale) Name() string { return "scale" }
+
+func (k scale) Outputs() []Output {
+	return []Output{{Shape: tensor.Shape{k.n, k.c}, Adds: true, InPlace: []int{0}, Cheap: true}}
+}
+
+func (k scale) Run(c *Call) error {
+	kernel.Scale(c.Team, c.Out[0], c.In[0].F, k.factor, c.Add[0])
+	return nil
+}
+
+func (scale) inputs() []bool { return []bool{true} }
+
+func (k scale) gradient(_ *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
+	d, err := applyBackward(k, dy)
+	if err != nil {
+		return nil, err
+	}
+	return d.out, nil
+}

@@ -70,10 +70,10 @@ func TestRMSNorm(t *testing.T) {
 
 func TestRoPE(t *testing.T) {
 	everywhere(t, func(b *bench) {
-		for _, s := range [][3]int{{1, 1, 2}, {7, 3, 6}, {40, 4, 32}, {33, 3, 64}} {
-			n, heads, d := s[0], s[1], s[2]
+		for _, s := range [][4]int{{1, 1, 2, 2}, {7, 3, 6, 6}, {40, 4, 32, 32}, {33, 3, 64, 64}, {7, 3, 10, 4}, {33, 2, 80, 32}, {5, 1, 24, 18}} {
+			n, heads, d, turned := s[0], s[1], s[2], s[3]
 			const positions = 20
-			cos, sin := b.normal(positions*d/2), b.normal(positions*d/2)
+			cos, sin := b.normal(positions*turned/2), b.normal(positions*turned/2)
 			at := make([]int32, n)
 			for i := range at {
 				at[i] = int32(b.rand.IntN(positions))
@@ -82,12 +82,12 @@ func TestRoPE(t *testing.T) {
 				inverse, add := flags&1 != 0, flags&2 != 0
 				x, old := b.wild(n*heads*d), b.normal(n*heads*d)
 				want := clone(old)
-				ref.RoPE(want, x, at, cos, sin, n, heads, d, inverse, add)
-				kernel.RoPE(b.team, b.out("y", len(want), old), x, at, cos, sin, n, heads, d, inverse, add)
+				ref.RoPE(want, x, at, cos, sin, n, heads, d, turned, inverse, add)
+				kernel.RoPE(b.team, b.out("y", len(want), old), x, at, cos, sin, n, heads, d, turned, inverse, add)
 				b.want(fmt.Sprint(s, inverse, add), want)
 				if !add {
 					inPlace := b.out("y in place", len(want), x)
-					kernel.RoPE(b.team, inPlace, inPlace, at, cos, sin, n, heads, d, inverse, false)
+					kernel.RoPE(b.team, inPlace, inPlace, at, cos, sin, n, heads, d, turned, inverse, false)
 					b.want(fmt.Sprint(s, inverse), want)
 				}
 			}

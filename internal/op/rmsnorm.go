@@ -10,10 +10,10 @@ import (
 )
 
 type rmsNorm struct {
-	n, c   int // rows of c elements that are normalised
-	groups int // of them in a row of x
-	eps    float32
-	unit   bool // what multiplies is 1 + weight
+	n, c  int // rows of c elements that are normalised
+	heads int // of them in a row of x
+	eps   float32
+	unit  bool // what multiplies is 1 + weight
 }
 
 type rmsNormBackward rmsNorm
@@ -44,14 +44,14 @@ func newRMSNorm(x, weight *gorgonia.Node, eps float64, unit bool) (*gorgonia.Nod
 	if !(eps > 0) {
 		return nil, fmt.Errorf("rmsnorm: epsilon is %g, want more than 0", eps)
 	}
-	groups := c / d
-	return applyOne(rmsNorm{n: n * groups, c: d, groups: groups, eps: float32(eps), unit: unit}, x, weight)
+	heads := c / d
+	return applyOne(rmsNorm{n: n * heads, c: d, heads: heads, eps: float32(eps), unit: unit}, x, weight)
 }
 
 func (rmsNorm) Name() string { return "rmsnorm" }
 
 // shape is that of x.
-func (k rmsNorm) shape() tensor.Shape { return tensor.Shape{k.n / k.groups, k.c * k.groups} }
+func (k rmsNorm) shape() tensor.Shape { return tensor.Shape{k.n / k.heads, k.c * k.heads} }
 
 // The second output is inv, kept for the backward operator.
 func (k rmsNorm) Outputs() []Output {

@@ -1,6 +1,9 @@
 package op
 
 import (
+	"fmt"
+	"math"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -13,12 +16,15 @@ type scale struct {
 	factor float32
 }
 
-// Scale is factor·x for a matrix x, such as embeddings that are multiplied by √C.
+// Scale is x·factor, element by element, for a matrix x.
 func Scale(x *gorgonia.Node, factor float64) (*gorgonia.Node, error) {
 	s := shapes{op: "scale"}
 	n, c := s.matrix("x", x)
 	if s.err != nil {
 		return nil, s.err
+	}
+	if math.IsNaN(factor) || math.IsInf(factor, 0) {
+		return nil, fmt.Errorf("scale: the factor is %g", factor)
 	}
 	return applyOne(scale{n: n, c: c, factor: float32(factor)}, x)
 }

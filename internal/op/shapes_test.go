@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestShapeErrors(t *testing.T) {
 	i2 := b.ints("i2", 0, 1)
 	one := b.scalar("one", 1)
 	wide := gorgonia.NewMatrix(b.g, tensor.Float64, gorgonia.WithShape(3, 4), gorgonia.WithName("wide"))
-	table := must(op.NewRoPETable(8, 4, 10000))
+	table := must(op.NewRoPETable(8, 4, 1, []float64{1, 0.01}))
 	shape := kernel.AttentionShape{B: 1, T: 3, Heads: 2, KVHeads: 1, HeadDim: 2, Scale: 1}
 	m32, _ := b.floats("m32", 3, 2)
 	odd := shape
@@ -67,7 +68,9 @@ func TestShapeErrors(t *testing.T) {
 		{"lora b rows", "rows of b is 3, want 5", first(op.LoRALinear(m34, op.Leaf(m54), nil, m24, m32, 1, nil))},
 		{"dropout of everything", "dropout is 1", first(op.LoRALinear(m34, op.Leaf(m54), nil, m24, m52, 1, &op.Dropout{P: 1, Key: i2}))},
 		{"dropout key", "dropout key is 3, want 2", first(op.LoRALinear(m34, op.Leaf(m54), nil, m24, m52, 1, &op.Dropout{P: 0.5, Key: i3}))},
-		{"rope table", "cannot make a table", func() error { _, err := op.NewRoPETable(8, 5, 10000); return err }()},
+		{"rope table", "cannot make a table", func() error { _, err := op.NewRoPETable(8, 1, 1, []float64{1}); return err }()},
+		{"rope sets", "sets of 1 and 2 frequencies", func() error { _, err := op.NewRoPETable(8, 4, 1, []float64{1}, []float64{1, 1}); return err }()},
+		{"scale", "the factor is NaN", first(op.Scale(m34, math.NaN()))},
 		{"rope width", "no multiple of the head's width 4", first(op.RoPE(m35, i3, table))},
 		{"rope positions", "positions is 2, want 3", first(op.RoPE(m34, i2, table))},
 		{"heads", "3 query heads cannot share 2", first(op.Attention(m34, m32, m32, i3, odd, kernel.FP32))},

@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"slices"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -110,4 +111,23 @@ func TestCappedCrossEntropy(t *testing.T) {
 		b.check(loss, []*gorgonia.Node{loss, nll, hit}, [][]float64{{lossWant}, nllWant, hitWant},
 			[]*gorgonia.Node{h, w}, []want{{h, dh}, {w, dw}})
 	}
+}
+
+// GLM's pairs: 6 of 10 elements of a head are turned.
+func TestInterleavedRoPE(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 4, 20)
+	r, rw := b.floats("r", 4, 20)
+	positions := []int32{0, 3, 90, 91}
+	turn := func(x []float64, inverse bool) []float64 {
+		y := slices.Clone(x)
+		for h := 0; h < len(x); h += 10 {
+			copy(y[h:], ref.InterleavedRoPE64(x[h:h+6], positions[h/20:h/20+1], 1, 6, 100, inverse))
+		}
+		return y
+	}
+	table := must(op.NewRoPETable(100, 10, 1, frequencies(6, 100)))
+	table.Interleaved = true
+	y := must(op.RoPE(x, b.ints("positions", positions...), table))
+	b.gradients(y, turn(xw, false), r, want{x, turn(rw, true)})
 }

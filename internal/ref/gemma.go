@@ -155,3 +155,44 @@ func GeGLUBackward(dgate, dup, dy, gate, up []float32, exact, addG, addU bool) {
 		dup[i] = plus(addU, dup[i], mul32(dy[i], v))
 	}
 }
+
+// InterleavedRoPE64 is RoPE64 of the pairs (2i, 2i+1).
+func InterleavedRoPE64(x []float64, positions []int32, heads, d int, base float64, inverse bool) []float64 {
+	y := make([]float64, len(x))
+	apart := func(dst, src []float64, back bool) {
+		for h := range len(x) / d {
+			for i := range d / 2 {
+				for part := range 2 {
+					from, to := h*d+2*i+part, h*d+part*d/2+i
+					if back {
+						from, to = to, from
+					}
+					dst[to] = src[from]
+				}
+			}
+		}
+	}
+	halves := make([]float64, len(x))
+	apart(halves, x, false)
+	apart(y, RoPE64(halves, positions, heads, d, base, inverse), true)
+	return y
+}
+
+// InterleavedRoPE is the twin of kernel.InterleavedRoPE.
+func InterleavedRoPE(y, x []float32, positions []int32, cos, sin []float32, n, heads, d, turned int, inverse, add bool) {
+	for i := range n * heads {
+		for j := range d {
+			at := i*d + j
+			if j >= turned {
+				y[at] = plus(add, y[at], mul32(1, x[at]))
+				continue
+			}
+			row := int(positions[i/heads])*turned/2 + j/2
+			s := sin[row]
+			if inverse != (j%2 == 0) {
+				s = -s
+			}
+			y[at] = plus(add, y[at], add32(mul32(x[at], cos[row]), mul32(x[i*d+j^1], s)))
+		}
+	}
+}

@@ -55,12 +55,48 @@ type Inputs struct {
 
 	ids, positions, scale, key, noise *gorgonia.Node
 
+	// Where texts of more than switchesAt tokens are turned by a second set of rotary
+	// frequencies: the row of the table for each token. Inputs.turn sets it.
+	rotations  []int32
+	switchesAt int
+	turns      *gorgonia.Node
+
 	// Of the rows that the head is computed for: their index, −1 for none, target
 	// and weight. Without a choice of rows index is nil and they are those of all.
 	index, headTargets []int32
 	headWeights        []float32
 
 	rows, targets, weights *gorgonia.Node
+}
+
+// turn chooses the rotary frequencies of each token, where there are two sets of them:
+// the second in segments of more than switchesAt tokens. Differs from transformers,
+// which takes the second for all rows of a batch if one of them, padded, is so long.
+func (in *Inputs) turn() {
+	if in.turns == nil {
+		return
+	}
+	set := int32(0)
+	for i := len(in.Positions) - 1; i >= 0; i-- {
+		p := in.Positions[i]
+		if last := i+1 == len(in.Positions) || in.Positions[i+1] == 0; last {
+			set = int32(min(1, (int(p)+1)/(in.switchesAt+1)))
+		}
+		in.rotations[i] = 2*p + set
+	}
+}
+
+// turnAll is turn for tokens of one text, whose length decides.
+func (in *Inputs) turnAll(length int) {
+	if in.turns == nil {
+		return
+	}
+	for i, p := range in.Positions {
+		in.rotations[i] = 2 * p
+		if length > in.switchesAt {
+			in.rotations[i]++
+		}
+	}
 }
 
 // newBuilder begins a graph. With heads above 0 only so many rows reach the head.
@@ -193,7 +229,8 @@ func (b *Builder) Embedding(name string) *gorgonia.Node {
 }
 
 // RMSNorm normalises x by the root of its mean square and multiplies by the
-// weight of the module.
+// weight of the module. If the weight has the width of a head, each head is normalised
+// for itself.
 func (b *Builder) RMSNorm(module string, x *gorgonia.Node, eps float64) *gorgonia.Node {
 	w := b.Weight(module + ".weight")
 	if !b.ok() {
@@ -261,11 +298,15 @@ func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 	return b.check(op.Linear(x, w, bias))
 }
 
-// RoPETable returns the model's table of rotary embeddings, which all its graphs
+// RoPETable returns the table of rotary embeddings r, which all graphs of the model
 // share.
-func (b *Builder) RoPETable() *op.RoPETable {
-	table, err := b.model.rope()
+func (b *Builder) RoPETable(r Rope, c Config) *op.RoPETable {
+	table, err := b.model.ropes.table(r, c.HeadDim, c.MaxPositions)
 	b.check(nil, err)
+	if in := b.inputs; in.turns == nil && r.switchesAt() > 0 {
+		in.switchesAt, in.rotations = r.switchesAt(), make([]int32, len(in.Positions))
+		in.turns = b.ints("rotations", in.rotations)
+	}
 	return table
 }
 
@@ -274,17 +315,21 @@ func (b *Builder) RoPE(x *gorgonia.Node, table *op.RoPETable) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
-	return b.check(op.RoPE(x, b.inputs.positions, table))
+	rows := b.inputs.positions
+	if table.Sets > 1 {
+		rows = b.inputs.turns
+	}
+	return b.check(op.RoPE(x, rows, table))
 }
 
-// Attention is causal attention inside each segment, with scores multiplied by
-// scale; while generating it attends to the cache of the layer too.
-func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config, scale float64) *gorgonia.Node {
+// Attention is causal attention inside each segment, as far as the layer's window
+// reaches; while generating it attends to the cache of the layer too.
+func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
 	s := kernel.AttentionShape{
-		B: b.Rows, T: b.Length, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(scale),
+		B: b.Rows, T: b.Length, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(c.attentionScale()), Window: c.Window(layer),
 	}
 	if b.caches != nil {
 		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))
@@ -310,12 +355,25 @@ func (b *Builder) SwiGLU(gate, up *gorgonia.Node) *gorgonia.Node {
 	return b.check(op.SwiGLU(gate, up))
 }
 
+// Scale is x·factor; a factor of 0 or 1 leaves x as it is.
+func (b *Builder) Scale(x *gorgonia.Node, factor float64) *gorgonia.Node {
+	if !b.ok() || factor == 0 || factor == 1 {
+		return x
+	}
+	return b.check(op.Scale(x, factor))
+}
+
 // Add is the sum of two matrices.
 func (b *Builder) Add(x, y *gorgonia.Node) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
 	return b.check(op.Add(x, y))
+}
+
+// scaled divides the input of the head, which divides the logits.
+func (b *Builder) scaled(hidden *gorgonia.Node) *gorgonia.Node {
+	return b.Scale(hidden, 1/orElse(b.model.Config.LogitsDivisor, 1))
 }
 
 // Block runs build and notes which nodes it made: a block is what gradient

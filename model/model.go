@@ -22,7 +22,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"gorgonia.org/gorgonia"
 
@@ -39,7 +38,7 @@ type architecture struct {
 	// parse reads a config.json and refuses keys that it does not understand.
 	parse func(raw []byte, keys map[string]json.RawMessage) (Config, error)
 	// file returns what is written as config.json.
-	file     func(c Config) any
+	file     func(c Config) (any, error)
 	validate func(c Config) error
 	// weights lists every weight with its shape, in the family's own order.
 	weights func(c Config) []weight
@@ -99,7 +98,7 @@ type Model struct {
 
 	arch   architecture
 	linear map[string]layout // of the linear layers inside the blocks, by module
-	rope   func() (*op.RoPETable, error)
+	ropes  *ropeTables
 	file   *hf.File // that weights lie in, or nil
 	inFile bool     // some weight does
 }
@@ -107,9 +106,7 @@ type Model struct {
 // empty returns a model without its weights.
 func empty(c Config) *Model {
 	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout)}
-	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
-		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
-	})
+	m.ropes = &ropeTables{tables: make(map[string]*op.RoPETable)}
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout

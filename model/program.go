@@ -132,7 +132,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 	b := newBuilder(m, o.Rows, o.Length, o.Targets, o.Project)
 	b.Training = len(o.Parameters) > 0
 	b.noise = o.Noise
-	hidden := m.arch.hidden(b, m.Config)
+	hidden := b.scaled(m.arch.hidden(b, m.Config))
 	head := b.Matrix(m.arch.head(m.Config))
 	if b.err != nil {
 		return nil, nil, nil, b.err
@@ -163,6 +163,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 // Run computes the outputs for the inputs as they stand. It allocates nothing
 // after the first run.
 func (p *Program) Run() error {
+	p.turn()
 	if p.index == nil {
 		return p.exec.Run()
 	}

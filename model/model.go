@@ -54,8 +54,14 @@ type architecture struct {
 }
 
 var architectures = map[string]architecture{
-	"gpt2":  gpt2Family,
-	"llama": llamaFamily,
+	"gpt2":    gpt2Family,
+	"granite": graniteFamily,
+	"llama":   llamaFamily,
+	"mistral": mistralFamily,
+	"olmo2":   olmo2Family,
+	"phi3":    phi3Family,
+	"qwen2":   qwen2Family,
+	"qwen3":   qwen3Family,
 }
 
 // A weight is what an architecture expects under a name.

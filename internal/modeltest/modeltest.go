@@ -1,6 +1,6 @@
 // Package modeltest reads the golden files of package model and compares with
-// them. They are made by transformers and PEFT; golden_llama.py and golden_gpt2.py in
-// model/testdata say what is in them.
+// them. They are made by transformers and PEFT; golden_llama.py, golden_gpt2.py and
+// golden_families.py in model/testdata say what is in them.
 package modeltest
 
 import (
@@ -20,8 +20,11 @@ import (
 
 // Folders are the golden models: a Llama of four heads on two key/value heads with a
 // tied head, and one with a head of its own, biases and wide heads; a GPT-2, and
-// one with a head of its own and other settings.
-var Folders = []string{"tied", "untied", "gpt2", "gpt2-untied"}
+// one with a head of its own and other settings; one or two of each other family.
+var Folders = []string{
+	"tied", "untied", "gpt2", "gpt2-untied",
+	"llama3", "mistral", "qwen2", "qwen3", "phi3", "phi3-longrope", "olmo2", "granite",
+}
 
 // A Golden is what golden.json of a folder holds.
 type Golden struct {

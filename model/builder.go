@@ -258,12 +258,18 @@ func (b *Builder) PositionEmbedding(name string) *gorgonia.Node {
 	return b.check(op.PositionEmbedding(w, b.inputs.positions))
 }
 
-// GELU is the tanh form of the Gaussian error linear unit.
-func (b *Builder) GELU(x *gorgonia.Node) *gorgonia.Node {
+// GELU is the Gaussian error linear unit in the form that the config names.
+func (b *Builder) GELU(x *gorgonia.Node, c Config) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
-	return b.check(op.GELU(x))
+	return b.check(op.GELU(x, geluForms[c.HiddenAct]))
+}
+
+// geluForms are the forms of GELU by the names that config.json has for them.
+var geluForms = map[string]kernel.GELUForm{
+	"gelu": kernel.GELUExact, "gelu_python": kernel.GELUExact,
+	"gelu_new": kernel.GELUTanh, "gelu_pytorch_tanh": kernel.GELUTanh, "gelu_fast": kernel.GELUTanh,
 }
 
 // Columns takes columns from … to−1 of a matrix.

@@ -43,7 +43,7 @@ the tokenizer given. The shape is the path of a config.json, or one of
 	}
 	c.Flags().StringVar(&shape, "shape", "", "name of a shape, or a config.json")
 	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, or a tokenizer.json; base for the embedded one")
-	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
+	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32, float16 or bfloat16")
 	c.Flags().Uint64Var(&seed, "seed", 42, "names the random weights")
 	return c
 }

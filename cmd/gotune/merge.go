@@ -41,6 +41,6 @@ func newMerge() *cobra.Command {
 		},
 	}
 	s.flags(c)
-	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
+	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32, float16 or bfloat16")
 	return c
 }

@@ -23,6 +23,7 @@ var below = map[string][]string{
 	"internal/kernel":    {"internal/pages"},
 	"internal/ref":       {},
 	"internal/hf":        {"internal/pages", "internal/disk"},
+	"internal/gguf":      {"internal/pages", "internal/hf"},
 	"internal/op":        {"internal/pages", "internal/kernel"},
 	"internal/exec":      {"internal/pages", "internal/op", "internal/kernel"},
 	"schedule":           {},

@@ -33,7 +33,7 @@ func newMerge() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := writeModel(args[0], merged, d, s.tokenizer, s.adapterTemplate); err != nil {
+			if err := writeModel(args[0], merged, d, s.tokenizer, s.adapterTemplate, nil); err != nil {
 				return err
 			}
 			c.PrintErrf("%s: %s with %s merged\n", args[0], s.modelName, s.adapterName)

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"gorgonia.org/gorgonia"
 )
@@ -45,7 +46,12 @@ func phi3File(c Config) (any, error) {
 	return phi3Config{f, c.window(), c.Dropouts.Residual, c.Dropouts.Embedding}, err
 }
 
-func validatePhi3(c Config) error { return firstError(validateDecoder(c), c.activation("silu")) }
+func validatePhi3(c Config) error {
+	if c.Rope.Kind != "" && c.Rope.Kind != "longrope" {
+		return fmt.Errorf("key \"rope_scaling.rope_type\" is %q, which the family %s does not support (supported: default, longrope)", c.Rope.Kind, c.ModelType)
+	}
+	return firstError(validateDecoder(c), c.activation("silu"))
+}
 
 func phi3Weights(c Config) []weight {
 	return decoderWeights(c, func(l *weightList, block string) {

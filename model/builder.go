@@ -215,12 +215,16 @@ func (m *Model) NoiseSize(alpha float64, length int) float32 {
 
 // Embedding looks the ids up in a table: [N, C]. While training with noise, each
 // element gets a number added that is uniform in ± the input Noise.
-func (b *Builder) Embedding(name string) *gorgonia.Node {
+func (b *Builder) Embedding(name string) *gorgonia.Node { return b.ScaledEmbedding(name, 1) }
+
+// ScaledEmbedding is Embedding with what the table holds multiplied by a factor before
+// noise is added.
+func (b *Builder) ScaledEmbedding(name string, factor float64) *gorgonia.Node {
 	w := b.Matrix(name)
 	if !b.ok() {
 		return nil
 	}
-	y := b.check(op.Embedding(w, b.inputs.ids))
+	y := b.Scale(b.check(op.Embedding(w, b.inputs.ids)), factor)
 	if b.noise == 0 || !b.Training || !b.ok() {
 		return y
 	}
@@ -237,6 +241,15 @@ func (b *Builder) RMSNorm(module string, x *gorgonia.Node, eps float64) *gorgoni
 		return nil
 	}
 	return b.check(op.RMSNorm(x, w, eps))
+}
+
+// UnitRMSNorm is RMSNorm that multiplies by 1 + weight.
+func (b *Builder) UnitRMSNorm(module string, x *gorgonia.Node, eps float64) *gorgonia.Node {
+	w := b.Weight(module + ".weight")
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.UnitRMSNorm(x, w, eps))
 }
 
 // LayerNorm normalises x by mean and variance, multiplies by the weight of the
@@ -258,12 +271,18 @@ func (b *Builder) PositionEmbedding(name string) *gorgonia.Node {
 	return b.check(op.PositionEmbedding(w, b.inputs.positions))
 }
 
-// GELU is the tanh form of the Gaussian error linear unit.
-func (b *Builder) GELU(x *gorgonia.Node) *gorgonia.Node {
+// GELU is the Gaussian error linear unit in the form that the config names.
+func (b *Builder) GELU(x *gorgonia.Node, c Config) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
-	return b.check(op.GELU(x))
+	return b.check(op.GELU(x, geluForms[c.HiddenAct]))
+}
+
+// geluForms are the forms of GELU by the names that config.json has for them.
+var geluForms = map[string]kernel.GELUForm{
+	"gelu": kernel.GELUExact, "gelu_python": kernel.GELUExact,
+	"gelu_new": kernel.GELUTanh, "gelu_pytorch_tanh": kernel.GELUTanh, "gelu_fast": kernel.GELUTanh,
 }
 
 // Columns takes columns from … to−1 of a matrix.
@@ -272,6 +291,14 @@ func (b *Builder) Columns(x *gorgonia.Node, from, to int) *gorgonia.Node {
 		return nil
 	}
 	return b.check(op.Columns(x, from, to))
+}
+
+// ColumnsOfHeads takes columns from … to−1 of each head.
+func (b *Builder) ColumnsOfHeads(x *gorgonia.Node, heads, from, to int) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.ColumnsOfHeads(x, heads, from, to))
 }
 
 // Projection is the linear layer of a module, x·Wᵀ + bias or, where the family
@@ -324,6 +351,7 @@ func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config) *gorgon
 	}
 	s := kernel.AttentionShape{
 		B: b.Rows, T: b.Length, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(c.attentionScale()), Window: c.Window(layer),
+		Cap: float32(c.AttentionCap),
 	}
 	if b.caches != nil {
 		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))
@@ -349,6 +377,14 @@ func (b *Builder) SwiGLU(gate, up *gorgonia.Node) *gorgonia.Node {
 	return b.check(op.SwiGLU(gate, up))
 }
 
+// GeGLU is gelu(gate)·up, element by element, with GELU in the form that the config names.
+func (b *Builder) GeGLU(gate, up *gorgonia.Node, c Config) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.GeGLU(gate, up, geluForms[c.HiddenAct]))
+}
+
 // Scale is x·factor; a factor of 0 or 1 leaves x as it is.
 func (b *Builder) Scale(x *gorgonia.Node, factor float64) *gorgonia.Node {
 	if !b.ok() || factor == 0 || factor == 1 {
@@ -368,6 +404,14 @@ func (b *Builder) Add(x, y *gorgonia.Node) *gorgonia.Node {
 // scaled divides the input of the head, which divides the logits.
 func (b *Builder) scaled(hidden *gorgonia.Node) *gorgonia.Node {
 	return b.Scale(hidden, 1/orElse(b.model.Config.LogitsDivisor, 1))
+}
+
+// capped caps the logits.
+func (b *Builder) capped(logits *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() || b.model.Config.LogitsCap == 0 {
+		return logits
+	}
+	return b.check(op.SoftCap(logits, b.model.Config.LogitsCap))
 }
 
 // Block runs build and notes which nodes it made: a block is what gradient

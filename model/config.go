@@ -43,7 +43,13 @@ type Config struct {
 	TorchDType        string
 	Dropouts          Dropouts
 
+	// SerialResidual says of GPT-NeoX that the feed-forward reads what attention has
+	// been added to, and not the same input as attention.
+	SerialResidual bool
+
 	Rope Rope
+	// LocalRope is that of the layers with a window in Gemma 3, and without Theta in others.
+	LocalRope Rope
 	// SlidingWindow is how many tokens one attends to in the layers that LayerTypes
 	// calls sliding_attention, or in all of them without; 0 is all tokens. See
 	// [Config.Window].
@@ -56,6 +62,9 @@ type Config struct {
 	EmbeddingMultiplier float64 // of looked up embeddings
 	ResidualMultiplier  float64 // of what a layer adds to the residual stream
 	LogitsDivisor       float64 // of logits
+
+	// Caps: a score of attention or a logit x becomes cap·tanh(x/cap); 0 is none.
+	AttentionCap, LogitsCap float64
 }
 
 // Dropouts are the probabilities that a family's config.json gives to other

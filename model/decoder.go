@@ -165,9 +165,9 @@ func validateDecoder(c Config) error {
 }
 
 // activation checks that the activation is one of those that a family's graph has.
-func (c Config) activation(supported string) error {
-	if c.HiddenAct != supported {
-		return fmt.Errorf("key \"hidden_act\" is %q, which is not supported (supported: %s)", c.HiddenAct, supported)
+func (c Config) activation(supported ...string) error {
+	if !slices.Contains(supported, c.HiddenAct) {
+		return fmt.Errorf("key \"hidden_act\" is %q, which is not supported (supported: %s)", c.HiddenAct, strings.Join(supported, ", "))
 	}
 	return nil
 }

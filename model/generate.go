@@ -192,7 +192,7 @@ func (g *Generator) program(n int) (*decoder, error) {
 		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
 	}
 	p := &decoder{Inputs: b.inputs}
-	if p.logits = b.check(op.Linear(b.scaled(hidden), head, nil)); b.ok() {
+	if p.logits = b.capped(b.check(op.Linear(b.scaled(hidden), head, nil))); b.ok() {
 		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})
 	}
 	if b.err != nil {

@@ -187,7 +187,7 @@ func gpt2Hidden(b *Builder, c Config) *gorgonia.Node {
 			h = b.Add(h, b.Projection(block+"attn.c_proj", a))
 
 			x := b.Projection(block+"mlp.c_fc", b.LayerNorm(block+"ln_2", h, c.LayerNormEps))
-			h = b.Add(h, b.Projection(block+"mlp.c_proj", b.GELU(x)))
+			h = b.Add(h, b.Projection(block+"mlp.c_proj", b.GELU(x, c)))
 		})
 	}
 	return b.LayerNorm("transformer.ln_f", h, c.LayerNormEps)

@@ -54,14 +54,20 @@ type architecture struct {
 }
 
 var architectures = map[string]architecture{
-	"gpt2":    gpt2Family,
-	"granite": graniteFamily,
-	"llama":   llamaFamily,
-	"mistral": mistralFamily,
-	"olmo2":   olmo2Family,
-	"phi3":    phi3Family,
-	"qwen2":   qwen2Family,
-	"qwen3":   qwen3Family,
+	"gemma":       gemmaFamily,
+	"gemma2":      gemma2Family,
+	"gemma3_text": gemma3Family,
+	"glm":         glmFamily,
+	"glm4":        glm4Family,
+	"gpt2":        gpt2Family,
+	"gpt_neox":    gptNeoXFamily,
+	"granite":     graniteFamily,
+	"llama":       llamaFamily,
+	"mistral":     mistralFamily,
+	"olmo2":       olmo2Family,
+	"phi3":        phi3Family,
+	"qwen2":       qwen2Family,
+	"qwen3":       qwen3Family,
 }
 
 // A weight is what an architecture expects under a name.
@@ -299,7 +305,7 @@ func (m *Model) nameOf(e hf.Entry) string {
 // ignored reports tensors that older files hold beside the weights: a copy of a
 // tied head, tables of the rotary embedding, and masks.
 func (m *Model) ignored(name string) bool {
-	return name == "" || m.Config.TieWordEmbeddings && name == "lm_head.weight" || strings.HasSuffix(name, ".rotary_emb.inv_freq")
+	return name == "" || m.Config.TieWordEmbeddings && (name == "lm_head.weight" || name == "embed_out.weight") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
 }
 
 // abridge joins the first few names of a list.

@@ -142,7 +142,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 		p.allNLL, p.allHit = make([]float32, len(p.IDs)), make([]float32, len(p.IDs))
 	}
 	var err error
-	if p.loss, p.nll, p.hit, err = op.CrossEntropy(hidden, head, b.inputs.targets, b.inputs.weights, b.inputs.scale); err != nil {
+	if p.loss, p.nll, p.hit, err = op.CappedCrossEntropy(hidden, head, m.Config.LogitsCap, b.inputs.targets, b.inputs.weights, b.inputs.scale); err != nil {
 		return nil, nil, nil, err
 	}
 	var leaves []*gorgonia.Node

@@ -47,6 +47,8 @@ type Rope struct {
 	// which llama3 goes over from divided frequencies to those that stay.
 	LowFrequency  float64 `json:"low_freq_factor,omitempty"`
 	HighFrequency float64 `json:"high_freq_factor,omitempty"`
+	// Interleaved turns neighbouring elements of a head, as in GLM.
+	Interleaved bool `json:"-"`
 }
 
 // ropeKinds lists the keys that each kind has beside rope_theta, rope_type and
@@ -372,6 +374,7 @@ func (t *ropeTables) table(r Rope, head, positions int) (*op.RoPETable, error) {
 	sets, factor := r.frequencies(head, positions)
 	table, err := op.NewRoPETable(positions, head, factor, sets...)
 	if err == nil {
+		table.Interleaved = r.Interleaved
 		t.tables[key] = table
 	}
 	return table, err

@@ -3,15 +3,17 @@ package kernel
 // An AttentionShape is the shape of causal attention over B rows of T tokens.
 // Heads/KVHeads neighbouring query heads share a key head. Scale multiplies the
 // scores, usually 1/√HeadDim. With a Window above 0 a token attends to so many tokens
-// at most, itself and those right before it.
+// at most, itself and those right before it. With a Cap above 0 a score, after Scale, is
+// Cap·tanh(score/Cap), as in Gemma 2.
 type AttentionShape struct {
 	B, T, Heads, KVHeads, HeadDim int
 	Scale                         float32
 	Window                        int
+	Cap                           float32
 }
 
 func (s AttentionShape) check() {
-	check(s.B >= 0 && s.T >= 0 && s.KVHeads > 0 && s.Heads%s.KVHeads == 0 && s.HeadDim > 0 && s.Window >= 0, "a wrong shape of attention")
+	check(s.B >= 0 && s.T >= 0 && s.KVHeads > 0 && s.Heads%s.KVHeads == 0 && s.HeadDim > 0 && s.Window >= 0 && s.Cap >= 0, "a wrong shape of attention")
 }
 
 // AttentionScratch is the number of elements of scratch that AttentionBackward
@@ -203,7 +205,7 @@ func (j *attentionJob) one(w *worker, kv int, keys, values operand) {
 	for h := range n {
 		row := scores[h*stride:]
 		w.multiply(row, stride, operand{q[h*d:], d, 1}, keys, 1, all, d, false)
-		code.softmax(row, stride, 1, count, j.s.Scale, w.largest[:1], sum[h:h+1])
+		j.s.softmax(row, stride, 1, count, w.largest[:1], sum[h:h+1])
 	}
 	if next := kv + 1; next < j.s.KVHeads {
 		code.prefetch(keys.data[d:], keys.col, count, d)
@@ -235,7 +237,7 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, value
 	for i := 0; i < m; {
 		seen, n := j.s.seen(segment, t+i), j.s.alike(segment, t+i, end)
 		clear(p[i*stride : i*stride+seen-start])
-		code.softmax(p[i*stride+seen-start:], stride, n, t+i+1-seen, j.s.Scale, w.largest[i:], w.sum[i:])
+		j.s.softmax(p[i*stride+seen-start:], stride, n, t+i+1-seen, w.largest[i:], w.sum[i:])
 		i += n
 	}
 	for i := range m {

@@ -204,7 +204,7 @@ func (h *backHead) block(w *worker, b *backQueries, k0, k1 int, add bool) {
 		at := i * stride
 		clear(p[at : at+first])
 		clear(dp[at : at+first])
-		code.softmaxBack(p[at+first:], dp[at+first:], stride, rows, b.t+i+1-k0-first, n-first, s.Scale, w.lse[i:], w.delta[i:])
+		s.softmaxBack(w, p[at+first:], dp[at+first:], stride, rows, b.t+i+1-k0-first, n-first, w.lse[i:], w.delta[i:])
 		i += rows
 	}
 	for i := range m {

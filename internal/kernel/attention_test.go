@@ -44,11 +44,16 @@ func (c attentionCase) reach() []int32 {
 
 // twin is the shape as the twins take it.
 func twin(s kernel.AttentionShape) ref.AttentionShape {
-	return ref.AttentionShape{B: s.B, T: s.T, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.HeadDim, Scale: s.Scale}
+	return ref.AttentionShape{B: s.B, T: s.T, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.HeadDim, Scale: s.Scale, Cap: s.Cap}
 }
 
 func windowed(window int, s kernel.AttentionShape) kernel.AttentionShape {
 	s.Window = window
+	return s
+}
+
+func capped(limit float32, s kernel.AttentionShape) kernel.AttentionShape {
+	s.Cap = limit
 	return s
 }
 
@@ -67,6 +72,8 @@ func attentionCases() []attentionCase {
 		{windowed(7, shape(2, 75, 4, 2, 16)), []int{5, 60, 9}},
 		{windowed(40, shape(1, 101, 2, 2, 24)), []int{101}},
 		{windowed(100, shape(1, 60, 2, 1, 8)), []int{60}},
+		{capped(1.5, shape(2, 70, 4, 2, 20)), []int{17, 40, 5}},
+		{capped(0.5, windowed(7, shape(1, 75, 2, 1, 16))), []int{5, 60, 9}},
 	}
 	if !testing.Short() {
 		cases = append(cases,
@@ -74,6 +81,7 @@ func attentionCases() []attentionCase {
 			attentionCase{shape(1, 560, 2, 2, 32), []int{20, 401, 130}},
 			attentionCase{shape(1, 800, 4, 1, 8), []int{10, 700}},
 			attentionCase{windowed(300, shape(1, 800, 4, 1, 8)), []int{10, 700}},
+			attentionCase{capped(2, shape(1, 560, 2, 2, 32)), []int{20, 401, 130}},
 			attentionCase{windowed(33, shape(1, 530, 2, 2, 32)), []int{20, 401}})
 	}
 	return cases
@@ -103,7 +111,7 @@ func TestAttention(t *testing.T) {
 // must find the bits of the whole row.
 func TestCachedAttention(t *testing.T) {
 	everywhere(t, func(b *bench) {
-		for _, c := range []attentionCase{{shape(1, 90, 4, 2, 24), []int{90}}, {shape(1, 90, 9, 3, 64), []int{90}}, {shape(1, 90, 2, 2, 5), []int{90}}, {shape(1, 90, 60, 1, 8), []int{90}}, {windowed(20, shape(1, 90, 4, 2, 24)), []int{90}}} {
+		for _, c := range []attentionCase{{shape(1, 90, 4, 2, 24), []int{90}}, {shape(1, 90, 9, 3, 64), []int{90}}, {shape(1, 90, 2, 2, 5), []int{90}}, {shape(1, 90, 60, 1, 8), []int{90}}, {windowed(20, shape(1, 90, 4, 2, 24)), []int{90}}, {capped(1, shape(1, 90, 4, 2, 24)), []int{90}}} {
 			s := c.AttentionShape
 			wide, narrow := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
 			q, k, v := b.normal(s.T*wide), b.normal(s.T*narrow), b.normal(s.T*narrow)

@@ -145,7 +145,7 @@ func (j *attentionJob) queriesPairs(w *worker, b, h, t, m int, keys, values []ui
 	}
 	for i := 0; i < m; {
 		start, stop := s.reach(j.positions, b*s.T, t+i, t+m)
-		code.softmax(scores[i*stride+start-from:], stride, stop-t-i, t+i+1-start, s.Scale, w.largest[i:], w.sum[i:])
+		s.softmax(scores[i*stride+start-from:], stride, stop-t-i, t+i+1-start, w.largest[i:], w.sum[i:])
 		for ; t+i < stop; i++ {
 			row := scores[i*stride : i*stride+end-from]
 			clear(row[:start-from])

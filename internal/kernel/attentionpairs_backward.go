@@ -101,7 +101,7 @@ func (h *pairHead) scores(w *worker, k0, k1 int) (p, ds []uint16) {
 		start, stop := h.s.reach(h.positions, h.row, t+i, t+m)
 		from := min(max(start-h.firstKey, k0), k1)
 		at := i*stride + from - k0
-		code.softmaxBack(scores[at:], dscores[at:], stride, stop-t-i, h.t+i+1-from, k1-from, h.s.Scale, w.lse[i:], w.delta[i:])
+		h.s.softmaxBack(w, scores[at:], dscores[at:], stride, stop-t-i, h.t+i+1-from, k1-from, w.lse[i:], w.delta[i:])
 		for ; t+i < stop; i++ {
 			seen := max(from, min(h.t+i+1, k1)) - k0
 			for _, x := range [][]float32{scores, dscores} {

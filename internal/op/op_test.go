@@ -327,11 +327,12 @@ func TestScale(t *testing.T) {
 	b.gradients(must(op.Scale(x, -2.5)), y, r, want{x, dx})
 }
 
-// With a window a token reaches no further back than it allows.
+// With a window a token reaches no further back than it allows, and a cap bounds scores.
 func TestAttention(t *testing.T) {
-	for _, window := range []int{0, 3} {
+	for flags := range 4 {
+		window, limit := 3*(flags&1), float64(flags>>1)
 		b := newBench(t)
-		s := ref.Attention64Shape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8}
+		s := ref.Attention64Shape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Cap: limit}
 		n, c, kv := 18, 32, 16
 		q, qw := b.floats("q", n, c)
 		k, kw := b.floats("k", n, kv)
@@ -347,7 +348,7 @@ func TestAttention(t *testing.T) {
 		}
 		dq, dk, dv := ref.AttentionBackward64(rw, qw, kw, vw, reach, s, 0.25)
 		y := must(op.Attention(q, k, v, b.ints("positions", positions...),
-			kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25, Window: window}, kernel.FP32))
+			kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25, Window: window, Cap: float32(limit)}, kernel.FP32))
 		b.gradients(y, ref.Attention64(qw, kw, vw, reach, s, 0.25), r, want{q, dq}, want{k, dk}, want{v, dv})
 	}
 }

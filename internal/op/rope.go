@@ -20,6 +20,9 @@ import (
 // It is safe for concurrent use.
 type RoPETable struct {
 	Positions, Head, Sets int
+	// Interleaved pairs elements 2i and 2i + 1 of a head, in place of i and the one half
+	// the turned elements further. It is set before the table is used.
+	Interleaved bool
 
 	turned      int // elements of a head, in pairs
 	frequencies [][]float64
@@ -94,7 +97,7 @@ type rope struct {
 // RoPE rotates pairs of each head by the angles of a row of the table for each token,
 // which is its position where the table has one set of frequencies. x is [N, heads·Head]
 // and rows [N]; element i of a head is paired with the one half the turned elements
-// further, as transformers does it, and what is not turned stays as it is.
+// further, as transformers does it for most models, or the table says otherwise; what is not turned stays as it is.
 func RoPE(x, rows *gorgonia.Node, table *RoPETable) (*gorgonia.Node, error) {
 	s := shapes{op: "rope"}
 	n, c := s.matrix("x", x)
@@ -131,7 +134,11 @@ func (k rope) Run(c *Call) error {
 		last = max(last, row)
 	}
 	a := k.table.upTo(int(last) + 1)
-	kernel.RoPE(c.Team, c.Out[0], c.In[0].F, rows, a.cos, a.sin,
+	turn := kernel.RoPE
+	if k.table.Interleaved {
+		turn = kernel.InterleavedRoPE
+	}
+	turn(c.Team, c.Out[0], c.In[0].F, rows, a.cos, a.sin,
 		k.n, k.heads, k.table.Head, k.table.turned, k.inverse, c.Add[0])
 	return nil
 }

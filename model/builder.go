@@ -369,6 +369,15 @@ func (b *Builder) ForHead(layer int, c Config, x *gorgonia.Node) *gorgonia.Node 
 	return b.check(op.Rows(x, b.inputs.rows))
 }
 
+// Apart is x as a node of its own where ForHead takes no rows of it, so that the parts
+// of its gradient are added in the same order with rows and without.
+func (b *Builder) Apart(x *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() || b.heads > 0 {
+		return x
+	}
+	return b.check(op.Scale(x, 1))
+}
+
 // SwiGLU is silu(gate)·up, element by element.
 func (b *Builder) SwiGLU(gate, up *gorgonia.Node) *gorgonia.Node {
 	if !b.ok() {

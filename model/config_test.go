@@ -133,6 +133,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"rope_parameters", map[string]any{"rope_theta": "x"}, []string{`"rope_parameters.rope_theta"`}},
 		{"rope_parameters", 3, []string{`"rope_parameters"`}},
 		{"rope_parameters", map[string]any{"rope_theta": -1}, []string{"rope_theta -1"}},
+		{"rope_parameters", map[string]any{"rope_theta": 0}, []string{"rope_theta 0"}},
 		{"rope_interleaved", true, []string{`"rope_interleaved"`}},
 		{"attention_dropout", 1.0, []string{`"attention_dropout" is 1`}},
 		{"pretraining_tp", 2, []string{`"pretraining_tp"`}},
@@ -202,6 +203,9 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(changed(f, nil))
 	f.Add([]byte(`{"model_type":"llama","eos_token_id":[]}`))
 	f.Add([]byte(`{"rope_parameters":{"rope_theta":null}}`))
+	for _, c := range published {
+		f.Add([]byte(c.raw))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c, err := model.ParseConfig(raw)
 		if err != nil {

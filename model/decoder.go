@@ -203,6 +203,17 @@ func decoderHead(c Config) string {
 	return "lm_head.weight"
 }
 
+// decoderName brings the names of files of the bare model, which have no prefix, to
+// those of the model with its head.
+func decoderName(name string) string {
+	for _, first := range []string{"embed_tokens.", "layers.", "norm."} {
+		if strings.HasPrefix(name, first) {
+			return "model." + name
+		}
+	}
+	return name
+}
+
 // block is the prefix of the modules of a layer.
 func block(layer int) string { return fmt.Sprintf("model.layers.%d.", layer) }
 

@@ -1,25 +1,60 @@
 package model_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"gotune/internal/hf"
 	"gotune/internal/modeltest"
 	"gotune/model"
 )
 
 func id(i int) *int { return &i }
 
-// published are config.json files as models are published with them, with the numbers of
-// small ones, and what they say.
-var published = map[string]struct {
+// A publishedConfig is a config.json and what it says.
+type publishedConfig struct {
 	raw  string
 	want model.Config
-}{
+}
+
+// parses checks that the config says what it should, and says it still after it has been
+// written.
+func (c publishedConfig) parses(t *testing.T, name string) {
+	t.Helper()
+	got, err := model.ParseConfig([]byte(c.raw))
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	same(t, name+", read", c.want, got)
+	raw, err := got.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := model.ParseConfig(raw)
+	if err != nil {
+		t.Errorf("%s, written: %v", name, err)
+	}
+	same(t, name+", written and read", got, again)
+}
+
+func same(t *testing.T, name string, want, got model.Config) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: difference (- want, + got):\n%s", name, diff)
+	}
+}
+
+// published are config.json files as models are published with them, with the numbers of
+// small ones, and what they say.
+var published = map[string]publishedConfig{
 	"Llama 3.2": {`{"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0, "bos_token_id": 128000,
 		"eos_token_id": [128001, 128008, 128009], "head_dim": 64, "hidden_act": "silu", "hidden_size": 2048, "initializer_range": 0.02,
 		"intermediate_size": 8192, "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32,
@@ -117,19 +152,7 @@ var published = map[string]struct {
 
 func TestParsePublishedConfigs(t *testing.T) {
 	for name, c := range published {
-		got, err := model.ParseConfig([]byte(c.raw))
-		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
-			t.Errorf("%s: %v, difference (- want, + got):\n%s", name, err, diff)
-			continue
-		}
-		raw, err := got.JSON()
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := model.ParseConfig(raw)
-		if diff := cmp.Diff(got, again); err != nil || diff != "" {
-			t.Errorf("%s: %v, difference (- written, + read):\n%s", name, err, diff)
-		}
+		c.parses(t, name)
 	}
 }
 
@@ -176,8 +199,14 @@ func TestWindows(t *testing.T) {
 // other is a published config with keys set to other values; nil removes one.
 func other(t *testing.T, name string, changes ...map[string]any) []byte {
 	t.Helper()
+	return withKeys(t, published[name].raw, changes...)
+}
+
+// withKeys is a config with keys set to other values; nil removes one.
+func withKeys(t *testing.T, raw string, changes ...map[string]any) []byte {
+	t.Helper()
 	var keys map[string]any
-	if err := json.Unmarshal([]byte(published[name].raw), &keys); err != nil {
+	if err := json.Unmarshal([]byte(raw), &keys); err != nil {
 		t.Fatal(err)
 	}
 	for _, change := range changes {
@@ -187,11 +216,11 @@ func other(t *testing.T, name string, changes ...map[string]any) []byte {
 			}
 		}
 	}
-	raw, err := json.Marshal(keys)
+	out, err := json.Marshal(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return raw
+	return out
 }
 
 // Keys that a family does not have, or values that its graph is not built for.
@@ -253,6 +282,32 @@ func TestFamiliesSaveAndLoad(t *testing.T) {
 		}
 		if key := foreign[c.ModelType]; key != "" && strings.Contains(string(raw), `"`+key+`"`) {
 			t.Errorf("%s: config.json has the key %s", name, key)
+		}
+	}
+}
+
+// Files of the bare model, without the prefix of its modules, are read too.
+func TestLoadWithoutPrefix(t *testing.T) {
+	m := golden(t, "llama3")
+	raw, err := m.Config.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors := make(map[string]hf.Tensor)
+	for name, w := range m.Weights {
+		tensors[strings.TrimPrefix(name, "model.")] = w
+	}
+	var buf bytes.Buffer
+	if err := hf.Write(&buf, tensors, hf.F32); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := model.Load(t.Context(), fstest.MapFS{"config.json": {Data: raw}, "model.safetensors": {Data: buf.Bytes()}}, "bare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, w := range m.Weights {
+		if !slices.Equal(bare.Weights[name].Data, w.Data) {
+			t.Errorf("%s differs", name)
 		}
 	}
 }

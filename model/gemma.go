@@ -187,10 +187,10 @@ type gemma3Config struct {
 }
 
 func parseGemma3(raw []byte, keys map[string]json.RawMessage) (Config, error) {
-	window, global, local, pattern := 4096, 1e6, 1e4, 6
+	window, global, local := 4096, 1e6, 1e4
 	f := gemma3Config{
 		gemma2Config: gemma2Config{decoderConfig: gemmaDefaults(131072), Activation: "gelu_pytorch_tanh", Scalar: 256, SlidingWindow: &window},
-		LocalBase:    &local, Pattern: &pattern,
+		LocalBase:    &local,
 	}
 	f.Theta = &global
 	err := decode(raw, keys, &f, map[string]bool{"cache_implementation": true, "_sliding_window_pattern": true}, gemmaNeutral)
@@ -213,7 +213,7 @@ func parseGemma3(raw []byte, keys map[string]json.RawMessage) (Config, error) {
 		}
 	}
 	f.Parameters = parts[fullAttention]
-	pattern = 6
+	pattern := 6
 	if f.Pattern != nil {
 		pattern = *f.Pattern
 	}
@@ -221,7 +221,7 @@ func parseGemma3(raw []byte, keys map[string]json.RawMessage) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if f.LocalBase == nil {
+	if f.LocalBase == nil { // null
 		f.LocalBase = &local
 	}
 	c.LocalRope, err = ropeKeys{Theta: f.LocalBase, Parameters: parts[slidingAttention]}.read(c.MaxPositions)

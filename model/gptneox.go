@@ -164,6 +164,9 @@ func gptNeoXHidden(b *Builder, c Config) *gorgonia.Node {
 			part := func(n int) *gorgonia.Node { return b.ColumnsOfHeads(qkv, c.Heads, n*d, (n+1)*d) }
 			a := b.Attention(i, b.RoPE(part(0), table), b.RoPE(part(1), table), part(2), c)
 			a, h = b.ForHead(i, c, a), b.ForHead(i, c, h)
+			if i == c.Layers-1 && !c.SerialResidual {
+				h = b.Apart(h)
+			}
 			input := h
 			h = b.Add(h, b.Projection(block+"attention.dense", a))
 			if c.SerialResidual {

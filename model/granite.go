@@ -13,7 +13,7 @@ import (
 
 var graniteFamily = architecture{
 	parse: parseGranite, file: graniteFile, validate: validateGranite,
-	weights: llamaWeights, hidden: graniteHidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: llamaWeights, rename: decoderName, hidden: graniteHidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // graniteConfig is a config.json of the family.

@@ -13,7 +13,7 @@ import (
 
 var llamaFamily = architecture{
 	parse: parseLlama, file: llamaFile, validate: validateLlama,
-	weights: llamaWeights, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: llamaWeights, rename: decoderName, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // llamaConfig is a config.json of the family.

@@ -7,7 +7,7 @@ import "encoding/json"
 
 var mistralFamily = architecture{
 	parse: parseMistral, file: mistralFile, validate: validateLlama,
-	weights: llamaWeights, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: llamaWeights, rename: decoderName, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // mistralConfig is a config.json of the family.

@@ -13,7 +13,7 @@ import (
 
 var olmo2Family = architecture{
 	parse: parseOlmo2, file: olmo2File, validate: validateLlama,
-	weights: olmo2Weights, hidden: olmo2Hidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: olmo2Weights, rename: decoderName, hidden: olmo2Hidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // olmo2Config is a config.json of the family.

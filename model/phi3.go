@@ -13,7 +13,7 @@ import (
 
 var phi3Family = architecture{
 	parse: parsePhi3, file: phi3File, validate: validatePhi3,
-	weights: phi3Weights, hidden: phi3Hidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: phi3Weights, rename: decoderName, hidden: phi3Hidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // phi3Config is a config.json of the family.

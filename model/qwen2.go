@@ -8,7 +8,7 @@ import "encoding/json"
 
 var qwen2Family = architecture{
 	parse: parseQwen2, file: qwen2File, validate: validateLlama,
-	weights: qwen2Weights, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: qwen2Weights, rename: decoderName, hidden: llamaHidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // windowKeys say which layers of a Qwen attend to how many tokens.
@@ -29,8 +29,8 @@ func (k windowKeys) set(c *Config) error {
 	if !k.Use {
 		k.Window = nil
 	}
-	if k.Types == nil && k.Window != nil {
-		k.Types = make([]string, max(0, min(c.Layers, mostLayers)))
+	if k.Types == nil && k.Window != nil && c.Layers > 0 && c.Layers <= mostLayers {
+		k.Types = make([]string, c.Layers)
 		for i := range k.Types {
 			if k.Types[i] = fullAttention; i >= k.First {
 				k.Types[i] = slidingAttention

@@ -12,7 +12,7 @@ import (
 
 var qwen3Family = architecture{
 	parse: parseQwen3, file: qwen3File, validate: validateLlama,
-	weights: qwen3Weights, hidden: qwen3Hidden, head: decoderHead, embedding: decoderEmbedding,
+	weights: qwen3Weights, rename: decoderName, hidden: qwen3Hidden, head: decoderHead, embedding: decoderEmbedding,
 }
 
 // qwen3Config is a config.json of the family.

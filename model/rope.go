@@ -79,42 +79,39 @@ type ropeKeys struct {
 // rope_parameters, and what is in either goes before the keys beside them, but for the
 // original positions.
 func (k ropeKeys) read(positions int) (Rope, error) {
-	r, err := readRope("rope_parameters", k.Parameters)
-	if given(k.Scaling) && err == nil {
-		r, err = readRope("rope_scaling", k.Scaling)
-	}
-	if err != nil {
-		return r, err
-	}
-	if r.Theta == 0 && k.Theta != nil {
+	r := Rope{Theta: 10000}
+	if k.Theta != nil {
 		r.Theta = *k.Theta
 	}
-	if r.Partial == 0 && k.Partial != nil {
+	if k.Partial != nil {
 		r.Partial = *k.Partial
 	}
-	return r.complete(k.Original, positions), nil
-}
-
-// complete fills in what follows from the keys around.
-func (r Rope) complete(original *int, positions int) Rope {
-	if r.Theta == 0 {
-		r.Theta = 10000
+	var err error
+	if given(k.Scaling) {
+		err = r.readObject("rope_scaling", k.Scaling)
+	} else if given(k.Parameters) {
+		err = r.readObject("rope_parameters", k.Parameters)
 	}
 	if r.Partial == 1 {
 		r.Partial = 0
 	}
-	switch r.Kind {
-	case "yarn", "longrope", "llama3":
-		if original != nil {
-			r.OriginalPositions = *original
-		}
-		if r.OriginalPositions == 0 {
-			r.OriginalPositions = positions
-		}
-	default:
-		r.OriginalPositions = 0 // dynamic takes the model's positions, whatever is written
+	r.OriginalPositions = r.original(k.Original, positions)
+	return r, err
+}
+
+// original is the length of the texts of pretraining: what is written beside the object,
+// in it, or the model's positions. Only some kinds have one; dynamic takes the model's
+// positions, whatever is written.
+func (r Rope) original(beside *int, positions int) int {
+	switch {
+	case r.Kind != "yarn" && r.Kind != "longrope" && r.Kind != "llama3":
+		return 0
+	case beside != nil:
+		return *beside
+	case r.OriginalPositions == 0:
+		return positions
 	}
-	return r
+	return r.OriginalPositions
 }
 
 // given reports a key that is there and not null or empty.
@@ -123,35 +120,31 @@ func given(raw json.RawMessage) bool {
 	return text != "" && text != "null" && text != "{}"
 }
 
-// readRope reads the object under a key; without one nothing is scaled.
-func readRope(key string, raw json.RawMessage) (Rope, error) {
-	var r Rope
-	if !given(raw) {
-		return r, nil
-	}
+// readObject reads the object under a key.
+func (r *Rope) readObject(key string, raw json.RawMessage) error {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
-		return r, fmt.Errorf("key %q: %w", key, err)
+		return fmt.Errorf("key %q: %w", key, err)
 	}
 	maps.DeleteFunc(keys, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
 	kind, err := ropeKind(key, keys)
 	if err != nil {
-		return r, err
+		return err
 	}
 	required, optional, _ := strings.Cut(ropeKinds[kind], "|")
 	for _, name := range strings.Fields(required) {
 		if keys[name] == nil {
-			return r, fmt.Errorf("key \"%s.%s\" is missing, which rope_type %q needs", key, name, kind)
+			return fmt.Errorf("key \"%s.%s\" is missing, which rope_type %q needs", key, name, kind)
 		}
 	}
 	known := append(strings.Fields(required+" "+optional), "rope_theta", "partial_rotary_factor")
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
 		if !slices.Contains(known, name) {
-			return r, fmt.Errorf("key \"%s.%s\" is %s, which would change the model and is not supported for rope_type %q", key, name, keys[name], kind)
+			return fmt.Errorf("key \"%s.%s\" is %s, which would change the model and is not supported for rope_type %q", key, name, keys[name], kind)
 		}
 		one, err := json.Marshal(map[string]json.RawMessage{name: keys[name]})
 		if err == nil {
-			err = json.Unmarshal(one, &r)
+			err = json.Unmarshal(one, r)
 		}
 		if err == nil && name == "truncate" {
 			truncate := true
@@ -159,13 +152,13 @@ func readRope(key string, raw json.RawMessage) (Rope, error) {
 			r.NotTruncated = !truncate
 		}
 		if err != nil {
-			return r, fmt.Errorf("key \"%s.%s\": %w", key, name, err)
+			return fmt.Errorf("key \"%s.%s\": %w", key, name, err)
 		}
 	}
 	if r.Kind = kind; kind == "default" {
 		r.Kind = ""
 	}
-	return r, nil
+	return nil
 }
 
 // ropeKind takes the kind out of the keys, under today's name or an older one.

@@ -68,7 +68,7 @@ func (k attention) Outputs() []Output {
 func (k attention) Scratch(alive []bool) int {
 	size := 0
 	for i, o := range k.Outputs() {
-		size += o.Size() * count(i > 0 && !alive[i])
+		size += o.Size() * count(!alive[i])
 	}
 	return size
 }
@@ -77,13 +77,14 @@ func (k attention) Run(c *Call) error {
 	if err := causal(c.In[3].I, k.T); err != nil {
 		return err
 	}
-	lse, rest := orScratch(c.Out[1], c.Scratch, k.B*k.T*k.Heads)
+	o, rest := orScratch(c.Out[0], c.Scratch, k.B*k.T*k.Heads*k.HeadDim)
+	lse, rest := orScratch(c.Out[1], rest, k.B*k.T*k.Heads)
 	q, keys, values, positions := c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].I
 	if k.arithmetic == kernel.BF16 {
 		rounded, _ := orScratch(c.Out[2], rest, kernel.AttentionRounded(k.AttentionShape))
-		kernel.AttentionBF16(c.Team, c.Out[0], lse, rounded, q, keys, values, positions, k.AttentionShape)
+		kernel.AttentionBF16(c.Team, o, lse, rounded, q, keys, values, positions, k.AttentionShape)
 	} else {
-		kernel.Attention(c.Team, c.Out[0], lse, q, keys, values, positions, k.AttentionShape)
+		kernel.Attention(c.Team, o, lse, q, keys, values, positions, k.AttentionShape)
 	}
 	return nil
 }

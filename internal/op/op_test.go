@@ -373,8 +373,12 @@ func TestAttentionBF16(t *testing.T) {
 	kernel.AttentionBF16(nil, o, lse, rounded, data(q), data(k), data(v), positions, s)
 	wants := [][]float32{make([]float32, n*c), make([]float32, n*kv), make([]float32, n*kv)}
 	kernel.AttentionBackwardBF16(nil, wants[0], wants[1], wants[2], data(r), lse, rounded, positions, s)
-	for _, which := range [][]int{{}, {0, 1, 2}, {0}, {1}, {2}} {
+	for i, which := range [][]int{{}, {0, 1, 2}, {0}, {1}, {2}, {0, 1, 2}} {
 		config := exec.Config{Outputs: []*gorgonia.Node{y}, Poison: true}
+		gradientsAlone := i == 5 // nobody asks for the result, as where blocks are computed again
+		if gradientsAlone {
+			config.Outputs = nil
+		}
 		for _, i := range which {
 			config.Gradients = append(config.Gradients, exec.Gradient{Node: grads[i], Into: make([]float32, len(wants[i]))})
 		}
@@ -382,7 +386,7 @@ func TestAttentionBF16(t *testing.T) {
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(p.Value(y), o) {
+		if !gradientsAlone && !slices.Equal(p.Value(y), o) {
 			t.Fatalf("gradients %v: the result is not that of the kernel", which)
 		}
 		for i, w := range which {

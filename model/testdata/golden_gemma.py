@@ -24,7 +24,7 @@ GEMMA = dict(head_dim=8, num_key_value_heads=1)
 # apart.
 MODELS = {
     "pythia": (700, "GPTNeoX", NEOX, dict(rotary_pct=0.5, attention_dropout=0.1, hidden_dropout=0.2)),
-    "neox-serial": (710, "GPTNeoX", [*NEOX, "dense"], dict(
+    "neox-serial": (710, "GPTNeoX", NEOX, dict(
         use_parallel_residual=False, hidden_act="gelu_fast", rotary_pct=1.0, rotary_emb_base=500.0, layer_norm_eps=1e-3,
         tie_word_embeddings=True)),
     "gemma": (720, "Gemma", PLAIN, GEMMA),

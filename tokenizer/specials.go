@@ -92,7 +92,7 @@ func (t *Tokenizer) byName(raw json.RawMessage, into *int32) error {
 	if err := json.Unmarshal(raw, &n); err != nil {
 		return err
 	}
-	id, ok := t.bpe.ids[string(n)]
+	id, ok := t.ID(string(n))
 	if !ok {
 		return fmt.Errorf("the token %q is not in the vocabulary", n)
 	}

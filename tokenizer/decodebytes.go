@@ -78,9 +78,14 @@ type decoder struct {
 }
 
 func (t *Tokenizer) newDecoder(eager bool) *decoder {
-	d := &decoder{}
+	d, mode := &decoder{}, decodeMode{eager, true}
 	for _, start := range t.decoders {
-		d.steps = append(d.steps, start(eager))
+		step := start(mode)
+		switch step.(type) {
+		case *fuse, *byteLevel:
+			mode.whole = false // what they yield are parts of one token
+		}
+		d.steps = append(d.steps, step)
 	}
 	return d
 }

@@ -15,31 +15,40 @@ type decoding interface {
 	end(yield func(part string, first bool))
 }
 
-// decoders make a decoding of an entry in tokenizer.json, to be started anew for each
-// text. With eager, bytes that form a character are yielded before it is known that
-// all bytes beside them do.
-var decoders = map[string]func(c component) (func(eager bool) decoding, error){
-	"ByteLevel": func(component) (func(bool) decoding, error) { return func(bool) decoding { return &byteLevel{} }, nil },
-	"Fuse":      func(component) (func(bool) decoding, error) { return func(bool) decoding { return &fuse{} }, nil },
-	"ByteFallback": func(component) (func(bool) decoding, error) {
-		return func(e bool) decoding { return &byteRuns{eager: e} }, nil
-	},
-	"Metaspace":  metaspaceDecoder,
-	"Replace":    replaceDecoder,
-	"Strip":      stripDecoder,
-	"WordPiece":  wordPieceDecoder,
-	"BPEDecoder": suffixDecoder,
+// A starter makes a decoding anew for each text.
+type starter func(decodeMode) decoding
+
+// decodeMode says how a decoding is used.
+type decodeMode struct {
+	eager bool // bytes that form a character are yielded before it is known that all bytes beside them do
+	whole bool // every part is a whole token
 }
 
-func newDecoders(raw json.RawMessage) ([]func(eager bool) decoding, error) {
+// decoders make the starter of an entry in tokenizer.json.
+var decoders = map[string]func(component) (starter, error){
+	"ByteLevel":    always(func(decodeMode) decoding { return &byteLevel{} }),
+	"Fuse":         always(func(decodeMode) decoding { return &fuse{} }),
+	"ByteFallback": always(func(m decodeMode) decoding { return &byteRuns{eager: m.eager} }),
+	"Metaspace":    metaspaceDecoder,
+	"Replace":      replaceDecoder,
+	"Strip":        stripDecoder,
+	"WordPiece":    wordPieceDecoder,
+	"BPEDecoder":   suffixDecoder,
+}
+
+func always(s starter) func(component) (starter, error) {
+	return func(component) (starter, error) { return s, nil }
+}
+
+func newDecoders(raw json.RawMessage) ([]starter, error) {
 	if absent(raw) {
-		return []func(bool) decoding{eachToken(spaced)}, nil
+		return []starter{eachToken(spaced)}, nil
 	}
 	parts, err := components("decoder", raw, "decoders")
 	if err != nil {
 		return nil, err
 	}
-	var all []func(bool) decoding
+	var all []starter
 	for _, c := range parts {
 		build, err := find(c, decoders)
 		if err != nil {
@@ -57,14 +66,15 @@ func newDecoders(raw json.RawMessage) ([]func(eager bool) decoding, error) {
 // perToken rewrites tokens one by one, of which it knows the number. A token in
 // parts is held until it is whole.
 type perToken struct {
-	f    func(i int, token string) string
-	i    int
-	any  bool
-	held []byte
+	f     func(i int, token string) string
+	whole bool
+	i     int
+	any   bool
+	held  []byte
 }
 
-func eachToken(f func(i int, token string) string) func(bool) decoding {
-	return func(bool) decoding { return &perToken{f: f} }
+func eachToken(f func(i int, token string) string) starter {
+	return func(m decodeMode) decoding { return &perToken{f: f, whole: m.whole} }
 }
 
 func (d *perToken) put(part string, first bool, yield func(string, bool)) {
@@ -73,6 +83,9 @@ func (d *perToken) put(part string, first bool, yield func(string, bool)) {
 		d.any = true
 	}
 	d.held = append(d.held, part...)
+	if d.whole {
+		d.end(yield)
+	}
 }
 
 func (d *perToken) end(yield func(string, bool)) {
@@ -91,7 +104,7 @@ func spaced(i int, token string) string {
 	return " " + token
 }
 
-func metaspaceDecoder(c component) (func(bool) decoding, error) {
+func metaspaceDecoder(c component) (starter, error) {
 	m, err := newMetaspace(c)
 	if err != nil {
 		return nil, err
@@ -99,7 +112,7 @@ func metaspaceDecoder(c component) (func(bool) decoding, error) {
 	return eachToken(m.token), nil
 }
 
-func replaceDecoder(c component) (func(bool) decoding, error) {
+func replaceDecoder(c component) (starter, error) {
 	all, err := replaceNormalizer(c)
 	if err != nil {
 		return nil, err
@@ -111,7 +124,7 @@ func replaceDecoder(c component) (func(bool) decoding, error) {
 }
 
 // wordPieceDecoder puts words apart and, with cleanup, signs back to them.
-func wordPieceDecoder(c component) (func(bool) decoding, error) {
+func wordPieceDecoder(c component) (starter, error) {
 	j := struct {
 		Prefix  string `json:"prefix"`
 		Cleanup bool   `json:"cleanup"`
@@ -160,7 +173,7 @@ type strip struct {
 
 // stripDecoder reads Strip. What may be taken from the end is known only when the
 // token ends.
-func stripDecoder(c component) (func(bool) decoding, error) {
+func stripDecoder(c component) (starter, error) {
 	var j struct {
 		Content string `json:"content"`
 		Start   int    `json:"start"`
@@ -173,7 +186,7 @@ func stripDecoder(c component) (func(bool) decoding, error) {
 		return nil, c.errorf("content %q, start %d, stop %d: one character and two counts are needed", j.Content, j.Start, j.Stop)
 	}
 	if j.Stop == 0 {
-		return func(bool) decoding { return &strip{content: j.Content, start: j.Start} }, nil
+		return func(decodeMode) decoding { return &strip{content: j.Content, start: j.Start} }, nil
 	}
 	return eachToken(func(_ int, token string) string {
 		for range j.Start {
@@ -212,14 +225,14 @@ type suffixed struct {
 	held   []byte
 }
 
-func suffixDecoder(c component) (func(bool) decoding, error) {
+func suffixDecoder(c component) (starter, error) {
 	j := struct {
 		Suffix string `json:"suffix"`
 	}{"</w>"}
 	if err := c.read(&j); err != nil {
 		return nil, err
 	}
-	return func(bool) decoding { return &suffixed{suffix: j.Suffix} }, nil
+	return func(decodeMode) decoding { return &suffixed{suffix: j.Suffix} }, nil
 }
 
 func (d *suffixed) put(part string, first bool, yield func(string, bool)) {

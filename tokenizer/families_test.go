@@ -3,12 +3,12 @@ package tokenizer
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"hash/crc32"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -18,10 +18,10 @@ const textBlock = 10
 // swaps are words of the texts that become what matters to these tokenizers.
 var swaps = []string{"[L]", "▁", "[B]", "▁▁x", "[P]", "<0x41>", "[N\u00e9]", " ##s", "[Ne\u0301]", "[MASK]", "[R]", "don't", "[PP]", "``x''"}
 
-// families are the kinds of testdata/families.py with their control tokens, which
-// stand in the texts in place of <|endoftext|>, <|im_start|> and <|im_end|>.
-func families(t testing.TB) map[string][]string {
-	raw, err := os.ReadFile("testdata/families/kinds.json")
+// families are the kinds of a script with their control tokens, which stand in the
+// texts in place of <|endoftext|>, <|im_start|> and <|im_end|>.
+func families(t testing.TB, folder string) map[string][]string {
+	raw, err := os.ReadFile("testdata/" + folder + "/kinds.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func families(t testing.TB) map[string][]string {
 }
 
 func familyText(number int, control []string) string {
-	text := goldenText(number)
+	text := goldenTexts()[number]
 	for i, old := range []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"} {
 		text = strings.ReplaceAll(text, old, control[i])
 	}
@@ -41,12 +41,6 @@ func familyText(number int, control []string) string {
 		text = strings.ReplaceAll(text, swaps[i], swaps[i+1])
 	}
 	return text
-}
-
-// answers are the ids of a text and what they decode to.
-func answers(tok *Tokenizer, text string) string {
-	plain, whole := tok.Encode(text), tok.EncodeSpecial(text)
-	return fmt.Sprintf("%v\n%v\n%+q\n%+q", plain, whole, tok.Decode(plain, false), tok.Decode(whole, true))
 }
 
 func hashOf(crc uint32, tok *Tokenizer, text string) uint32 {
@@ -63,16 +57,31 @@ func hashOf(crc uint32, tok *Tokenizer, text string) uint32 {
 // Ids and decoded texts of 20,000 texts are those of Hugging Face's tokenizers, with
 // files of the shapes that Llama 2, Mistral, Gemma, Phi-3, GPT-NeoX, RoBERTa, Falcon,
 // CLIP, BERT, T5, XLM-R and ALBERT come with, and with components that none of them has.
-func TestFamilies(t *testing.T) {
-	kinds := families(t)
+func TestFamilies(t *testing.T) { twentyThousand(t, "families", ".json") }
+
+// The same for folders without a tokenizer.json, against transformers.
+func TestSentencePiece(t *testing.T) { twentyThousand(t, "spm", "") }
+
+// goldenTexts are made once for all kinds.
+var goldenTexts = sync.OnceValue(func() []string {
+	texts := make([]string, textCount)
+	for number := range texts {
+		texts[number] = goldenText(number)
+	}
+	return texts
+})
+
+func twentyThousand(t *testing.T, folder, ending string) {
+	kinds := families(t, folder)
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			tok, err := LoadFile("testdata/families/" + kind + ".json")
+			path := "testdata/" + folder + "/" + kind
+			tok, err := LoadFile(path + ending)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := os.ReadFile("testdata/families/" + kind + ".crc")
+			want, err := os.ReadFile(path + ".crc")
 			if err != nil || len(want) != 4*textCount/textBlock {
 				t.Fatalf("%d bytes of hashes, %v", len(want), err)
 			}
@@ -84,8 +93,8 @@ func TestFamilies(t *testing.T) {
 				}
 				if crc != binary.LittleEndian.Uint32(want[4*block:]) {
 					if wrong++; wrong <= 3 {
-						t.Errorf("one of texts %d to %d differs; testdata/families.py testdata %s NUMBER shows what they should be",
-							block*textBlock, (block+1)*textBlock-1, kind)
+						t.Errorf("one of texts %d to %d differs; testdata/%s.py testdata %s NUMBER shows what they should be",
+							block*textBlock, (block+1)*textBlock-1, folder, kind)
 					}
 				}
 			}

@@ -32,7 +32,7 @@ type Tokenizer struct {
 	added       addedTokens
 	before      []int32 // what the post-processor puts before and after
 	after       []int32
-	decoders    []func(eager bool) decoding
+	decoders    []starter
 	special     specials
 	pool        sync.Pool // of *scratch
 }

@@ -34,7 +34,7 @@ the tokenizer given. The shape is the path of a config.json, or one of
 			case shape == "":
 				return usagef("--shape is missing: name one of %v, or a config.json", model.ShapeNames())
 			case tok == "":
-				return usagef("--tokenizer is missing: name a folder or a tokenizer.json")
+				return usagef("--tokenizer is missing: name a folder, a tokenizer.json or a tokenizer.model")
 			case err != nil:
 				return usageError{err}
 			}
@@ -42,7 +42,7 @@ the tokenizer given. The shape is the path of a config.json, or one of
 		},
 	}
 	c.Flags().StringVar(&shape, "shape", "", "name of a shape, or a config.json")
-	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, or a tokenizer.json; base for the embedded one")
+	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, a tokenizer.json or a tokenizer.model; base for the embedded one")
 	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32, float16 or bfloat16")
 	c.Flags().Uint64Var(&seed, "seed", 42, "names the random weights")
 	return c

@@ -113,7 +113,7 @@ func (d *modelDescription) print(p *page) error {
 		p.line("weights", "%s: %s", inspect.Visible(path.Base(filepath.ToSlash(w.Path))), w.summary())
 	}
 	if d.Tokenizer == nil {
-		p.line("tokenizer", "none: the folder has no tokenizer.json")
+		p.line("tokenizer", "none: the folder has neither tokenizer.json nor tokenizer.model")
 		return p.err
 	}
 	d.Tokenizer.lines(p)
@@ -194,14 +194,15 @@ type tokenizerDescription struct {
 	SHA256   string `json:"sha256,omitempty"`
 }
 
-var errNoTokenizer = errors.New("the folder has no tokenizer.json")
+var errNoTokenizer = errors.New("the folder has neither tokenizer.json nor tokenizer.model")
 
 func describeTokenizer(name string) (description, error) {
 	return readTokenizer(os.DirFS(name), name)
 }
 
 func readTokenizer(src fs.FS, name string) (*tokenizerDescription, error) {
-	if _, err := fs.Stat(src, "tokenizer.json"); err != nil {
+	_, wrong := fs.Stat(src, "tokenizer.json")
+	if _, err := fs.Stat(src, "tokenizer.model"); wrong != nil && err != nil {
 		return nil, fmt.Errorf("tokenizer %s: %w", name, errNoTokenizer)
 	}
 	d := &tokenizerDescription{Kind: "tokenizer", Path: name}

@@ -3,6 +3,7 @@ package lora
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +122,13 @@ func (c Config) init() (kind string, rounds int, err error) {
 func (c Config) ChangesBase() bool {
 	kind, _, _ := c.init()
 	return kind == "pissa" || kind == "pissa_niter" || kind == "olora"
+}
+
+// SameShape reports whether two adapters can go on from each other: whether they differ in
+// nothing but dropout.
+func (c Config) SameShape(other Config) bool {
+	c.Dropout, other.Dropout = 0, 0
+	return reflect.DeepEqual(c, other)
 }
 
 // Method is the name of the kind of adapter.

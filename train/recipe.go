@@ -34,7 +34,7 @@ type Recipe struct {
 	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
 	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer, base for the embedded one; without one a tokenizer is trained on the data"`
 	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
-	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
+	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32, bfloat16 or float16" default:"float32"`
 	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain,lr" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
 	SplitSpecialTokens bool     `yaml:"split_special_tokens" of:"train,pretrain,lr" help:"the text of a control token inside a message is text; without this it is the control token" default:"true"`
 
@@ -148,15 +148,11 @@ func (r Recipe) plan() []Recipe {
 	return all
 }
 
-func (r Recipe) lora() lora.Config {
-	return lora.Config{Rank: r.LoRARank, Alpha: r.LoRAAlpha, Dropout: r.LoRADropout, Targets: r.LoRATargets, RSLoRA: r.UseRSLoRA}
-}
-
 // loraFor is the adapter's configuration for a model: the last layers if only
 // those are trained, and where the targets are the defaults, those of the model's
 // family.
 func (r Recipe) loraFor(m *model.Model) lora.Config {
-	c := r.lora()
+	c := r.LoRA
 	c.Targets = r.targets(m.Config.ModelType)
 	for layer := m.Config.Layers - r.LastLayers; r.LastLayers > 0 && layer < m.Config.Layers; layer++ {
 		c.Layers = append(c.Layers, layer)
@@ -167,10 +163,10 @@ func (r Recipe) loraFor(m *model.Model) lora.Config {
 // targets are the layers that a stage adapts in a family of models, which has its
 // own where the stage has the defaults.
 func (s Stage) targets(modelType string) []string {
-	if slices.Equal(s.LoRATargets, lora.DefaultTargets) {
+	if slices.Equal(s.Targets, lora.DefaultTargets) {
 		return lora.TargetsFor(modelType)
 	}
-	return s.LoRATargets
+	return s.Targets
 }
 
 // arithmetic is how the products are made.

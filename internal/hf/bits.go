@@ -2,6 +2,7 @@ package hf
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 )
 
@@ -47,15 +48,49 @@ func RoundBF16(v float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// narrow stores float32 values as the type d, which is F32 or BF16.
+// RoundHalf returns the nearest IEEE 754 binary16 value of v, ties to even, as its 16
+// bits. What is too large for it becomes an infinity.
+func RoundHalf(v float32) uint16 {
+	b := math.Float32bits(v)
+	sign, size := uint16(b>>16)&0x8000, b&0x7fffffff
+	switch {
+	case v != v:
+		return sign | 0x7e00
+	case size >= 0x477ff000: // 65520, from where on the nearest is beyond the largest
+		return sign | 0x7c00
+	case size < 0x38800000: // below 2⁻¹⁴, subnormals: a multiple of 2⁻²⁴
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(size))*0x1p24))
+	}
+	return sign | uint16((size-112<<23+0xfff+size>>13&1)>>13)
+}
+
+// narrow stores float32 values as the type d.
 func narrow(dst []byte, src []float32, d DType) {
-	if d == BF16 {
+	switch d {
+	case BF16:
 		for i, v := range src {
 			binary.LittleEndian.PutUint16(dst[2*i:], RoundBF16(v))
 		}
-		return
+	case F16:
+		for i, v := range src {
+			binary.LittleEndian.PutUint16(dst[2*i:], RoundHalf(v))
+		}
+	default:
+		for i, v := range src {
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+		}
 	}
-	for i, v := range src {
-		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+}
+
+// fits returns an error where a finite number would become an infinity.
+func fits(src []float32, d DType) error {
+	if d != F16 {
+		return nil
 	}
+	for _, v := range src {
+		if x := math.Abs(float64(v)); x >= 65520 && !math.IsInf(x, 1) {
+			return fmt.Errorf("it holds %g, and the largest number of float16 is 65504: write bfloat16 or float32", v)
+		}
+	}
+	return nil
 }

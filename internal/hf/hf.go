@@ -27,7 +27,7 @@ func Size(shape []int) int {
 // DType is how a tensor's elements are stored in a file.
 type DType string
 
-// The types that can be read; F32 and BF16 can be written too.
+// The types that can be read and written.
 const (
 	F32  DType = "F32"
 	F16  DType = "F16"
@@ -41,8 +41,10 @@ func ParseDType(name string) (DType, error) {
 		return F32, nil
 	case "bfloat16":
 		return BF16, nil
+	case "float16":
+		return F16, nil
 	}
-	return "", fmt.Errorf("dtype is %q; it must be float32 or bfloat16", name)
+	return "", fmt.Errorf("dtype is %q; it must be float32, bfloat16 or float16", name)
 }
 
 // Torch returns PyTorch's name of the type.

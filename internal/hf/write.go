@@ -15,8 +15,8 @@ import (
 // tensors give equal bytes. The header carries {"format": "pt"}, as files written
 // by PyTorch programs do, and is padded with spaces to a multiple of eight.
 func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
-	if d != F32 && d != BF16 {
-		return fmt.Errorf("tensors are written as F32 or BF16, not %q", string(d))
+	if d != F32 && d != BF16 && d != F16 {
+		return fmt.Errorf("tensors are written as F32, BF16 or F16, not %q", string(d))
 	}
 	width, _ := d.Bytes()
 	header := []byte(`{"__metadata__":{"format":"pt"}`)
@@ -26,6 +26,9 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 		t := tensors[name]
 		if Size(t.Shape) != len(t.Data) {
 			return fmt.Errorf("tensor %q has %d values but the shape %v", name, len(t.Data), t.Shape)
+		}
+		if err := fits(t.Data, d); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
 		}
 		key, err := json.Marshal(name)
 		if err != nil {

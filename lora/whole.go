@@ -39,23 +39,34 @@ func (ad *Adapter) change(name string, t model.Tensor, frozen *model.Matrix) {
 }
 
 // changed reports whether the adapter needs weights of its own model.
-func (ad *Adapter) changed() bool { return ad.before.weights != nil || ad.before.untied }
+func (ad *Adapter) changed() bool {
+	return len(ad.before.weights)+len(ad.before.frozen) > 0 || ad.before.untied
+}
 
 // Release gives the model back the weights that the adapter changed. The adapter, and
 // what was made of it, is not to be used any more.
 func (ad *Adapter) Release() {
-	for name, w := range ad.before.frozen {
-		delete(ad.model.Weights, name)
-		ad.model.Frozen[name] = w
-	}
-	for name, t := range ad.before.weights {
-		delete(ad.model.Frozen, name)
-		ad.model.Weights[name] = t
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(ad.before.frozen)), slices.Collect(maps.Keys(ad.before.weights))) {
+		ad.before.giveBack(ad.model, name)
 	}
 	if ad.before.untied {
 		ad.model.Tie()
 	}
 	ad.before = original{}
+}
+
+// giveBack gives the model back one of the weights.
+func (o original) giveBack(m *model.Model, name string) {
+	if w, ok := o.frozen[name]; ok {
+		delete(m.Weights, name)
+		m.Frozen[name] = w
+		delete(o.frozen, name)
+	}
+	if t, ok := o.weights[name]; ok {
+		delete(m.Frozen, name)
+		m.Weights[name] = t
+		delete(o.weights, name)
+	}
 }
 
 // addWhole makes the weights of the modules to save, and the biases, parameters.
@@ -189,7 +200,7 @@ func (ad *Adapter) alias(name string) string {
 	return ""
 }
 
-// matrixOf makes a tensor of the same shape, of new memory.
+// sameShape makes a tensor of the shape of another.
 func sameShape(t model.Tensor) model.Tensor {
 	return model.Tensor{Shape: t.Shape, Data: pages.Make[float32](len(t.Data))}
 }

@@ -96,6 +96,9 @@ func (ad *Adapter) takeFromBase() error {
 	if err != nil {
 		return err
 	}
+	if err := ad.checkRanks(); err != nil {
+		return err
+	}
 	for _, module := range ad.modules {
 		l, w := ad.layers[module], stored(ad.model, module)
 		if s := w.Storage(); s != kernel.Float32 && s != kernel.BFloat16 {

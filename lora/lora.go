@@ -57,6 +57,10 @@ func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := ad.checkRanks(); err != nil {
+		ad.Release()
+		return nil, err
+	}
 	if err := ad.begin(seed); err != nil {
 		ad.Release()
 		return nil, err
@@ -67,7 +71,28 @@ func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
 // Outline is New without values, for what can be checked before the weights are read.
 // The model may be an outline itself; where embedding and head are to be two, they are
 // from then on.
-func Outline(c Config, m *model.Model) (*Adapter, error) { return empty(c, m, false) }
+func Outline(c Config, m *model.Model) (*Adapter, error) {
+	ad, err := empty(c, m, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := ad.checkRanks(); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
+}
+
+// checkRanks refuses a rank that a layer's update cannot have. Files may have it, as one does
+// that was made plain.
+func (ad *Adapter) checkRanks() error {
+	for _, module := range ad.modules {
+		if l := ad.layers[module]; l.rank > min(l.Out, l.In) {
+			return fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", l.rank, module, l.Out, l.In)
+		}
+	}
+	return nil
+}
 
 // empty makes the adapter with all values 0, but for weights of the model, which are
 // copies. Without values there is no memory for them.
@@ -109,8 +134,8 @@ func (ad *Adapter) addLayer(t *matcher, module string, values bool) error {
 	if l.rank, l.alpha, err = t.sizes(module); err != nil {
 		return err
 	}
-	if l.rank > min(l.Out, l.In) {
-		return fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", l.rank, module, l.Out, l.In)
+	if most := max(l.Out, l.In); l.rank > 4*most {
+		return fmt.Errorf("lora rank %d is far above the sides of %s (%d×%d)", l.rank, module, l.Out, l.In)
 	}
 	l.scale = t.scale(l.rank, l.alpha)
 	l.a = parameter(values, module+".lora_A.weight", l.rank, l.In)

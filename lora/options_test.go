@@ -200,3 +200,82 @@ func TestWriteForPEFT(t *testing.T) {
 		}
 	}
 }
+
+// On a quantised base DoRA's lengths are those of the widened weight, so that the losses are
+// those of the same numbers in float32; PiSSA, whose rest would be quantised again, is refused.
+func TestQuantisedBase(t *testing.T) {
+	for _, base := range []model.Base{model.BaseInt8, model.BaseNF4, model.BaseBF16} {
+		for _, name := range []string{"untied", "gpt2"} {
+			m, err := model.LoadFrozen(t.Context(), os.DirFS(folder(name)), name, base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := lora.Config{Rank: 3, Alpha: 6, Targets: lora.TargetsFor(m.Config.ModelType), DoRA: true}
+			wide := m.Thawed()
+			var losses []float64
+			for _, m := range []*model.Model{m, wide} {
+				ad, err := lora.New(c, m, 5)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := loss(t, optionRun{Model: name}, m, nil)
+				modeltest.NearOne(t, "loss with a new adapter", loss(t, optionRun{Model: name}, m, ad), before, 1e-6)
+				for _, p := range ad.Parameters() {
+					for i := range p.Value {
+						p.Value[i] += float32(i%7-3) * 0.01
+					}
+				}
+				losses = append(losses, loss(t, optionRun{Model: name}, m, ad))
+			}
+			if losses[0] != losses[1] {
+				t.Errorf("%s in %s: loss %v, of the same numbers in float32 %v", name, base, losses[0], losses[1])
+			}
+			c.DoRA, c.Init = false, "pissa"
+			_, err = lora.New(c, m, 5)
+			if base == model.BaseBF16 {
+				if err != nil {
+					t.Error(err)
+				}
+				continue
+			}
+			wants(t, err, "pissa", string(base), "base_precision")
+		}
+	}
+}
+
+// However many rounds, subspace iteration comes near to PiSSA, and both leave the model's
+// losses as they were; made again, they are the same to the bit.
+func TestBeginnings(t *testing.T) {
+	for _, name := range []string{"untied", "gpt2-untied"} {
+		run := optionRun{Model: name}
+		m := modeltest.Load(t, folder(name))
+		before := loss(t, run, m, nil)
+		kept := make(map[string]float64)
+		for _, init := range []string{"pissa", "pissa_niter_0", "pissa_niter_8", "olora"} {
+			c := lora.Config{Rank: 4, Alpha: 2, Targets: []string{lora.AllLinear}, Init: init}
+			var first []model.Parameter
+			for range 2 {
+				ad, err := lora.New(c, m, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				modeltest.NearOne(t, name+", "+init, loss(t, run, m, ad), before, 3e-6)
+				kept[init] = 0
+				for i, p := range ad.Parameters() {
+					for _, v := range p.Value {
+						kept[init] += float64(v) * float64(v)
+					}
+					if first != nil && !slices.Equal(p.Value, first[i].Value) {
+						t.Errorf("%s: %s of %s is another the second time", name, init, p.Name)
+					}
+				}
+				first = ad.Parameters()
+				ad.Release()
+			}
+		}
+		// A and B share the singular values, so that the squares sum to 2·Σσ/s: most for the true ones.
+		if !(kept["pissa_niter_0"] < kept["pissa_niter_8"] && kept["pissa_niter_8"] <= kept["pissa"]*(1+1e-6) && kept["pissa_niter_8"] > 0.98*kept["pissa"]) {
+			t.Errorf("%s: parts taken out of the base %v", name, kept)
+		}
+	}
+}

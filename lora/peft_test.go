@@ -186,6 +186,9 @@ func TestLoadForAnotherBase(t *testing.T) {
 func FuzzLoadConfig(f *testing.F) {
 	for _, s := range []string{
 		`{"r":4,"lora_alpha":8,"target_modules":["q_proj"],"peft_type":"LORA"}`, `{"r":4,"target_modules":"q"}`,
+		`{"r":2,"target_modules":".*(q|v)_proj","use_dora":true,"rank_pattern":{"q_proj":1},"alpha_pattern":{".*v_proj":0.5}}`,
+		`{"r":2,"target_modules":"all-linear","exclude_modules":"(a+)+$","modules_to_save":["lm_head","norm"],"ensure_weight_tying":true}`,
+		`{"r":2,"target_modules":["q_proj"],"layers_to_transform":[0],"layers_pattern":["layers"],"bias":"lora_only","init_lora_weights":"pissa_niter_2"}`,
 		`{"r":1e99}`, `{"rank_pattern":{"a":1}}`, `{"R":4,"r":null}`, `null`, `[]`, `{`,
 	} {
 		f.Add([]byte(s))

@@ -60,9 +60,16 @@ func Analyse(src fs.FS, name string) (Config, []Update, error) {
 
 func analyse(c Config, tensors map[string]hf.Tensor) ([]Update, error) {
 	const a, b = ".lora_A.weight", ".lora_B.weight"
+	t, err := c.compile()
+	if err != nil {
+		return nil, err
+	}
 	var updates []Update
 	largest := 0.0
 	for _, key := range slices.Sorted(maps.Keys(tensors)) {
+		if c.beside(key) {
+			continue
+		}
 		module, isA := strings.CutSuffix(key, a)
 		if !isA {
 			module, isB := strings.CutSuffix(key, b)
@@ -75,7 +82,7 @@ func analyse(c Config, tensors map[string]hf.Tensor) ([]Update, error) {
 		if !ok {
 			return nil, fmt.Errorf("tensor %s has no partner %s", key, module+b)
 		}
-		u, err := measure(c, strings.TrimPrefix(module, prefix), tensors[key], tb)
+		u, err := measure(t, strings.TrimPrefix(module, prefix), tensors[key], tb)
 		if err != nil {
 			return nil, err
 		}
@@ -90,15 +97,39 @@ func analyse(c Config, tensors map[string]hf.Tensor) ([]Update, error) {
 	return updates, nil
 }
 
+// beside reports tensors that an adapter may have beside its pairs: lengths of DoRA,
+// modules that were trained whole, biases.
+func (c Config) beside(key string) bool {
+	switch {
+	case strings.HasSuffix(key, ".lora_A.weight"), strings.HasSuffix(key, ".lora_B.weight"):
+		return false
+	case strings.HasSuffix(key, ".lora_magnitude_vector"):
+		return c.DoRA
+	case strings.HasSuffix(key, ".bias") && c.Bias != "" && c.Bias != "none":
+		return true
+	}
+	module := strings.TrimPrefix(key[:max(0, strings.LastIndexByte(key, '.'))], prefix)
+	for ; module != ""; module = module[:max(0, strings.LastIndexByte(module, '.'))] {
+		if slices.ContainsFunc(c.ModulesToSave, func(name string) bool { return strings.HasSuffix(module, name) }) {
+			return true
+		}
+	}
+	return c.EnsureTied && len(c.ModulesToSave) > 0 && module == "" && strings.Count(key, ".") == strings.Count(prefix, ".")+1
+}
+
 // measure works out norm and effective rank from the singular values of s·B·A,
 // which are those of the small product of the triangles of B and Aᵀ.
-func measure(c Config, module string, a, b hf.Tensor) (Update, error) {
+func measure(t *matcher, module string, a, b hf.Tensor) (Update, error) {
 	if len(a.Shape) != 2 || len(b.Shape) != 2 || a.Shape[0] != b.Shape[1] || hf.Size(a.Shape) == 0 || hf.Size(b.Shape) == 0 {
 		return Update{}, fmt.Errorf("the matrices of %s have the shapes %v and %v; they must be [rank, in] and [out, rank]", module, a.Shape, b.Shape)
 	}
 	u := Update{Module: module, Out: b.Shape[0], In: a.Shape[1], Rank: a.Shape[0]}
-	if u.Rank != c.Rank {
-		return u, fmt.Errorf("the matrices of %s have the rank %d, %s says %d", module, u.Rank, configFile, c.Rank)
+	rank, alpha, err := t.sizes(module)
+	if err != nil {
+		return u, err
+	}
+	if u.Rank != rank {
+		return u, fmt.Errorf("the matrices of %s have the rank %d, %s says %d", module, u.Rank, configFile, rank)
 	}
 	for _, v := range slices.Concat(a.Data, b.Data) {
 		if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
@@ -118,7 +149,7 @@ func measure(c Config, module string, a, b hf.Tensor) (Update, error) {
 		squares += v * v
 		sum += v
 	}
-	u.Norm = math.Abs(c.scale()) * math.Sqrt(squares)
+	u.Norm = math.Abs(t.scale(rank, alpha)) * math.Sqrt(squares)
 	if sum == 0 {
 		return u, nil
 	}

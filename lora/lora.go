@@ -1,185 +1,187 @@
 // Package lora adapts a model by low-rank updates of its linear layers (Hu et al.
 // 2021, arXiv:2106.09685): y = x·Wᵀ + s·(dropout(x)·Aᵀ)·Bᵀ, where W is frozen, A is
 // [rank, in], B is [out, rank] and s is alpha/rank, or alpha/√rank for rsLoRA
-// (Kalajdzievski 2023, arXiv:2312.03732). Files are those of PEFT.
+// (Kalajdzievski 2023, arXiv:2312.03732). With DoRA (Liu et al. 2024,
+// arXiv:2402.09353) the rows of W + s·B·A are brought to trained lengths. Files are
+// those of PEFT.
 //
 // An [Adapter] belongs to a model: [Adapter.Project] puts it into the model's
 // programs and generators, [Adapter.Parameters] are what is trained, and
-// [Adapter.Merge] writes it into the weights.
+// [Adapter.Merge] writes it into the weights. Modules that are trained whole and the
+// initialisations PiSSA and OLoRA change weights of the model itself, from when the
+// adapter is made until [Adapter.Release].
 package lora
 
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gorgonia.org/gorgonia"
 
-	"gotune/internal/hf"
 	"gotune/internal/op"
-	"gotune/internal/rng"
+	"gotune/internal/pages"
 	"gotune/model"
 )
 
-// Config says which layers are adapted, and how.
-type Config struct {
-	Rank    int
-	Alpha   float64
-	Dropout float64
-	// Targets are module names; a layer is adapted if its name is one of them
-	// or ends in a dot and one of them, as in PEFT. AllLinear alone is all of them.
-	Targets []string
-	// RSLoRA multiplies the update by alpha/√rank in place of alpha/rank, which
-	// keeps its size as the rank grows.
-	RSLoRA bool
-	// Layers are the indices of the blocks that are adapted, from 0; nil is all.
-	// As in PEFT, a target that is the whole name of a layer is adapted anyway.
-	Layers []int
+// An Adapter is a pair of matrices for each adapted layer of a model, and what of the
+// model itself is trained with them.
+type Adapter struct {
+	Config  Config
+	modules []string // in the model's order
+	layers  map[string]*layer
+	whole   []model.Parameter // weights of the model that are trained, in order of name
+
+	model  *model.Model
+	before original
 }
 
-// Validate checks what can be checked without a model.
-func (c Config) Validate() error {
-	switch {
-	case c.Rank < 1:
-		return fmt.Errorf("lora rank is %d; it must be at least 1", c.Rank)
-	case !(c.Alpha > 0) || math.IsInf(c.Alpha, 0):
-		return fmt.Errorf("lora alpha is %g; it must be above 0", c.Alpha)
-	case !(c.Dropout >= 0 && c.Dropout < 1):
-		return fmt.Errorf("lora dropout is %g; it must be at least 0 and below 1", c.Dropout)
-	case len(c.Targets) == 0:
-		return fmt.Errorf("no lora targets; the default is %s", strings.Join(DefaultTargets, ","))
+// A layer is what an adapted layer has.
+type layer struct {
+	model.Projection
+	rank  int
+	alpha float64
+	scale float64
+	a, b  model.Parameter
+	m     model.Parameter // the lengths of DoRA; without, its name is empty
+	// What PiSSA or OLoRA took out of the base: A and B at the beginning.
+	a0, b0 []float32
+}
+
+// New makes an adapter for a model. A is uniform in ±1/√in, which is PEFT's
+// kaiming-uniform with a = √5; B is 0, so that the adapted model starts as the
+// base. Config.Init says otherwise. Each matrix draws from a stream of its own name.
+func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
+	ad, err := empty(c, m, true)
+	if err != nil {
+		return nil, err
 	}
-	for _, layer := range c.Layers {
-		if layer < 0 {
-			return fmt.Errorf("lora layer %d: layers count from 0", layer)
+	if err := ad.checkRanks(); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	if err := ad.begin(seed); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
+}
+
+// Outline is New without values, for what can be checked before the weights are read.
+// The model may be an outline itself; where embedding and head are to be two, they are
+// from then on.
+func Outline(c Config, m *model.Model) (*Adapter, error) {
+	ad, err := empty(c, m, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := ad.checkRanks(); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
+}
+
+// checkRanks refuses a rank that a layer's update cannot have. Files may have it, as one does
+// that was made plain.
+func (ad *Adapter) checkRanks() error {
+	for _, module := range ad.modules {
+		if l := ad.layers[module]; l.rank > min(l.Out, l.In) {
+			return fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", l.rank, module, l.Out, l.In)
 		}
 	}
 	return nil
 }
 
-// scale is what the update is multiplied by.
-func (c Config) scale() float64 {
-	if c.RSLoRA {
-		return c.Alpha / math.Sqrt(float64(c.Rank))
-	}
-	return c.Alpha / float64(c.Rank)
-}
-
-// adapts reports whether a module of the model is adapted.
-func (c Config) adapts(module string) bool {
-	if slices.Contains(c.Targets, module) {
-		return true
-	}
-	if !slices.ContainsFunc(c.Targets, func(target string) bool { return matches(module, target) }) {
-		return false
-	}
-	layer, ok := layerOf(module)
-	return len(c.Layers) == 0 || ok && slices.Contains(c.Layers, layer)
-}
-
-// layerOf finds the index of the block in a module's name: the first part between
-// dots that is a number.
-func layerOf(module string) (layer int, ok bool) {
-	for part := range strings.SplitSeq(module, ".") {
-		if n, err := strconv.Atoi(part); err == nil && n >= 0 {
-			return n, true
-		}
-	}
-	return 0, false
-}
-
-// An Adapter is a pair of matrices for each adapted layer of a model.
-type Adapter struct {
-	Config  Config
-	modules []string // in the model's order
-	layers  map[string]model.Projection
-	a, b    map[string]model.Parameter
-}
-
-// New makes an adapter for a model. A is uniform in ±1/√in, which is PEFT's
-// kaiming-uniform with a = √5; B is 0, so that the adapted model starts as the
-// base. Each A draws from a stream of its own name.
-func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
-	ad, err := empty(c, m)
-	if err != nil {
-		return nil, err
-	}
-	for _, module := range ad.modules {
-		p := ad.a[module]
-		r := rng.New(seed, "lora init", p.Name)
-		bound := 1 / math.Sqrt(float64(p.Shape[1]))
-		for i := range p.Value {
-			p.Value[i] = float32((2*r.Float64() - 1) * bound)
-		}
-	}
-	return ad, nil
-}
-
-// empty makes the adapter with all values 0.
-func empty(c Config, m *model.Model) (*Adapter, error) {
+// empty makes the adapter with all values 0, but for weights of the model, which are
+// copies. Without values there is no memory for them.
+func empty(c Config, m *model.Model, values bool) (*Adapter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if slices.Equal(c.Targets, []string{AllLinear}) {
+	if len(c.Targets) == 1 && strings.EqualFold(c.Targets[0], AllLinear) {
 		c.Targets = targetNames(m)
 	}
-	ad := &Adapter{Config: c, layers: make(map[string]model.Projection), a: make(map[string]model.Parameter), b: make(map[string]model.Parameter)}
-	for _, target := range c.Targets {
-		if !slices.ContainsFunc(m.Projections(), func(module string) bool { return matches(module, target) }) {
-			return nil, fmt.Errorf("lora target %q matches no layer of the model (there are: %s)", target, strings.Join(targetNames(m), ", "))
-		}
+	t, err := c.compile()
+	if err != nil {
+		return nil, err
 	}
-	for _, layer := range c.Layers {
-		if layer >= m.Config.Layers {
-			return nil, fmt.Errorf("lora layer %d is not in the model, whose layers are 0…%d", layer, m.Config.Layers-1)
-		}
-	}
+	ad := &Adapter{Config: c, layers: make(map[string]*layer), model: m}
 	for _, module := range m.Projections() {
-		if !c.adapts(module) {
-			continue
+		adapted, err := t.adapts(module)
+		if err != nil {
+			return nil, err
 		}
-		layer := m.Projection(module)
-		if c.Rank > min(layer.Out, layer.In) {
-			return nil, fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", c.Rank, module, layer.Out, layer.In)
+		if adapted {
+			ad.modules = append(ad.modules, module)
 		}
-		ad.modules = append(ad.modules, module)
-		ad.layers[module] = layer
-		ad.a[module] = parameter(module+".lora_A.weight", c.Rank, layer.In)
-		ad.b[module] = parameter(module+".lora_B.weight", layer.Out, c.Rank)
 	}
-	if len(ad.modules) == 0 {
-		return nil, fmt.Errorf("none of the lora targets %s is in the layers %v", strings.Join(c.Targets, ", "), c.Layers)
+	if err := t.check(m, ad.modules); err != nil {
+		return nil, err
 	}
-	return ad, nil
-}
-
-func parameter(name string, rows, cols int) model.Parameter {
-	n := rows * cols
-	return model.Parameter{Name: name, Shape: []int{rows, cols}, Value: make([]float32, n), Grad: make([]float32, n)}
-}
-
-// matches reports whether a target names a module.
-func matches(module, target string) bool {
-	return module == target || strings.HasSuffix(module, "."+target)
-}
-
-// targetNames lists the last parts of the names of a model's projections.
-func targetNames(m *model.Model) []string {
-	names := make(map[string]bool)
-	for _, module := range m.Projections() {
-		names[module[strings.LastIndexByte(module, '.')+1:]] = true
+	for _, module := range ad.modules {
+		if err := ad.addLayer(t, module, values); err != nil {
+			return nil, err
+		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return ad, ad.addWhole(values)
 }
 
-// Parameters lists the matrices in order of name.
+func (ad *Adapter) addLayer(t *matcher, module string, values bool) error {
+	l := &layer{Projection: ad.model.Projection(module)}
+	var err error
+	if l.rank, l.alpha, err = t.sizes(module); err != nil {
+		return err
+	}
+	if most := max(l.Out, l.In); l.rank > 4*most {
+		return fmt.Errorf("lora rank %d is far above the sides of %s (%d×%d)", l.rank, module, l.Out, l.In)
+	}
+	l.scale = t.scale(l.rank, l.alpha)
+	l.a = parameter(values, module+".lora_A.weight", l.rank, l.In)
+	l.b = parameter(values, module+".lora_B.weight", l.Out, l.rank)
+	if t.DoRA {
+		l.m = parameter(values, module+".lora_magnitude_vector", l.Out)
+	}
+	ad.layers[module] = l
+	return nil
+}
+
+func parameter(values bool, name string, shape ...int) model.Parameter {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	p := model.Parameter{Name: name, Shape: shape}
+	if values {
+		p.Value, p.Grad = pages.Make[float32](n), pages.Make[float32](n)
+	}
+	return p
+}
+
+// Parameters lists what is trained in order of name.
 func (ad *Adapter) Parameters() []model.Parameter {
-	ps := slices.AppendSeq(slices.Collect(maps.Values(ad.a)), maps.Values(ad.b))
+	ps := slices.Clone(ad.whole)
+	for _, l := range ad.layers {
+		ps = append(ps, l.a, l.b)
+		if l.m.Name != "" {
+			ps = append(ps, l.m)
+		}
+	}
 	slices.SortFunc(ps, func(p, q model.Parameter) int { return strings.Compare(p.Name, q.Name) })
 	return ps
+}
+
+// Modules lists the adapted layers, in the model's order.
+func (ad *Adapter) Modules() []string { return slices.Clone(ad.modules) }
+
+// Whole lists the weights of the model that are trained whole, by name.
+func (ad *Adapter) Whole() []string {
+	var names []string
+	for _, p := range ad.whole {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // Count returns the number of trained values.
@@ -191,60 +193,51 @@ func (ad *Adapter) Count() int {
 	return n
 }
 
+// Ranks returns the ranks that the layers have, each once, rising.
+func (ad *Adapter) Ranks() []int {
+	ranks := make(map[int]bool)
+	for _, l := range ad.layers {
+		ranks[l.rank] = true
+	}
+	return slices.Sorted(maps.Keys(ranks))
+}
+
 // Project is the hook that puts the adapter into a model's graph.
 func (ad *Adapter) Project(b *model.Builder, module string, x *gorgonia.Node) *gorgonia.Node {
-	pa, ok := ad.a[module]
+	l, ok := ad.layers[module]
 	if !ok {
 		return nil
 	}
-	pb := ad.b[module]
 	w, bias := b.Layer(module)
-	na, nb := b.Leaf(pa.Name, pa.Shape, pa.Value), b.Leaf(pb.Name, pb.Shape, pb.Value)
-	y, err := op.LoRALinear(x, w, bias, na, nb, ad.Config.scale(), b.Dropout(ad.Config.Dropout))
+	leaf := func(p model.Parameter) *gorgonia.Node { return b.Leaf(p.Name, p.Shape, p.Value) }
+	drop := b.Dropout(ad.Config.Dropout)
+	var y *gorgonia.Node
+	var err error
+	if ad.Config.DoRA {
+		y, err = op.DoRALinear(x, w, bias, leaf(l.a), leaf(l.b), leaf(l.m), l.scale, drop)
+	} else {
+		y, err = op.LoRALinear(x, w, bias, leaf(l.a), leaf(l.b), l.scale, drop)
+	}
 	if err != nil {
 		b.Fail(fmt.Errorf("%s: %w", module, err))
 	}
 	return y
 }
 
-// Merge returns a model whose adapted weights are W + s·B·A, with s as in the
-// package comment, summed in float64 and rounded once. Other weights are shared
-// with m, those that are not frozen: of a frozen one, W is what its storage holds.
-func (ad *Adapter) Merge(m *model.Model) (*model.Model, error) {
-	merged := m.Thawed()
-	for _, module := range ad.modules {
-		name, layer := module+".weight", ad.layers[module]
-		w, ok := merged.Weights[name]
-		if !ok || m.Projection(module) != layer {
-			return nil, fmt.Errorf("merging: the adapter's %s is for a weight of %d×%d, the model has %v", module, layer.Out, layer.In, w.Shape)
-		}
-		t := hf.Tensor{Shape: w.Shape, Data: make([]float32, len(w.Data))}
-		row, column := layer.In, 1 // between neighbours in t.Data
-		if layer.Conv1D {
-			row, column = 1, layer.Out
-		}
-		ad.updates(module, func(i int, update []float64) {
-			for j, u := range update {
-				at := i*row + j*column
-				t.Data[at] = float32(float64(w.Data[at]) + ad.Config.scale()*u)
-			}
-		})
-		merged.Weights[name] = t
-	}
-	return merged, nil
+// updates calls use with each row of B·A, whose index is that of an output.
+func (l *layer) updates(use func(i int, row []float64)) {
+	products(l.a.Value, l.b.Value, l.rank, l.In, l.Out, use)
 }
 
-// updates calls use with each row of B·A, whose index is that of an output.
-func (ad *Adapter) updates(module string, use func(i int, row []float64)) {
-	a, b, layer := ad.a[module], ad.b[module], ad.layers[module]
-	rank, in := ad.Config.Rank, layer.In
+// products calls use with each row of b·a, in float64.
+func products(a, b []float32, rank, in, out int, use func(i int, row []float64)) {
 	sum := make([]float64, in)
-	for i := range layer.Out {
+	for i := range out {
 		clear(sum)
 		for r := range rank {
-			bir := float64(b.Value[i*rank+r])
-			for j, v := range a.Value[r*in : (r+1)*in] {
-				sum[j] += bir * float64(v)
+			bir := float64(b[i*rank+r])
+			for j, v := range a[r*in : (r+1)*in] {
+				sum[j] += float64(bir * float64(v))
 			}
 		}
 		use(i, sum)

@@ -44,7 +44,7 @@ func TestLoadHarmless(t *testing.T) {
 	for key, value := range map[string]any{
 		"init_lora_weights": "gaussian", "peft_version": "0.7.0", "base_model_name_or_path": "elsewhere", "inference_mode": false,
 		"modules_to_save": []string{}, "use_rslora": nil, "rank_pattern": nil, "task_type": nil, "lora_dropout": 0.25,
-		"layers_to_transform": []int{1, 0, 1}, "layers_pattern": []string{"layers"},
+		"layers_to_transform": []int{1, 0, 1}, "layers_pattern": "", "exclude_modules": []string{}, "ensure_weight_tying": true,
 	} {
 		if _, err := lora.Load(files(t, map[string]any{key: value}), "adapter", tiny(t)); err != nil {
 			t.Errorf("%s = %v: %v", key, value, err)
@@ -70,24 +70,41 @@ func TestLoadWrongConfig(t *testing.T) {
 		value any
 		parts []string
 	}{
-		{"use_dora", true, []string{`"use_dora"`, "true", "not supported"}},
+		{"use_dora", true, []string{"no tensor", "down_proj.lora_magnitude_vector"}},
+		{"use_dora", "yes", []string{`"use_dora"`}},
 		{"use_rslora", 3, []string{`"use_rslora"`}},
 		{"fan_in_fan_out", true, []string{`"fan_in_fan_out"`}},
 		{"lora_bias", true, []string{`"lora_bias"`}},
 		{"sparkle", 3, []string{`"sparkle"`, "3"}},
-		{"rank_pattern", map[string]int{"q_proj": 8}, []string{`"rank_pattern"`, "q_proj"}},
-		{"alpha_pattern", map[string]int{"q_proj": 8}, []string{`"alpha_pattern"`}},
-		{"modules_to_save", []string{"lm_head"}, []string{`"modules_to_save"`, "lm_head"}},
+		{"rank_pattern", map[string]int{"q_proj": 8}, []string{"q_proj.lora_A", "[4 32]", "[8 32]"}},
+		{"rank_pattern", map[string]int{"w_proj": 8}, []string{"rank_pattern", `"w_proj" matches no adapted layer`, "q_proj"}},
+		{"rank_pattern", map[string]int{"gate_proj": 8}, []string{"rank_pattern", `"gate_proj" matches no adapted layer`}},
+		{"rank_pattern", map[string]int{"q_proj": 0}, []string{"rank_pattern", "is 0"}},
+		{"rank_pattern", []int{1}, []string{`"rank_pattern"`}},
+		{"alpha_pattern", map[string]int{"q(proj": 8}, []string{"alpha_pattern", `"q(proj" is no regular expression`}},
+		{"alpha_pattern", map[string]int{"down_proj|x)(": 8}, []string{"alpha_pattern", "is no regular expression"}},
+		{"alpha_pattern", map[string]int{"q_proj": -1}, []string{"alpha_pattern", "is -1"}},
+		{"modules_to_save", []string{"lm_head"}, []string{"no tensor base_model.model.lm_head.weight"}},
+		{"modules_to_save", []string{"classifier"}, []string{"modules_to_save", `"classifier"`, "lm_head"}},
+		{"modules_to_save", []string{"model"}, []string{"left out by exclude_modules or modules_to_save"}},
+		{"exclude_modules", []string{"query"}, []string{"exclude_modules", `"query" matches no module`}},
+		{"exclude_modules", ".*query", []string{"exclude_modules", "matches no module"}},
+		{"exclude_modules", []string{"self_attn.q_proj", "down_proj", "k_proj", "v_proj", "up_proj"}, []string{"left out by exclude_modules"}},
 		{"layers_to_transform", []int{0, 2}, []string{"layer 2", "0…1"}},
 		{"layers_to_transform", -1, []string{"layer -1", "from 0"}},
 		{"layers_to_transform", "all", []string{`"layers_to_transform"`, "a number or a list"}},
 		{"layers_to_transform", []int{0}, []string{"match nothing", "layers.1"}}, // the file has both
-		{"layers_pattern", "blocks", []string{`"layers_pattern"`, "blocks", `"layers"`}},
-		{"init_lora_weights", "pissa", []string{`"init_lora_weights"`, "pissa", "base's own weights"}},
-		{"init_lora_weights", "olora", []string{`"init_lora_weights"`, "olora"}},
-		{"bias", "all", []string{`"bias"`, `"all"`, `"none"`}},
+		{"layers_pattern", "layers", []string{"layers_pattern is layers", "no layers_to_transform"}},
+		{"init_lora_weights", "pissa_niter_many", []string{`"init_lora_weights"`, "pissa_niter_4"}},
+		{"init_lora_weights", "corda", []string{`"init_lora_weights"`, "corda", "olora"}},
+		{"bias", "all", []string{"bias is all", "no such biases"}},
+		{"bias", "some", []string{`"some"`, "lora_only"}},
 		{"peft_type", "IA3", []string{`"peft_type"`, "IA3"}},
-		{"target_modules", ".*q_proj", []string{`"target_modules"`, "list of names"}},
+		{"target_modules", ".*w_proj", []string{"lora targets .*w_proj match no layer", "q_proj"}},
+		{"target_modules", "q_proj", []string{"lora targets (q_proj) match no layer"}}, // as a text it is the whole name
+		{"target_modules", ".*(q_proj|norm)", []string{"input_layernorm", "cannot be adapted"}},
+		{"target_modules", "(a|a)*b)", []string{"no regular expression"}},
+		{"target_modules", 7, []string{`"target_modules"`, "list of names"}},
 		{"target_modules", []string{"query"}, []string{`"query"`, "does not fit the model", "q_proj"}},
 		{"target_modules", nil, []string{`"target_modules"`, "needed"}},
 		{"r", nil, []string{`"r"`, "needed"}},
@@ -169,6 +186,9 @@ func TestLoadForAnotherBase(t *testing.T) {
 func FuzzLoadConfig(f *testing.F) {
 	for _, s := range []string{
 		`{"r":4,"lora_alpha":8,"target_modules":["q_proj"],"peft_type":"LORA"}`, `{"r":4,"target_modules":"q"}`,
+		`{"r":2,"target_modules":".*(q|v)_proj","use_dora":true,"rank_pattern":{"q_proj":1},"alpha_pattern":{".*v_proj":0.5}}`,
+		`{"r":2,"target_modules":"all-linear","exclude_modules":"(a+)+$","modules_to_save":["lm_head","norm"],"ensure_weight_tying":true}`,
+		`{"r":2,"target_modules":["q_proj"],"layers_to_transform":[0],"layers_pattern":["layers"],"bias":"lora_only","init_lora_weights":"pissa_niter_2"}`,
 		`{"r":1e99}`, `{"rank_pattern":{"a":1}}`, `{"R":4,"r":null}`, `null`, `[]`, `{`,
 	} {
 		f.Add([]byte(s))

@@ -39,6 +39,7 @@ type DType = hf.DType
 const (
 	F32  DType = hf.F32
 	BF16 DType = hf.BF16
+	F16  DType = hf.F16
 )
 
 // A Matrix is one that cannot be trained, in one of several storages.

@@ -98,7 +98,7 @@ func (s *Study) checkAdapter(a *Arm, r train.Recipe) error {
 	if b.Full || before.Pretraining() || first.Full || first.PreviousAdapter != "keep" {
 		return nil
 	}
-	if b.LoRARank != first.LoRARank || b.LoRAAlpha != first.LoRAAlpha || b.UseRSLoRA != first.UseRSLoRA || !slices.Equal(b.LoRATargets, first.LoRATargets) {
+	if !b.SameShape(first.LoRA) {
 		return yamlnode.At(a.node, "%s keeps the adapter of %s but has other lora_* keys, or use_rslora: give it the same ones, or set previous_adapter to merge or fresh", a.Name, a.From)
 	}
 	return nil

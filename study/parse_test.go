@@ -113,8 +113,8 @@ metrics: {m: {score: loss, data: "world:cpt-heldout?draw={seed}"}}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Data[0].Path != "world:cpt?draw=7" || r.Seed != 7 || r.LoRARank != 4 || r.Epochs != 2 || r.NEFTuneNoiseAlpha != 5 {
-		t.Errorf("the recipe has %v, seed %d, rank %d, %g epochs, noise %g", r.Data, r.Seed, r.LoRARank, r.Epochs, r.NEFTuneNoiseAlpha)
+	if r.Data[0].Path != "world:cpt?draw=7" || r.Seed != 7 || r.Rank != 4 || r.Epochs != 2 || r.NEFTuneNoiseAlpha != 5 {
+		t.Errorf("the recipe has %v, seed %d, rank %d, %g epochs, noise %g", r.Data, r.Seed, r.Rank, r.Epochs, r.NEFTuneNoiseAlpha)
 	}
 	if got := s.Metrics[0].at(&s.Arms[0], 7).Spec(); got != "loss on world:cpt-heldout?draw=7" {
 		t.Errorf("the metric is %q", got)

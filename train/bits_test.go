@@ -14,7 +14,7 @@ import (
 func TestSameBytes(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		base := tinyRecipe(t)
-		base.Full, base.LoRADropout = full, 0.1
+		base.Full, base.Dropout = full, 0.1
 		want, _ := runRecipe(t, base)
 		for what, change := range map[string]func(*Recipe){
 			"again":                  func(*Recipe) {},
@@ -80,7 +80,7 @@ func TestSplitsAgree(t *testing.T) {
 	first := func(change func(*Recipe)) StepEvent {
 		r := tinyRecipe(t)
 		r.Data = Paths(tinyRows(t, 8))
-		r.Shuffle, r.MaxSteps, r.LoRADropout = false, 1, 0
+		r.Shuffle, r.MaxSteps, r.Dropout = false, 1, 0
 		change(&r)
 		_, s := runRecipe(t, r)
 		return s.steps[0]

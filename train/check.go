@@ -65,10 +65,10 @@ func (in *inputs) idleLoRA() bool {
 			return false
 		}
 		plain := DefaultRecipe()
-		plain.LoRATargets = plain.targets(in.config.ModelType)
-		is := s.recipe.lora()
+		plain.Targets = plain.targets(in.config.ModelType)
+		is := s.recipe.LoRA
 		is.Targets = s.recipe.targets(in.config.ModelType)
-		idle = idle || !reflect.DeepEqual(is, plain.lora()) || s.recipe.LoRAPlusLRRatio != plain.LoRAPlusLRRatio
+		idle = idle || !reflect.DeepEqual(is, plain.LoRA) || s.recipe.LoRAPlusLRRatio != plain.LoRAPlusLRRatio
 	}
 	return idle
 }

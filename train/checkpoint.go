@@ -289,18 +289,18 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 
 // restoreWeights copies the trained values of a checkpoint into the parameters.
 func (j *job) restoreWeights(dir string) error {
-	file, prefix := "model.safetensors", ""
 	if j.adapter != nil {
-		file, prefix = "adapter_model.safetensors", "base_model.model."
+		return j.adapter.Restore(os.DirFS(dir), dir)
 	}
+	const file = "model.safetensors"
 	tensors, err := hf.ReadFS(os.DirFS(dir), file, file)
 	if err != nil {
 		return err
 	}
 	for _, p := range j.stepper.options.Parameters {
-		t, ok := tensors[prefix+p.Name]
+		t, ok := tensors[p.Name]
 		if !ok || !slices.Equal(t.Shape, p.Shape) {
-			return fmt.Errorf("%s: tensor %s is missing or has another shape", file, prefix+p.Name)
+			return fmt.Errorf("%s: tensor %s is missing or has another shape", file, p.Name)
 		}
 		copy(p.Value, t.Data)
 	}

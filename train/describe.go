@@ -142,7 +142,7 @@ func (r Recipe) method() string {
 	case r.Full:
 		return "all weights"
 	}
-	return fmt.Sprintf("LoRA r=%d alpha=%g on %s", r.LoRARank, r.LoRAAlpha, strings.Join(r.LoRATargets, ","))
+	return fmt.Sprintf("%s r=%d alpha=%g on %s", r.Method(), r.Rank, r.Alpha, strings.Join(r.Targets, ","))
 }
 
 // paths lists the paths of datasets.

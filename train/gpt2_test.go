@@ -47,7 +47,7 @@ func TestGPT2SameBytes(t *testing.T) {
 		true:  "0a75254f3f79b022f608018c4b39b9143416c7f98dbfab93a13dcc09d955dc22",
 	} {
 		r := tinyRecipe(t)
-		r.Model, r.Full, r.Packing, r.LoRADropout = dir, full, full, 0.1
+		r.Model, r.Full, r.Packing, r.Dropout = dir, full, full, 0.1
 		want, s := runRecipe(t, r)
 		if first, last := s.steps[0].Loss, s.steps[len(s.steps)-1].Loss; !(last < first) {
 			t.Errorf("full %t: the loss went from %g to %g", full, first, last)

@@ -161,7 +161,14 @@ func (r Recipe) parameters(m *model.Model, adapter *lora.Adapter) ([]model.Param
 	if last == 0 {
 		return all(), nil
 	}
+	var whole []string // which the recipe names itself
+	if adapter != nil {
+		whole = adapter.Whole()
+	}
 	some := slices.DeleteFunc(all(), func(p model.Parameter) bool {
+		if slices.Contains(whole, p.Name) {
+			return false
+		}
 		layer, ok := optim.Layer(p.Name)
 		return !ok || layer < layers-last
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"gotune/data"
@@ -99,6 +101,27 @@ func (j *job) evaluateOwed(ctx context.Context) error {
 	return err
 }
 
+// adapterMethod says in a line what of the adapter is trained.
+func (j *job) adapterMethod() string {
+	c, layers, whole := j.adapter.Config, 0, 0
+	for _, p := range j.stepper.options.Parameters {
+		if _, own := j.model.Weights[p.Name]; own {
+			whole++
+		} else if strings.HasSuffix(p.Name, ".lora_A.weight") {
+			layers++
+		}
+	}
+	rank := strconv.Itoa(c.Rank)
+	if ranks := j.adapter.Ranks(); len(ranks) > 1 {
+		rank = fmt.Sprintf("%d…%d", ranks[0], ranks[len(ranks)-1])
+	}
+	text := fmt.Sprintf("%s r=%s alpha=%g on %d layers", c.Method(), rank, c.Alpha, layers)
+	if whole > 0 {
+		text += fmt.Sprintf(", %d weights whole", whole)
+	}
+	return text
+}
+
 // saveResult writes the adapter or the model beside the checkpoints, whole or
 // not at all.
 func (j *job) saveResult() error {
@@ -182,12 +205,12 @@ func (j *job) announce() error {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
 	}
 	if j.adapter != nil {
-		c, name := j.adapter.Config, "LoRA"
-		if c.RSLoRA {
-			name = "rsLoRA"
+		h.Method = j.adapterMethod()
+		for _, p := range j.stepper.options.Parameters {
+			if _, own := j.model.Weights[p.Name]; !own {
+				h.Parameters += len(p.Value)
+			}
 		}
-		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.options.Parameters)/2)
-		h.Parameters += h.Trainable
 	}
 	if j.eval != nil {
 		h.EvalRows = j.eval.Len()

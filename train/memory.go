@@ -83,7 +83,11 @@ func (f *footprint) memory(programs int, largest ...data.Shape) (Memory, error) 
 	trained := f.trained()
 	m := Memory{Inputs: f.inputs, Weights: f.model.Bytes(), Gradients: 4 * trained}
 	if f.project != nil {
-		m.Adapter = 4 * trained
+		for _, p := range f.parameters {
+			if _, own := f.model.Weights[p.Name]; !own { // a weight of the model that is trained whole counts there
+				m.Adapter += 4 * int64(hf.Size(p.Shape))
+			}
+		}
 	}
 	averages, err := f.averages()
 	m.Optimizer = 4 * averages * trained

@@ -40,6 +40,9 @@ func (r Recipe) checkTrained(m *model.Model) error {
 	if err != nil {
 		return err
 	}
+	if adapter != nil {
+		defer adapter.Release() // the outline serves the other stages too
+	}
 	parameters, err := r.parameters(m, adapter)
 	if err != nil {
 		return err
@@ -64,5 +67,5 @@ func (r Recipe) newAdapter(m *model.Model) (*lora.Adapter, error) {
 			return nil, err
 		}
 	}
-	return lora.New(c, m, r.Seed)
+	return lora.Outline(c, m)
 }

@@ -148,15 +148,11 @@ func (r Recipe) plan() []Recipe {
 	return all
 }
 
-func (r Recipe) lora() lora.Config {
-	return lora.Config{Rank: r.LoRARank, Alpha: r.LoRAAlpha, Dropout: r.LoRADropout, Targets: r.LoRATargets, RSLoRA: r.UseRSLoRA}
-}
-
 // loraFor is the adapter's configuration for a model: the last layers if only
 // those are trained, and where the targets are the defaults, those of the model's
 // family.
 func (r Recipe) loraFor(m *model.Model) lora.Config {
-	c := r.lora()
+	c := r.LoRA
 	c.Targets = r.targets(m.Config.ModelType)
 	for layer := m.Config.Layers - r.LastLayers; r.LastLayers > 0 && layer < m.Config.Layers; layer++ {
 		c.Layers = append(c.Layers, layer)
@@ -167,10 +163,10 @@ func (r Recipe) loraFor(m *model.Model) lora.Config {
 // targets are the layers that a stage adapts in a family of models, which has its
 // own where the stage has the defaults.
 func (s Stage) targets(modelType string) []string {
-	if slices.Equal(s.LoRATargets, lora.DefaultTargets) {
+	if slices.Equal(s.Targets, lora.DefaultTargets) {
 		return lora.TargetsFor(modelType)
 	}
-	return s.LoRATargets
+	return s.Targets
 }
 
 // arithmetic is how the products are made.

@@ -55,7 +55,7 @@ func prepared(t *testing.T, r Recipe) string {
 // longer is the tiny recipe with enough steps to be killed in.
 func longer(t *testing.T, full bool) Recipe {
 	r := tinyRecipe(t)
-	r.Full, r.MaxSteps, r.SaveSteps, r.LoRADropout = full, 300, 7, 0.1
+	r.Full, r.MaxSteps, r.SaveSteps, r.Dropout = full, 300, 7, 0.1
 	r.EvalData = r.Data
 	if testing.Short() {
 		r.MaxSteps = 60

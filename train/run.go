@@ -170,10 +170,10 @@ func (r Recipe) withTargets(modelType string) Recipe {
 	if r.Pretraining() {
 		return r // which has no adapter
 	}
-	r.LoRATargets = r.targets(modelType)
+	r.Targets = r.targets(modelType)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {
-		r.Stages[i].LoRATargets = r.Stages[i].targets(modelType)
+		r.Stages[i].Targets = r.Stages[i].targets(modelType)
 	}
 	return r
 }
@@ -189,8 +189,7 @@ func (r Recipe) withAdapter() (Recipe, error) {
 		return r, err
 	}
 	put := func(s *Stage) {
-		s.LoRARank, s.LoRAAlpha, s.LoRADropout, s.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
-		s.UseRSLoRA = c.RSLoRA
+		s.LoRA = c
 	}
 	put(&r.Stage)
 	r.Stages = slices.Clone(r.Stages)

@@ -21,6 +21,7 @@ type property struct {
 	Items                *property            `json:"items,omitempty"`
 	AnyOf                []*property          `json:"anyOf,omitempty"`
 	Properties           map[string]*property `json:"properties,omitempty"`
+	PatternProperties    map[string]*property `json:"patternProperties,omitempty"`
 	Required             []string             `json:"required,omitempty"`
 	AdditionalProperties *bool                `json:"additionalProperties,omitempty"`
 }
@@ -80,6 +81,8 @@ func value(t reflect.Type) *property {
 		return value(t.Elem())
 	case reflect.Slice:
 		return &property{Type: "array", Items: value(t.Elem())}
+	case reflect.Map:
+		return &property{Type: "object", PatternProperties: map[string]*property{"": value(t.Elem())}}
 	case reflect.Struct:
 		m := mapping(t)
 		if t != reflect.TypeFor[Dataset]() {

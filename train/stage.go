@@ -5,9 +5,13 @@ import (
 
 	"gotune/data"
 	"gotune/data/rows"
+	"gotune/lora"
 	"gotune/optim"
 	"gotune/schedule"
 )
+
+// LoRA is how a stage's adapter is made: its fields are keys of the stage.
+type LoRA = lora.Config
 
 // A Stage is one training with its own data, objective, optimizer and schedule.
 type Stage struct {
@@ -20,15 +24,11 @@ type Stage struct {
 	MaskHistory bool     `yaml:"mask_history" of:"train,lr" help:"learn only the last assistant turn of a conversation"`
 	Replay      float64  `yaml:"replay" of:"train" help:"rows of the stages before that are mixed in, as a share of the stage's own rows" default:"0" range:"0,1000"`
 
-	Full              bool     `yaml:"full" of:"train,lr" help:"train all weights instead of an adapter"`
-	LastLayers        int      `yaml:"last_layers" of:"train,lr" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
-	PreviousAdapter   string   `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
-	PreviousOptimizer string   `yaml:"previous_optimizer" of:"train" help:"what becomes of the optimizer of the stage before: fresh begins anew, keep goes on with its averages and its count of steps, where the same parameters are trained" default:"fresh"`
-	LoRARank          int      `yaml:"lora_rank" of:"train,lr" help:"rank of the adapter" default:"8" range:"1,1048576"`
-	LoRAAlpha         float64  `yaml:"lora_alpha" of:"train,lr" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
-	UseRSLoRA         bool     `yaml:"use_rslora" of:"train,lr" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`
-	LoRADropout       float64  `yaml:"lora_dropout" of:"train,lr" help:"dropout before the adapter" default:"0" range:"0,0.999999999999"`
-	LoRATargets       []string `yaml:"lora_targets" of:"train,lr" help:"layers that are adapted, all-linear for all; left at the default, a GPT-2 has c_attn,c_fc,c_proj" default:"q_proj,k_proj,v_proj,up_proj,down_proj"`
+	Full              bool   `yaml:"full" of:"train,lr" help:"train all weights instead of an adapter"`
+	LastLayers        int    `yaml:"last_layers" of:"train,lr" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
+	PreviousAdapter   string `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
+	PreviousOptimizer string `yaml:"previous_optimizer" of:"train" help:"what becomes of the optimizer of the stage before: fresh begins anew, keep goes on with its averages and its count of steps, where the same parameters are trained" default:"fresh"`
+	LoRA              `yaml:",inline"`
 
 	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
 	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain,schedule" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`

@@ -68,7 +68,7 @@ func tinyRecipe(t testing.TB) Recipe {
 	r.Model, r.Data = tinyModel(t), Paths(tinyRows(t, 30))
 	r.Output = filepath.Join(t.TempDir(), "run")
 	r.MaxSteps, r.BatchSize, r.LearningRate, r.SaveSteps, r.Threads = 10, 8, 0.01, 4, 1
-	r.LoRARank, r.LoRAAlpha = 4, 8
+	r.Rank, r.Alpha = 4, 8
 	return r
 }
 

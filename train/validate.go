@@ -10,6 +10,7 @@ import (
 
 	"gotune/data/rows"
 	"gotune/internal/kernel"
+	"gotune/lora"
 	"gotune/model"
 	"gotune/optim"
 	"gotune/schedule"
@@ -88,7 +89,7 @@ func (r Recipe) validateChain() error {
 		if s.Full || before.Full || s.PreviousAdapter != "keep" {
 			continue
 		}
-		if a, b := before.lora(), s.lora(); !reflect.DeepEqual(a, b) {
+		if a, b := before.LoRA, s.LoRA; !reflect.DeepEqual(a, b) {
 			return fmt.Errorf("stages[%d] (%s) keeps the adapter of %s but has other lora_* keys, or use_rslora: give it the same ones, or set previous_adapter to merge or fresh", i, s.Name, before.Name)
 		}
 		if a, b := before.LastLayers, s.LastLayers; a > 0 && (b == 0 || b > a) {
@@ -138,7 +139,10 @@ func (r Recipe) validate() error {
 	if r.Full || r.Pretraining() || r.Adapter != "" {
 		return nil
 	}
-	return r.lora().Validate()
+	if r.LastLayers > 0 && len(r.Layers) > 0 {
+		return fmt.Errorf("last_layers and layers_to_transform are both given: each says which layers are adapted")
+	}
+	return r.LoRA.Validate()
 }
 
 // checkValue compares a name with the choices there are, and a number with the tag
@@ -208,8 +212,9 @@ func choices() map[string][]string {
 		"previous_adapter":      {"keep", "merge", "fresh"},
 		"previous_optimizer":    {"fresh", "keep"},
 		"metric_for_best_model": {"loss", "exact_match", "generated_match"},
-		"save_dtype":            {"float32", "bfloat16"},
+		"save_dtype":            {"float32", "bfloat16", "float16"},
 		"report_to":             {"tensorboard", "none"},
+		"bias":                  lora.Biases,
 		"data_format":           rows.Formats(),
 		"format":                rows.Formats(),
 	}

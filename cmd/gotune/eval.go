@@ -30,9 +30,7 @@ type tokenResult struct {
 
 func newEval() *cobra.Command {
 	var s source
-	var paths, allow []string
-	var columns, format string
-	var maxLength int
+	var held heldOut
 	var asJSON, perToken, learnPrompt, ignoreEOS bool
 	c := &cobra.Command{
 		Use:   "eval",
@@ -42,49 +40,25 @@ func newEval() *cobra.Command {
   gotune eval --model DIR --adapter RUN/adapter --data rows.jsonl --json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if len(paths) == 0 {
+			if len(held.paths) == 0 {
 				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
 			}
-			if err := data.CheckNames(allow); err != nil {
-				return usagef("--allow: %w", err)
-			}
-			list := train.Paths(paths...)
-			corpora, err := list.Corpora(columns, format, train.Objective{LearnPrompt: learnPrompt})
-			if err != nil {
-				return usagef("--%w", err)
+			if err := held.check(); err != nil {
+				return err
 			}
 			if err := s.load(c.Context()); err != nil {
 				return err
 			}
-			if maxLength == 0 {
-				maxLength = min(s.model.Config.MaxPositions, 1024)
-			}
-			if maxLength > s.model.Config.MaxPositions || maxLength < 3 {
-				return usagef("--max-length is %d; the model takes 3 to %d tokens", maxLength, s.model.Config.MaxPositions)
-			}
-			template, err := data.OpenTemplate(s.templateName, s.tokenizer)
-			if err != nil {
-				return fmt.Errorf("chat template: %w", err)
-			}
-			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, Allow: allow, EncoderConfig: data.EncoderConfig{
-				Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength,
-			}})
+			d, err := held.open(c, &s, train.Objective{LearnPrompt: learnPrompt})
 			if err != nil {
 				return err
-			}
-			for _, f := range d.Report().Findings {
-				c.PrintErrln("note:", f.Text)
 			}
 			return evaluate(c, &s, d, asJSON, perToken, ignoreEOS)
 		},
 	}
 	s.flags(c)
-	c.Flags().StringSliceVar(&paths, "data", nil, "files, or corpora of the toy world")
+	held.flags(c)
 	c.Flags().StringVar(&s.templateName, "chat-template", "", "chat template: a built-in name or a Jinja file; without one the model's own, else chatml")
-	c.Flags().StringVar(&columns, "columns", "", "which columns to read, such as prompt=question,completion=answer")
-	c.Flags().StringVar(&format, "format", "", "format of files where it cannot be found out: jsonl, json, csv, text or parquet")
-	c.Flags().IntVar(&maxLength, "max-length", 0, "longest row in tokens; 0 is the model's context, at most 1024")
-	c.Flags().StringSliceVar(&allow, "allow", nil, "go on in spite of a finding about the data, by its name, such as empty")
 	c.Flags().BoolVar(&learnPrompt, "all-tokens", false, "count prompts too, as continued pre-training does")
 	c.Flags().BoolVar(&ignoreEOS, "ignore-eos", false, "leave the end token out of loss and matches")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

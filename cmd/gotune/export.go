@@ -84,7 +84,7 @@ func (s *source) withAdapter() string {
 	if s.adapter == nil {
 		return ""
 	}
-	return " with " + s.adapterName
+	return " with " + strings.Join(s.adapters, ", ")
 }
 
 // export writes the model, and compares what was written with the model as it is.

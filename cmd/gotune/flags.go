@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/csv"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +33,12 @@ func bindKeys(flags *pflag.FlagSet, command string, into *train.Recipe) {
 			flags.StringVar(p, name, *p, help)
 		case *[]string:
 			flags.StringSliceVar(p, name, *p, help)
+		case *[]int:
+			flags.IntSliceVar(p, name, *p, help)
+		case *map[string]int:
+			flags.Var(&patterns[int]{into: p, parse: strconv.Atoi}, name, help)
+		case *map[string]float64:
+			flags.Var(&patterns[float64]{into: p, parse: parseFloat}, name, help)
 		case *train.Datasets:
 			flags.Var(&paths{into: p}, name, help)
 		case *bool:
@@ -75,3 +84,46 @@ func (p *paths) String() string {
 }
 
 func (p *paths) Type() string { return "paths" }
+
+// patterns gives layers that match a pattern a number, as PATTERN=NUMBER between
+// commas, or the flag several times.
+type patterns[T int | float64] struct {
+	into  *map[string]T
+	parse func(text string) (T, error)
+	given bool
+}
+
+func (p *patterns[T]) Set(text string) error {
+	list, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil {
+		return err
+	}
+	if !p.given {
+		*p.into, p.given = make(map[string]T), true
+	}
+	for _, entry := range list {
+		at := strings.LastIndexByte(entry, '=')
+		if at < 1 {
+			return fmt.Errorf("%q is not PATTERN=NUMBER, such as down_proj=4", entry)
+		}
+		if (*p.into)[entry[:at]], err = p.parse(entry[at+1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *patterns[T]) String() string {
+	if p.into == nil {
+		return ""
+	}
+	var list []string
+	for _, key := range slices.Sorted(maps.Keys(*p.into)) {
+		list = append(list, fmt.Sprintf("%s=%v", key, (*p.into)[key]))
+	}
+	return strings.Join(list, ",")
+}
+
+func (p *patterns[T]) Type() string { return "patterns" }
+
+func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }

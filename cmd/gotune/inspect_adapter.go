@@ -19,6 +19,7 @@ type adapterDescription struct {
 	Kind       string   `json:"kind"` // adapter
 	Path       string   `json:"path"`
 	Base       string   `json:"base,omitempty"`
+	Method     string   `json:"method"` // LoRA, rsLoRA, DoRA, PiSSA or OLoRA
 	Rank       int      `json:"rank"`
 	Alpha      float64  `json:"alpha"`
 	Dropout    float64  `json:"dropout"`
@@ -45,7 +46,7 @@ func describeAdapter(path string) (description, error) {
 		return nil, err
 	}
 	d := &adapterDescription{
-		Kind: "adapter", Path: path, Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Targets: c.Targets,
+		Kind: "adapter", Path: path, Method: c.Method(), Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout, Targets: c.Targets,
 		Updates: []update{}, Idle: []string{}, Broken: []string{},
 	}
 	squares := 0.0
@@ -71,7 +72,7 @@ func describeAdapter(path string) (description, error) {
 }
 
 func (d *adapterDescription) print(p *page) error {
-	p.title(d.Path, "a LoRA adapter")
+	p.title(d.Path, "a %s adapter", d.Method)
 	if d.Base != "" {
 		p.line("for", "%s", inspect.Visible(d.Base))
 	}
@@ -79,6 +80,12 @@ func (d *adapterDescription) print(p *page) error {
 	p.line("targets", "%s", inspect.Visible(strings.Join(d.Targets, ", ")))
 	p.line("parameters", "%s in %d layers", count(d.Parameters), len(d.Updates))
 	p.line("norm", "%.4g, of all updates ΔW together", d.Norm)
+	switch d.Method {
+	case "DoRA":
+		p.line("lengths", "trained too; ΔW is what is added before rows are brought to their lengths")
+	case "PiSSA", "OLoRA":
+		p.line("begins", "with a part of the base, which ΔW below still holds (gotune combine takes it out)")
+	}
 	p.text("\nNorm of ΔW and its effective rank, which is at most %d:\n", d.Rank)
 	d.table(p)
 	if len(d.Idle) > 0 {

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,10 +21,12 @@ const templateName = "chat_template.jinja"
 // source is a model with its tokenizer and perhaps an adapter, as the commands
 // that use a model take it: --model and --adapter, or a run folder.
 type source struct {
-	modelName, adapterName string
-	templateName           string // of chats; see data.OpenTemplate
-	threads                int
-	base, precision        string // of the weights, and of the products
+	modelName       string
+	adapters        []string // DIR or DIR=WEIGHT
+	combination     string   // of several; see lora.Combine
+	templateName    string   // of chats; see data.OpenTemplate
+	threads         int
+	base, precision string // of the weights, and of the products
 
 	set func(flag string) bool // reports whether a flag was given
 
@@ -43,7 +42,8 @@ type source struct {
 func (s *source) flags(c *cobra.Command) {
 	s.set = c.Flags().Changed
 	c.Flags().StringVar(&s.modelName, "model", train.BaseName, "folder of the model; base and base-b are embedded")
-	c.Flags().StringVar(&s.adapterName, "adapter", "", "folder of a PEFT adapter")
+	c.Flags().StringArrayVar(&s.adapters, "adapter", nil, "folder of a PEFT adapter; given several times, or as DIR=WEIGHT, adapters are put together")
+	c.Flags().StringVar(&s.combination, "combination", "cat", "how several adapters are put together: cat or svd sum their updates, linear their matrices")
 	c.Flags().StringVar(&s.base, "base-precision", "auto", "how weights are stored: auto as in the file, fp32, bf16, int8 or nf4; of a run, as it did")
 	c.Flags().StringVar(&s.precision, "precision", "fp32", "arithmetic of the products: fp32 or bf16; of a run, that of the run")
 	c.Flags().IntVar(&s.threads, "threads", 0, "threads; 0 uses all cores")
@@ -67,7 +67,10 @@ func (s *source) loadRun(c *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		s.modelName, s.adapterName = r.Model, r.Adapter
+		s.modelName, s.adapters = r.Model, nil
+		if r.Adapter != "" {
+			s.adapters = []string{r.Adapter}
+		}
 		if !s.set("base-precision") {
 			s.base = r.BasePrecision
 		}
@@ -101,27 +104,7 @@ func (s *source) load(ctx context.Context) error {
 	if s.tokenizer, err = tokenizer.Load(src, s.modelName); err != nil {
 		return err
 	}
-	if s.adapterName == "" {
-		return nil
-	}
-	if _, err := os.Stat(filepath.Join(s.adapterName, "adapter_config.json")); err != nil {
-		if _, in := os.Stat(filepath.Join(s.adapterName, "adapter", "adapter_config.json")); in == nil {
-			return fmt.Errorf("adapter: %s is a run folder: its adapter is %s", s.adapterName, filepath.Join(s.adapterName, "adapter"))
-		}
-		return fmt.Errorf("adapter: %w", err)
-	}
-	template := filepath.Join(s.adapterName, templateName)
-	if s.adapterTemplate, err = os.ReadFile(template); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("adapter: %w", err)
-	}
-	if s.templateName == "" && s.adapterTemplate != nil {
-		s.templateName = template
-	}
-	if s.adapter, err = lora.Load(os.DirFS(s.adapterName), s.adapterName, s.model); err != nil {
-		return err
-	}
-	s.project = s.adapter.Project
-	return nil
+	return s.loadAdapters()
 }
 
 func (s *source) team() *kernel.Team {

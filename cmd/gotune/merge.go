@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"gotune/internal/hf"
@@ -9,18 +11,27 @@ import (
 func newMerge() *cobra.Command {
 	var s source
 	var dtype string
+	var undo bool
 	c := &cobra.Command{
 		Use:   "merge OUT",
-		Short: "Write a model folder with an adapter merged into its weights",
+		Short: "Write a model folder with adapters merged into its weights",
+		Long: `merge writes a model folder with one or several adapters merged into its weights.
+
+With --undo the model is one that the adapter was merged into, and it is taken out
+again. Both sums are rounded to the type that weights are stored in, so that an
+element comes back to within one unit in the last place of the larger of the two.
+What DoRA, modules trained whole and PiSSA replaced cannot be brought back.`,
 		Example: `  gotune merge --model DIR --adapter RUN/adapter OUT
-  gotune merge --adapter runs/2026-01-31-1/adapter --dtype bfloat16 OUT`,
+  gotune merge --adapter runs/2026-01-31-1/adapter --dtype bfloat16 OUT
+  gotune merge --model DIR --adapter A=0.7 --adapter B=0.3 OUT
+  gotune merge --undo --model MERGED --adapter RUN/adapter OUT`,
 		Args: exactly(1, "the folder to make"),
 		RunE: func(c *cobra.Command, args []string) error {
 			d, err := hf.ParseDType(dtype)
 			if err != nil {
 				return usageError{err}
 			}
-			if s.adapterName == "" {
+			if len(s.adapters) == 0 {
 				return usagef("--adapter is missing")
 			}
 			if err := checkNewFolder(args[0]); err != nil {
@@ -29,18 +40,27 @@ func newMerge() *cobra.Command {
 			if err := s.load(c.Context()); err != nil {
 				return err
 			}
-			merged, err := s.adapter.Merge(s.model)
+			change, what := s.adapter.Merge, "merged"
+			if undo {
+				change, what = s.adapter.Unmerge, "taken out"
+			}
+			merged, err := change(s.model)
 			if err != nil {
 				return err
 			}
-			if err := writeModel(args[0], merged, d, s.tokenizer, s.adapterTemplate, nil); err != nil {
+			template := s.adapterTemplate
+			if undo {
+				template = nil
+			}
+			if err := writeModel(args[0], merged, d, s.tokenizer, template, nil); err != nil {
 				return err
 			}
-			c.PrintErrf("%s: %s with %s merged\n", args[0], s.modelName, s.adapterName)
+			c.PrintErrf("%s: %s with %s %s\n", args[0], s.modelName, strings.Join(s.adapters, ", "), what)
 			return nil
 		},
 	}
 	s.flags(c)
 	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32, float16 or bfloat16")
+	c.Flags().BoolVar(&undo, "undo", false, "take the adapter out of a model that it was merged into")
 	return c
 }

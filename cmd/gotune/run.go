@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -82,7 +83,11 @@ func (f *runFlags) resolve(flags *pflag.FlagSet, preset string) (train.Recipe, e
 // there is no adapter for. The same keys in a file may stand: a recipe of one kind of
 // tuning is then done as the other by a flag alone.
 func checkAdapterFlags(flags *pflag.FlagSet, r *train.Recipe) error {
-	for _, name := range []string{"lora-rank", "lora-alpha", "lora-targets", "lora-dropout", "use-rslora", "loraplus-lr-ratio"} {
+	names := []string{"loraplus-lr-ratio"}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[train.LoRA]()) {
+		names = append(names, flagName(f))
+	}
+	for _, name := range names {
 		switch {
 		case !flags.Changed(name):
 		case r.WithoutAdapter():

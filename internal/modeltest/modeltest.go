@@ -31,7 +31,12 @@ var Folders = []string{
 type Golden struct {
 	Batches    []Batch
 	Full, LoRA Run
+	// Loose multiplies what values may be off by, where transformers or PEFT begins with
+	// something that it rounds more than is right; 0 is 1.
+	Loose float64 `json:"-"`
 }
+
+func (g Golden) loose(bound float64) float64 { return max(1, g.Loose) * bound }
 
 // A Batch has two rows of ids and labels that are not yet shifted; Mask is 0 at
 // padding.
@@ -150,7 +155,7 @@ func FirstBatch(t *testing.T, g Golden, want Run, p *model.Program, params []mod
 	}
 	// A float32 carries 24 bits: a few roundings of the loss are 1e-6 of it. An
 	// nll is the difference of two numbers of the size of the logits.
-	NearOne(t, "loss", float64(p.Loss()), want.Loss, 1e-6)
+	NearOne(t, "loss", float64(p.Loss()), want.Loss, g.loose(1e-6))
 	var got, nll []float32
 	_, length := batch.Shape()
 	for r, row := range want.NLL {
@@ -159,7 +164,7 @@ func FirstBatch(t *testing.T, g Golden, want Run, p *model.Program, params []mod
 			nll = append(nll, float32(v))
 		}
 	}
-	t.Logf("nll differs by %.2g of the largest", Near(t, "nll", got, nll, 1e-6))
+	t.Logf("nll differs by %.2g of the largest", Near(t, "nll", got, nll, g.loose(1e-6)))
 	worst, name := 0.0, ""
 	for _, q := range params {
 		w, ok := grads[q.Name]
@@ -168,7 +173,7 @@ func FirstBatch(t *testing.T, g Golden, want Run, p *model.Program, params []mod
 			continue
 		}
 		// Sums over some dozens of tokens and two layers in another order.
-		if d := Near(t, "gradient of "+q.Name, q.Grad, w.Data, 5e-6); d > worst {
+		if d := Near(t, "gradient of "+q.Name, q.Grad, w.Data, g.loose(5e-6)); d > worst {
 			worst, name = d, q.Name
 		}
 		delete(grads, q.Name)
@@ -205,21 +210,18 @@ func noGradient(p model.Parameter, i int) bool {
 	return false
 }
 
-// TenSteps takes the golden run's steps of AdamW and compares loss and norm of
-// each, and the final values.
-func TenSteps(t *testing.T, g Golden, want Run, p *model.Program, params []model.Parameter, final map[string]hf.Tensor) {
+// Steps takes the ten steps of AdamW of the golden runs and returns loss and norm of each.
+func Steps(t testing.TB, g Golden, p *model.Program, params []model.Parameter) (losses, norms []float64) {
 	t.Helper()
 	ps := make([]optim.Parameter, len(params))
-	first := make(map[string][]float32)
 	for i, q := range params {
 		ps[i] = optim.Parameter(q)
-		first[q.Name] = slices.Clone(q.Value)
 	}
 	o, err := optim.NewAdamW(nil, ps, optim.AdamWConfig{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01, MaxGradNorm: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for s := range want.StepLosses {
+	for s := range 10 {
 		for _, q := range params {
 			clear(q.Grad)
 		}
@@ -231,9 +233,24 @@ func TenSteps(t *testing.T, g Golden, want Run, p *model.Program, params []model
 		if err != nil {
 			t.Fatal(err)
 		}
-		NearOne(t, "loss of a step", float64(p.Loss()), want.StepLosses[s], 1e-5)
-		NearOne(t, "norm of a step", norm, want.StepNorms[s], 1e-4)
-		t.Logf("step %d: loss off by %.2g, norm by %.2g", s+1, float64(p.Loss())/want.StepLosses[s]-1, norm/want.StepNorms[s]-1)
+		losses, norms = append(losses, float64(p.Loss())), append(norms, norm)
+	}
+	return losses, norms
+}
+
+// TenSteps takes the golden run's steps of AdamW and compares loss and norm of
+// each, and the final values.
+func TenSteps(t *testing.T, g Golden, want Run, p *model.Program, params []model.Parameter, final map[string]hf.Tensor) {
+	t.Helper()
+	first := make(map[string][]float32)
+	for _, q := range params {
+		first[q.Name] = slices.Clone(q.Value)
+	}
+	losses, norms := Steps(t, g, p, params)
+	for s := range want.StepLosses {
+		NearOne(t, "loss of a step", losses[s], want.StepLosses[s], 1e-5)
+		NearOne(t, "norm of a step", norms[s], want.StepNorms[s], 1e-4)
+		t.Logf("step %d: loss off by %.2g, norm by %.2g", s+1, losses[s]/want.StepLosses[s]-1, norms[s]/want.StepNorms[s]-1)
 	}
 	worst, name := 0.0, ""
 	for _, q := range params {

@@ -40,31 +40,49 @@ type loraBackward loraLinear
 // float32 in any arithmetic.
 func LoRALinear(x *gorgonia.Node, weight Weight, bias, a, b *gorgonia.Node, scale float64, drop *Dropout) (*gorgonia.Node, error) {
 	s := shapes{op: "lora linear"}
-	k := loraLinear{product: newProduct(&s, x, weight), scale: float32(scale)}
+	k, inputs := newLoRALinear(&s, x, weight, a, b, scale)
+	k.addBias(&s, bias, &inputs)
+	k.addDropout(&s, drop, &inputs)
+	if s.err != nil {
+		return nil, s.err
+	}
+	return applyOne(k, inputs...)
+}
+
+// newLoRALinear reads the sizes and returns the inputs so far: x, the weight unless it
+// is frozen, a and b.
+func newLoRALinear(s *shapes, x *gorgonia.Node, weight Weight, a, b *gorgonia.Node, scale float64) (loraLinear, []*gorgonia.Node) {
+	k := loraLinear{product: newProduct(s, x, weight), scale: float32(scale)}
 	rank, in := s.matrix("a", a)
 	out, rank2 := s.matrix("b", b)
 	s.equal("columns of a", in, k.in)
 	s.equal("rows of b", out, k.out)
 	s.equal("columns of b", rank2, rank)
 	k.rank = rank
-	inputs := append(append([]*gorgonia.Node{x}, weight.nodes()...), a, b)
-	if bias != nil {
-		s.vector("bias", bias, k.out)
-		k.bias = true
-		inputs = append(inputs, bias)
+	return k, append(append([]*gorgonia.Node{x}, weight.nodes()...), a, b)
+}
+
+// addBias takes a bias, which may be nil, for the next input.
+func (k *loraLinear) addBias(s *shapes, bias *gorgonia.Node, inputs *[]*gorgonia.Node) {
+	if bias == nil {
+		return
 	}
-	if drop != nil && drop.P != 0 {
-		s.ints("dropout key", drop.Key, 2)
-		if !(drop.P > 0 && drop.P < 1) {
-			s.fail("dropout is %g, want 0 ≤ p < 1", drop.P)
-		}
-		k.p, k.stream = float32(drop.P), drop.Stream
-		inputs = append(inputs, drop.Key)
+	s.vector("bias", bias, k.out)
+	k.bias = true
+	*inputs = append(*inputs, bias)
+}
+
+// addDropout takes the key of a dropout, which may be nil, for the next input.
+func (k *loraLinear) addDropout(s *shapes, drop *Dropout, inputs *[]*gorgonia.Node) {
+	if drop == nil || drop.P == 0 {
+		return
 	}
-	if s.err != nil {
-		return nil, s.err
+	s.ints("dropout key", drop.Key, 2)
+	if !(drop.P > 0 && drop.P < 1) {
+		s.fail("dropout is %g, want 0 ≤ p < 1", drop.P)
 	}
-	return applyOne(k, inputs...)
+	k.p, k.stream = float32(drop.P), drop.Stream
+	*inputs = append(*inputs, drop.Key)
 }
 
 func (loraLinear) Name() string { return "lora linear" }

@@ -98,6 +98,21 @@ func (k loraBackward) flops(c *Call) float64 {
 	return total
 }
 
+// flops counts the product with what the dropout leaves out as one more with the weight.
+func (k doraLinear) flops(*Call) float64 {
+	return k.thin(k.in) + k.thin(k.out) + k.size()*float64(1+count(k.p > 0))
+}
+
+func (k doraBackward) flops(c *Call) float64 {
+	dx, da, db := c.Out[0], c.Out[1], c.Out[2]
+	in, out := doraLinear(k).thin(k.in), doraLinear(k).thin(k.out)
+	total := k.size()*float64(1+count(k.p > 0))*asked(dx) + in*asked(dx, da) + out*asked(db)
+	if dx != nil || da != nil {
+		total += out
+	}
+	return total
+}
+
 // scores is the number of pairs of a query and a key that the causal mask and the
 // segments leave, or the window, times the width of all query heads.
 func scores(positions []int32, s kernel.AttentionShape) float64 {

@@ -91,6 +91,37 @@ func LoRALinearBackward64(l *LoRA64, dy []float64) (dx, dw, da, db, dbias []floa
 	return dx, dw, da, db, dbias
 }
 
+// DoRALinear64 is the layer of [LoRALinear64] with rows of W + scale·B·A brought to the
+// lengths m, where those rows' own lengths are norms [Out]:
+// y = x·Wᵀ + bias + (m/norms − 1)∘((mask∘x)·Wᵀ) + m/norms∘(scale·((mask∘x)·Aᵀ)·Bᵀ).
+func DoRALinear64(l *LoRA64, m, norms []float64) (y []float64) {
+	y = Linear64(l.X, l.W, l.Bias, l.N, l.In, l.Out)
+	xd := l.dropped()
+	base := Linear64(xd, l.W, nil, l.N, l.In, l.Out)
+	update := Linear64(Linear64(xd, l.A, nil, l.N, l.In, l.Rank), l.B, nil, l.N, l.Rank, l.Out)
+	for i := range y {
+		f := m[i%l.Out] / norms[i%l.Out]
+		y[i] += (f-1)*base[i] + f*l.Scale*update[i]
+	}
+	return y
+}
+
+// RowNorms64 returns the lengths of the rows of W + scale·B·A.
+func (l *LoRA64) RowNorms64() []float64 {
+	norms := make([]float64, l.Out)
+	for o := range l.Out {
+		for c := range l.In {
+			v := l.W[o*l.In+c]
+			for r := range l.Rank {
+				v += l.Scale * l.B[o*l.Rank+r] * l.A[r*l.In+c]
+			}
+			norms[o] += v * v
+		}
+		norms[o] = math.Sqrt(norms[o])
+	}
+	return norms
+}
+
 // RMSNorm64 is y = x·w/√(mean(x²)+eps) for every row of x [n, c].
 func RMSNorm64(x, w []float64, n, c int, eps float64) (y []float64) {
 	y = make([]float64, n*c)

@@ -106,7 +106,7 @@ func TestFilterAgainstEach(t *testing.T) {
 	for i := range 30 {
 		sample{name: fmt.Sprintf("r%d", i), started: noon.Add(time.Duration(i) * time.Minute), steps: 1 + rnd.IntN(4), loss: float64(rnd.IntN(5)) / 2, match: float64(rnd.IntN(3)) / 2,
 			recipe: func(r *train.Recipe) {
-				r.LoRARank, r.Full, r.Schedule = 1<<rnd.IntN(3), rnd.IntN(4) == 0, []string{"cosine", "linear", "constant"}[rnd.IntN(3)]
+				r.Rank, r.Full, r.Schedule = 1<<rnd.IntN(3), rnd.IntN(4) == 0, []string{"cosine", "linear", "constant"}[rnd.IntN(3)]
 				if rnd.IntN(3) == 0 {
 					r.ChatTemplate = "chatml"
 				}

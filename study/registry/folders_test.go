@@ -73,7 +73,7 @@ func runs(t testing.TB, dir string) {
 	t.Helper()
 	for _, s := range []sample{
 		{name: "small", started: noon, steps: 4, loss: 1.5, match: 0.25},
-		{name: "large", started: noon.Add(time.Hour), steps: 4, loss: 1.25, match: 0.75, recipe: func(r *train.Recipe) { r.LoRARank, r.Seed = 32, 7 }},
+		{name: "large", started: noon.Add(time.Hour), steps: 4, loss: 1.25, match: 0.75, recipe: func(r *train.Recipe) { r.Rank, r.Seed = 32, 7 }},
 		{name: "all", started: noon.Add(2 * time.Hour), steps: 4, loss: 1, match: 1, recipe: func(r *train.Recipe) { r.Full, r.LearningRate = true, 1e-5 }},
 		{name: "halfway", started: noon.Add(3 * time.Hour), steps: 2, loss: 2},
 	} {

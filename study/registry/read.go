@@ -129,7 +129,7 @@ func method(r train.Recipe) string {
 	}
 	var all []string
 	for _, s := range stages {
-		text := fmt.Sprintf("LoRA r=%d", s.LoRARank)
+		text := fmt.Sprintf("%s r=%d", s.Method(), s.Rank)
 		switch {
 		case s.Full:
 			text = "full"

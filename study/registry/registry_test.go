@@ -62,7 +62,7 @@ func TestStages(t *testing.T) {
 	sample{name: "two", started: noon, steps: 4, recipe: func(r *train.Recipe) {
 		r.Stages = []train.Stage{r.Stage, r.Stage}
 		r.Stages[0].Name, r.Stages[0].Full, r.Stages[0].Data = "read", true, train.Datasets{{Path: "world:cpt", Repeat: 2}}
-		r.Stages[1].Name, r.Stages[1].LoRARank = "ask", 4
+		r.Stages[1].Name, r.Stages[1].Rank = "ask", 4
 	}}.write(t, dir)
 	r := synced(t, dir)
 	for where, want := range map[string]int{
@@ -159,7 +159,7 @@ func change(t *testing.T, dir, folder string, rnd *rand.Rand) {
 	path := filepath.Join(dir, folder)
 	switch rnd.IntN(6) {
 	case 0, 1:
-		sample{name: folder, started: noon, steps: 1 + rnd.IntN(4), loss: rnd.Float64(), recipe: func(r *train.Recipe) { r.LoRARank = 1 + rnd.IntN(8) }}.write(t, dir)
+		sample{name: folder, started: noon, steps: 1 + rnd.IntN(4), loss: rnd.Float64(), recipe: func(r *train.Recipe) { r.Rank = 1 + rnd.IntN(8) }}.write(t, dir)
 	case 2:
 		if err := os.RemoveAll(path); err != nil {
 			t.Fatal(err)

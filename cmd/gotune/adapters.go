@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gotune/lora"
+)
+
+// loadAdapters loads the adapters of --adapter and puts several, or one with a weight, together.
+func (s *source) loadAdapters() error {
+	if !slices.Contains(lora.Combinations, s.combination) {
+		return usagef("--combination is %q; it must be one of %s", s.combination, strings.Join(lora.Combinations, ", "))
+	}
+	if len(s.adapters) == 0 {
+		return nil
+	}
+	var ads []*lora.Adapter
+	var weights []float64
+	weighted := false
+	for _, text := range s.adapters {
+		dir, weight, given, err := splitWeight(text)
+		if err != nil {
+			return err
+		}
+		if err := s.takeTemplate(dir); err != nil {
+			return err
+		}
+		ad, err := lora.Load(os.DirFS(dir), dir, s.model)
+		if err != nil {
+			return err
+		}
+		if given || len(s.adapters) > 1 {
+			ad, weighted = ad.Plain(), true
+		}
+		ads, weights = append(ads, ad), append(weights, weight)
+	}
+	s.adapter = ads[0]
+	if weighted {
+		var err error
+		if s.adapter, err = lora.Combine(ads, weights, s.combination, 0); err != nil {
+			return fmt.Errorf("adapters %s: %w", strings.Join(s.adapters, ", "), err)
+		}
+	}
+	s.project = s.adapter.Project
+	return nil
+}
+
+// splitWeight takes DIR or DIR=WEIGHT apart. A folder whose name looks like the second is
+// the folder.
+func splitWeight(text string) (dir string, weight float64, given bool, err error) {
+	at := strings.LastIndexByte(text, '=')
+	if _, missing := os.Stat(text); at < 0 || missing == nil {
+		return text, 1, false, nil
+	}
+	weight, err = strconv.ParseFloat(text[at+1:], 64)
+	if err != nil {
+		return "", 0, false, usagef("--adapter is %q: what follows = is the weight of the adapter, a number", text)
+	}
+	return text[:at], weight, true, nil
+}
+
+// takeTemplate finds an adapter's folder and the chat template that it was tuned with; of
+// several the first one's counts.
+func (s *source) takeTemplate(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err != nil {
+		if _, in := os.Stat(filepath.Join(dir, "adapter", "adapter_config.json")); in == nil {
+			return fmt.Errorf("adapter: %s is a run folder: its adapter is %s", dir, filepath.Join(dir, "adapter"))
+		}
+		return fmt.Errorf("adapter: %w", err)
+	}
+	template := filepath.Join(dir, templateName)
+	text, err := os.ReadFile(template)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("adapter: %w", err)
+	}
+	if s.adapterTemplate == nil {
+		s.adapterTemplate = text
+	}
+	if s.templateName == "" && text != nil {
+		s.templateName = template
+	}
+	return nil
+}

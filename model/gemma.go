@@ -22,15 +22,15 @@ import (
 var (
 	gemmaFamily = architecture{
 		parse: parseGemma, file: gemmaFile, validate: validateGemma,
-		weights: gemmaWeights, hidden: gemmaHidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: gemmaWeights, rename: decoderName, hidden: gemmaHidden, head: decoderHead, embedding: decoderEmbedding,
 	}
 	gemma2Family = architecture{
 		parse: parseGemma2, file: gemma2File, validate: validateGemma2,
-		weights: gemma2Weights, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: gemma2Weights, rename: decoderName, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding,
 	}
 	gemma3Family = architecture{
 		parse: parseGemma3, file: gemma3File, validate: validateGemma2,
-		weights: gemma3Weights, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: gemma3Weights, rename: decoderName, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding,
 	}
 )
 

@@ -15,11 +15,11 @@ import (
 var (
 	glmFamily = architecture{
 		parse: parseGLM, file: glmFile, validate: validateGLM,
-		weights: glmWeights, hidden: glmHidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: glmWeights, rename: decoderName, hidden: glmHidden, head: decoderHead, embedding: decoderEmbedding,
 	}
 	glm4Family = architecture{
 		parse: parseGLM, file: glmFile, validate: validateGLM,
-		weights: glm4Weights, hidden: glm4Hidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: glm4Weights, rename: decoderName, hidden: glm4Hidden, head: decoderHead, embedding: decoderEmbedding,
 	}
 )
 

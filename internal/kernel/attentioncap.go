@@ -1,8 +1,8 @@
 package kernel
 
 // This file is what a soft cap does to the scores of attention. It is plain Go at every
-// level: about 3 ns for each pair of a query and a key, and as much again in the backward
-// pass, beside the products, which are made as without a cap.
+// level, element by element, once forward and once backward for each pair of a query and a
+// key; the products are made as without a cap.
 
 // softmax is code.softmax of capped and scaled scores.
 func (s AttentionShape) softmax(x []float32, stride, m, n int, largest, sum []float32) {

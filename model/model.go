@@ -98,6 +98,7 @@ type Model struct {
 	Arithmetic Arithmetic
 
 	arch   architecture
+	known  map[string]bool   // the names of the weights
 	linear map[string]layout // of the linear layers inside the blocks, by module
 	rope   func() (*op.RoPETable, error)
 	file   *hf.File // that weights lie in, or nil
@@ -106,11 +107,12 @@ type Model struct {
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
-	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout)}
+	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout), known: make(map[string]bool)}
 	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
 		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
 	})
 	for _, w := range m.arch.weights(c) {
+		m.known[w.name] = true
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
 		}
@@ -285,12 +287,18 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
 	return nil
 }
 
-// nameOf returns the name of a tensor of a file, "" for one that is no weight.
+// nameOf returns the name of a tensor of a file, "" for one that is no weight. Files of the
+// base model without its head leave out the prefix that all names but the head's have.
 func (m *Model) nameOf(e hf.Entry) string {
+	name := e.Name
 	if m.arch.rename != nil {
-		return m.arch.rename(e.Name)
+		name = m.arch.rename(name)
 	}
-	return e.Name
+	prefix, _, _ := strings.Cut(m.arch.embedding, ".")
+	if !m.known[name] && m.known[prefix+"."+name] {
+		return prefix + "." + name
+	}
+	return name
 }
 
 // ignored reports tensors that older files hold beside the weights: a copy of a

@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 
 	"gotune/internal/gguf"
+	"gotune/model"
 	"gotune/tokenizer"
 )
 
@@ -263,5 +264,44 @@ func TestTolerances(t *testing.T) {
 	}
 	if got, want := Tolerance(Exact, 1, 64), 8*math.Sqrt(8)/(1<<24); math.Abs(got-want) > 1e-18 {
 		t.Errorf("got %g, want %g", got, want)
+	}
+}
+
+// Every family, as it is trained here, comes back from GGUF with its logits.
+func TestFamiliesReadBack(t *testing.T) {
+	for name, m := range models(t) {
+		t.Run(name, func(t *testing.T) {
+			c, err := model.ParseConfig(m.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			random, err := model.New(c, 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			view, err := NewView(t.Context(), random, nil, nil, func(text string) []int32 { return []int32{int32(len(text)), 5, 9, 70, 71} })
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := c.JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := parseKeys(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, kind := range gguf.Types() {
+				f, err := lay(k, weightsOf(random), kind, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				proof, err := f.Save(t.Context(), filepath.Join(t.TempDir(), "x.gguf"), view, c)
+				if err != nil {
+					t.Error(err)
+				}
+				t.Logf("%v: %v", kind, proof)
+			}
+		})
 	}
 }

@@ -93,6 +93,16 @@ func (d *modelDescription) print(p *page) error {
 		}
 		p.line("vocabulary", "%d tokens, %s", c.VocabSize, tied)
 		p.line("context", "%d tokens", c.MaxPositions)
+		if r := c.Rope; r.Kind != "" {
+			p.line("rotations", "scaled by %s", r.Kind)
+		}
+		if c.SlidingWindow > 0 {
+			sliding := 0
+			for i := range c.Layers {
+				sliding += min(c.Window(i), 1)
+			}
+			p.line("window", "%d tokens, in %d of %d layers", c.SlidingWindow, sliding, c.Layers)
+		}
 	}
 	if len(d.Weights) == 0 {
 		p.line("weights", "none: the folder has no .safetensors file")

@@ -61,6 +61,10 @@ func (b byteTokenizer) EncodeSpans(text string, plain []tokenizer.Span) (ids []i
 	return ids, spans
 }
 
+func (b byteTokenizer) EncodeAfter(_ []int32, text string, plain []tokenizer.Span) ([]int32, []tokenizer.Span) {
+	return b.EncodeSpans(text, plain)
+}
+
 func (b byteTokenizer) SpecialTokens() []string { return marks }
 
 func (b byteTokenizer) BOS() (int32, bool) { return id(b.bos) }

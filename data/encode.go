@@ -133,7 +133,8 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 		e.raw(&whole, nil, e.Tokenizer.Encode(r.Text))
 	case rows.Completion:
 		prompt := e.Tokenizer.Encode(r.Prompt)
-		whole.Prompt = e.raw(&whole, prompt, e.Tokenizer.Encode(r.Completion))
+		completion, _ := e.Tokenizer.EncodeAfter(prompt, r.Completion, nil)
+		whole.Prompt = e.raw(&whole, prompt, completion)
 		whole.Seam = e.seam(prompt, r.Prompt+r.Completion)
 	case rows.Messages:
 		if err := e.conversation(&whole, r.Conversation); err != nil {

@@ -92,6 +92,28 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The layers that are adapted unless told otherwise are there in each family, and the
+// golden adapters have them.
+func TestTargetsFor(t *testing.T) {
+	for _, name := range modeltest.Folders {
+		m, golden := load(t, name)
+		ad, err := lora.New(lora.Config{Rank: 4, Alpha: 8, Targets: lora.TargetsFor(m.Config.ModelType)}, m, 1)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		adapted := make(map[string]bool)
+		for _, p := range golden.Parameters() {
+			adapted[p.Name] = true
+		}
+		for _, p := range ad.Parameters() {
+			if !adapted[p.Name] {
+				t.Errorf("%s: PEFT's adapter has no %s", name, p.Name)
+			}
+		}
+	}
+}
+
 // The adapted model and the merged one give the same losses to rounding.
 func TestAdapterEqualsMerged(t *testing.T) {
 	for _, name := range modeltest.Folders {

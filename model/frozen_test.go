@@ -9,11 +9,12 @@ import (
 	"gotune/internal/exec"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
+	"gotune/internal/modeltest"
 	"gotune/model"
 )
 
-// folders are models of both families.
-var folders = []string{"tied", "untied", "gpt2", "gpt2-untied"}
+// folders are models of all families.
+var folders = modeltest.Folders
 
 // run evaluates a model on some tokens.
 func run(t *testing.T, m *model.Model) (loss float32, nll []float32) {

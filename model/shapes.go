@@ -8,7 +8,7 @@ import (
 )
 
 // Shapes are the configurations that `gotune init` and `gotune bench` know by
-// name. The sizes of the SmolLM2 and GPT-2 shapes are those of the published models.
+// name. The sizes of the SmolLM2, Qwen and GPT-2 shapes are those of the published models.
 var shapes = map[string]Config{
 	// base and base-b are the shapes of the embedded bases: the second is wider and
 	// has room for adapters of higher rank.
@@ -18,6 +18,7 @@ var shapes = map[string]Config{
 	"gpt2-124m":    gpt2(50257, 768, 12, 12, 1024),
 	"smollm2-135m": llama(49152, 576, 1536, 30, 9, 3, 2048),
 	"smollm2-360m": llama(49152, 960, 2560, 32, 15, 5, 2048),
+	"qwen2.5-0.5b": qwen2(llama(151936, 896, 4864, 24, 14, 2, 32768)),
 	// The sizes of Qwen2-0.5B and Qwen2.5-1.5B in a Llama, which has no biases in its
 	// projections: work and memory are theirs to a part in a thousand.
 	"llama-qwen2-0.5b": llama(151936, 896, 4864, 24, 14, 2, 4096),
@@ -29,8 +30,15 @@ func llama(vocab, hidden, intermediate, layers, heads, kvHeads, positions int) C
 		ModelType: "llama", Architectures: []string{"LlamaForCausalLM"}, HiddenAct: "silu",
 		VocabSize: vocab, HiddenSize: hidden, IntermediateSize: intermediate, Layers: layers,
 		Heads: heads, KVHeads: kvHeads, HeadDim: hidden / heads, MaxPositions: positions,
-		InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true, TorchDType: "float32",
+		InitializerRange: 0.02, RMSNormEps: 1e-5, Rope: Rope{Theta: 10000}, TieWordEmbeddings: true, TorchDType: "float32",
 	}
+}
+
+// qwen2 makes a Llama's config that of a Qwen2.5 of its sizes.
+func qwen2(c Config) Config {
+	c.ModelType, c.Architectures = "qwen2", []string{"Qwen2ForCausalLM"}
+	c.RMSNormEps, c.Rope.Theta = 1e-6, 1e6
+	return c
 }
 
 func gpt2(vocab, hidden, layers, heads, positions int) Config {

@@ -21,18 +21,21 @@ type addedToken struct {
 // the raw text, the others in the normalised text between these.
 type addedTokens struct {
 	raw, normalized finder
-	special         map[int32]bool
-	texts           []string // of the special ones
+	ids             map[string]int32
+	special         map[int32]bool   // of all: whether they are special
+	texts           []string         // of the special ones
+	written         map[int32]string // how the decoder writes them, if not as they are
 }
 
-func newAddedTokens(list []addedToken, normalize func(string) string) (addedTokens, error) {
-	a := addedTokens{special: make(map[int32]bool)}
+func newAddedTokens(list []addedToken, normalizers []rewriter) (addedTokens, error) {
+	a := addedTokens{ids: make(map[string]int32, len(list)), special: make(map[int32]bool), written: make(map[int32]string)}
 	for _, t := range list {
 		if t.Content == "" {
 			return a, fmt.Errorf("added token %d has no content", t.ID)
 		}
+		a.ids[t.Content] = t.ID
+		a.special[t.ID] = t.Special
 		if t.Special {
-			a.special[t.ID] = true
 			a.texts = append(a.texts, t.Content)
 		}
 		if !t.Normalized {
@@ -40,11 +43,14 @@ func newAddedTokens(list []addedToken, normalize func(string) string) (addedToke
 			continue
 		}
 		text := t.Content
-		if normalize != nil {
-			text = normalize(text)
+		for _, n := range normalizers {
+			text, _ = n(text, pass{})
 		}
 		if text == "" {
 			return a, fmt.Errorf("added token %q: the normalizer leaves nothing of it", t.Content)
+		}
+		if text != t.Content {
+			a.written[t.ID] = text
 		}
 		a.normalized.add(text, t)
 	}
@@ -133,5 +139,3 @@ func beside(text string, at Span) bool {
 	}
 	return false
 }
-
-func isSpace(r rune) bool { return classes.of[classes.block[r>>8]][r&0xff]&space != 0 }

@@ -48,51 +48,6 @@ func fromByteLevel(token string) string {
 	return string(b)
 }
 
-// Decode returns the text of ids. Bytes that form no character become U+FFFD,
-// one for each longest beginning of a character. With skipSpecial special tokens
-// are left out. Unknown ids are left out.
-func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) string {
-	var b []byte
-	for _, id := range ids {
-		b = append(b, t.bytesOf(id, skipSpecial)...)
-	}
-	text, _ := lossy(nil, b, true)
-	return string(text)
-}
-
-func (t *Tokenizer) bytesOf(id int32, skipSpecial bool) string {
-	token, ok := t.Token(id)
-	if !ok || skipSpecial && t.added.special[id] {
-		return ""
-	}
-	return fromByteLevel(token)
-}
-
-// A Stream decodes ids as they come and never splits a character.
-type Stream struct {
-	t           *Tokenizer
-	skipSpecial bool
-	held        []byte
-}
-
-// Stream returns a new stream that leaves special tokens out.
-func (t *Tokenizer) Stream() *Stream { return &Stream{t: t, skipSpecial: true} }
-
-// Next returns the text that the id completes; it may be empty.
-func (s *Stream) Next(id int32) string {
-	s.held = append(s.held, s.t.bytesOf(id, s.skipSpecial)...)
-	text, rest := lossy(nil, s.held, false)
-	s.held = append(s.held[:0], rest...)
-	return string(text)
-}
-
-// Flush returns what is held back, as Decode would write it.
-func (s *Stream) Flush() string {
-	text, _ := lossy(nil, s.held, true)
-	s.held = nil
-	return string(text)
-}
-
 // lossy appends b to text with U+FFFD for bytes that form no character: one for
 // each maximal part of a character (Unicode 15, section 3.9, practice of
 // substitution), as Rust's from_utf8_lossy does it. Unless final, the beginning
@@ -123,4 +78,22 @@ func partial(b []byte) int {
 		}
 	}
 	return 1
+}
+
+// valid is the rewriter to UTF-8, as lossy has it.
+func valid(text string, p pass) (string, []segment) {
+	w := writer{track: p.track}
+	from := 0
+	for at := 0; at < len(text); {
+		if r, n := utf8.DecodeRuneInString(text[at:]); r != utf8.RuneError || n > 1 {
+			at += n
+			continue
+		}
+		w.keep(text[from:at])
+		from = at + partial([]byte(text[at:min(at+utf8.UTFMax, len(text))]))
+		w.put("\uFFFD", from-at)
+		at = from
+	}
+	w.keep(text[from:])
+	return w.done(text)
 }

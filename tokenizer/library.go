@@ -1,10 +1,8 @@
 package tokenizer
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	library "github.com/sugarme/tokenizer"
 	"github.com/sugarme/tokenizer/normalizer"
@@ -15,46 +13,40 @@ import (
 // without special tokens; they come by a longer way and far more slowly.
 //
 // Its own parts differ from Hugging Face's: the loader drops added tokens and
-// stops the program on patterns with look-ahead, and a few merges of runs of
-// spaces are wrong. So normalizer, pre-tokenizer, model, decoder and
-// post-processor are ours. Added tokens are found by the pre-tokenizer; the
-// library's own list of them stays empty, and its Decode leaves none out.
-func (t *Tokenizer) Library() (*library.Tokenizer, error) {
-	if t.normalize != nil && t.added.raw.any {
-		for id := range t.added.special {
-			if text, _ := t.Token(id); t.normalize(text) != text {
-				return nil, fmt.Errorf("the added token %q changes when it is normalised, which the library cannot keep apart", text)
-			}
-		}
-	}
+// stops the program on patterns with look-ahead, byte fallback is missing, and a few
+// merges of runs of spaces are wrong. So pre-tokenizer, model, decoder and
+// post-processor are ours. Added tokens are found by the pre-tokenizer, and the
+// normalizer is part of it, since some are looked for before it; the library's own
+// list of them stays empty, and its Decode leaves none out.
+func (t *Tokenizer) Library() *library.Tokenizer {
 	l := library.NewTokenizer(libraryModel{t})
-	if t.normalize != nil {
-		l.WithNormalizer(libraryNormalizer{t})
-	}
 	l.WithPreTokenizer(libraryWords{t})
-	l.WithDecoder(libraryDecoder{})
+	l.WithDecoder(libraryDecoder{t})
 	l.WithPostProcessor(libraryPost{t})
-	return l, nil
+	return l
 }
 
 var (
 	_ library.Model         = libraryModel{}
-	_ normalizer.Normalizer = libraryNormalizer{}
 	_ library.PreTokenizer  = libraryWords{}
 	_ library.Decoder       = libraryDecoder{}
 	_ library.PostProcessor = libraryPost{}
 )
 
-// libraryModel merges words that are written as characters of the vocabulary.
+// libraryModel turns words into tokens. Words of a byte-level tokenizer are written as
+// characters of the vocabulary.
 type libraryModel struct{ t *Tokenizer }
 
 func (m libraryModel) Tokenize(word string) ([]library.Token, error) {
+	if m.t.ofBytes() {
+		word = fromByteLevel(word)
+	}
 	var tokens []library.Token
 	at := 0
-	for _, id := range m.t.bpe.word(fromByteLevel(word)) {
-		value := m.t.bpe.tokens[id]
-		tokens = append(tokens, library.Token{Id: int(id), Value: value, Offsets: []int{at, at + len(value)}})
-		at += len(value)
+	for _, s := range m.t.model.word(word) {
+		value, _ := m.t.Token(s.id)
+		tokens = append(tokens, library.Token{Id: int(s.id), Value: value, Offsets: []int{at, at + int(s.n)}})
+		at += int(s.n)
 	}
 	return tokens, nil
 }
@@ -67,14 +59,16 @@ func (m libraryModel) TokenToId(token string) (int, bool) {
 func (m libraryModel) IdToToken(id int) (string, bool) { return m.t.Token(int32(id)) }
 
 func (m libraryModel) GetVocab() map[string]int {
-	vocab := make(map[string]int, len(m.t.bpe.ids))
-	for token, id := range m.t.bpe.ids {
-		vocab[token] = int(id)
+	vocab := make(map[string]int, len(m.t.tokens))
+	for id, token := range m.t.tokens {
+		if token != "" {
+			vocab[token] = id
+		}
 	}
 	return vocab
 }
 
-func (m libraryModel) GetVocabSize() int { return len(m.t.bpe.ids) }
+func (m libraryModel) GetVocabSize() int { return len(m.GetVocab()) }
 
 // Save writes the tokenizer's files to the folder of a path.
 func (m libraryModel) Save(path string, _ ...string) error {
@@ -84,37 +78,27 @@ func (m libraryModel) Save(path string, _ ...string) error {
 	return m.t.Save(filepath.Dir(path))
 }
 
-type libraryNormalizer struct{ t *Tokenizer }
-
-func (n libraryNormalizer) Normalize(s *normalizer.NormalizedString) (*normalizer.NormalizedString, error) {
-	return normalizer.NewNormalizedFrom(n.t.normalize(s.GetNormalized())), nil
-}
-
-// libraryWords cuts out added tokens, splits the rest into words, and writes their
-// bytes as characters.
+// libraryWords cuts out added tokens and splits the rest into words.
 type libraryWords struct{ t *Tokenizer }
 
 func (w libraryWords) PreTokenize(s *library.PreTokenizedString) (*library.PreTokenizedString, error) {
 	return s.Split(func(_ int, n *normalizer.NormalizedString) []library.SplitIdx {
 		var out []library.SplitIdx
-		w.words(n.GetNormalized(), func(part string, id int32) {
-			piece := library.SplitIdx{Normalized: byteLevelPiece(part)}
-			if id >= 0 {
-				piece.Normalized = normalizer.NewNormalizedFrom(part)
-				piece.Tokens = []library.Token{{Id: int(id), Value: part, Offsets: []int{0, len(part)}}}
+		w.t.walk(n.GetNormalized(), pass{}, all, func(p piece) {
+			value, _ := w.t.Token(p.id)
+			out = append(out, library.SplitIdx{
+				Normalized: normalizer.NewNormalizedFrom(value),
+				Tokens:     []library.Token{{Id: int(p.id), Value: value, Offsets: []int{0, len(value)}}},
+			})
+		}, func(v view) {
+			word := normalizer.NewNormalizedFrom(v.text)
+			if w.t.ofBytes() {
+				word = byteLevelPiece(v.text)
 			}
-			out = append(out, piece)
+			out = append(out, library.SplitIdx{Normalized: word})
 		})
 		return out
 	}), nil
-}
-
-// words yields added tokens with their ids, and words with −1. The text is already
-// normalised.
-func (w libraryWords) words(text string, yield func(part string, id int32)) {
-	w.t.walk(text, func(*addedToken, Span) bool { return true },
-		func(p piece) { yield(text[p.Start:p.End], p.id) },
-		func(word string, _ Span, _ *original) { yield(word, -1) })
 }
 
 // byteLevelPiece writes the bytes of a word as characters and keeps which byte
@@ -129,18 +113,18 @@ func byteLevelPiece(word string) *normalizer.NormalizedString {
 	return normalizer.NewNormalizedFrom(word).Transform(changes, 0)
 }
 
-type libraryDecoder struct{}
+type libraryDecoder struct{ t *Tokenizer }
 
-func (libraryDecoder) Decode(tokens []string) string {
-	var b strings.Builder
-	for _, t := range tokens {
-		b.WriteString(fromByteLevel(t))
+func (l libraryDecoder) Decode(tokens []string) string {
+	d := l.t.newDecoder(false)
+	for _, token := range tokens {
+		d.from(0, token, true)
 	}
-	text, _ := lossy(nil, []byte(b.String()), true)
-	return string(text)
+	d.end()
+	return d.take()
 }
 
-func (d libraryDecoder) DecodeChain(tokens []string) []string { return []string{d.Decode(tokens)} }
+func (l libraryDecoder) DecodeChain(tokens []string) []string { return []string{l.Decode(tokens)} }
 
 // libraryPost puts the post-processor's tokens around a text.
 type libraryPost struct{ t *Tokenizer }

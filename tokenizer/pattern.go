@@ -7,13 +7,55 @@ import (
 	"strings"
 )
 
-// compilePattern makes a matcher of a pattern for which there is none by hand. It
-// is matched by Go's regexp, in time linear in the text, with the classes of
+// A pattern finds what it matches in a text, from left to right.
+type pattern func(text string, match func(start, end int))
+
+// newPattern reads a pattern of tokenizer.json: a text, or a regular expression.
+func newPattern(c component, j map[string]string) (pattern, error) {
+	if text, ok := j["String"]; ok {
+		return literal(text), nil
+	}
+	expression, ok := j["Regex"]
+	if !ok {
+		return nil, c.errorf("pattern: neither \"String\" nor \"Regex\"")
+	}
+	if next, ok := patterns[expression]; ok {
+		return eachWord(next), nil
+	}
+	p, err := compilePattern(expression)
+	if err != nil {
+		return nil, c.errorf("pattern %q: %w", expression, err)
+	}
+	return p, nil
+}
+
+func literal(part string) pattern {
+	return func(text string, match func(start, end int)) {
+		for at := 0; part != ""; {
+			n := strings.Index(text[at:], part)
+			if n < 0 {
+				return
+			}
+			at += n + len(part)
+			match(at-len(part), at)
+		}
+	}
+}
+
+// possessive are parts of patterns in which a quantifier that gives nothing back
+// matches the same as one that would, since what follows cannot match what it took.
+var possessive = strings.NewReplacer(
+	`[^\r\n\p{L}\p{N}]?+\p{L}+`, `[^\r\n\p{L}\p{N}]?\p{L}+`,
+	`[^\s\p{L}\p{N}]++[\r\n]*`, `[^\s\p{L}\p{N}]+[\r\n]*`,
+)
+
+// compilePattern makes a pattern of an expression for which there is none by hand.
+// It is matched by Go's regexp, in time linear in the text, with the classes of
 // characters of this package. The look-ahead \s+(?!\S) is known at its usual place,
 // before a last alternative \s+; anything else that Go's regexp does not have, or
 // has otherwise, is an error.
-func compilePattern(pattern string) (matcher, error) {
-	rest, ahead := strings.CutSuffix(pattern, `|\s+(?!\S)|\s+`)
+func compilePattern(expression string) (pattern, error) {
+	rest, ahead := strings.CutSuffix(possessive.Replace(expression), `|\s+(?!\S)|\s+`)
 	if ahead {
 		rest += `|(?P<space>\s+)`
 	}
@@ -25,21 +67,33 @@ func compilePattern(pattern string) (matcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be matched in linear time: %w", err)
 	}
+	if !ahead {
+		return func(text string, match func(start, end int)) {
+			for _, m := range re.FindAllStringIndex(text, -1) {
+				match(m[0], m[1])
+			}
+		}, nil
+	}
+	if strings.Contains(rest, `\A`) || strings.Contains(rest, `\z`) {
+		return nil, errors.New(`\A and \z beside a look-ahead are not supported`)
+	}
 	group := re.SubexpIndex("space")
-	return func(text string) int {
-		at := re.FindStringSubmatchIndex(text)
-		switch {
-		case at == nil:
-			return len(text)
-		case at[0] > 0:
-			return at[0] // what stands between two matches is a word too
-		case ahead && at[2*group] >= 0:
-			return spaces(text)
-		case at[1] == 0: // an empty match
-			_, n := classAt(text)
-			return n
+	return func(text string, match func(start, end int)) {
+		for at := 0; at < len(text); {
+			m := re.FindStringSubmatchIndex(text[at:])
+			if m == nil {
+				return
+			}
+			start, end := at+m[0], at+m[1]
+			if m[2*group] >= 0 {
+				end = start + spaces(text[start:])
+			}
+			match(start, end)
+			if at = end; start == end { // an empty match
+				_, n := classAt(text[end:] + " ")
+				at += n
+			}
 		}
-		return at[1]
 	}, nil
 }
 
@@ -102,7 +156,7 @@ func escapeAt(pattern string) (name, ranges string) {
 			return name, ranges
 		}
 	}
-	if len(pattern) > 1 && strings.IndexByte(`rnt\.-+*?()[]{}|/^$'"`, pattern[1]) >= 0 {
+	if len(pattern) > 1 && strings.IndexByte(`Azrnt\.-+*?()[]{}|/^$'"`, pattern[1]) >= 0 {
 		return pattern[:2], ""
 	}
 	return "", ""

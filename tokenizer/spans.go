@@ -5,14 +5,28 @@ import (
 	"unicode/utf8"
 )
 
-// A Span is a range of bytes of a text: Start ≤ i < End.
-type Span struct{ Start, End int }
-
 // EncodeSpans is Encode with the bytes of the text that each id stands for; they
 // follow each other without gaps, but for what a tokenizer leaves out. A match of a
-// special token that overlaps a span of plain, which come in order, is ordinary text. Where the
-// normalizer changes a part of the text, the first token of it has all its bytes.
+// special token that overlaps a span of plain, which come in order, is ordinary text.
+// Where a tokenizer writes a part of the text otherwise, the last token of that part
+// has all its bytes and the others, before it, have none.
 func (t *Tokenizer) EncodeSpans(text string, plain []Span) (ids []int32, spans []Span) {
+	return t.encodeSpans(text, plain, pass{track: true})
+}
+
+// EncodeAfter is EncodeSpans for a text that stands behind others, whose ids are
+// before: the space that some tokenizers put before a text is put only where they would
+// in one text, behind an added token as a rule.
+func (t *Tokenizer) EncodeAfter(before []int32, text string, plain []Span) (ids []int32, spans []Span) {
+	p := pass{track: true, inside: len(before) > 0}
+	if p.inside {
+		_, added := t.added.special[before[len(before)-1]]
+		p.joined = !added
+	}
+	return t.encodeSpans(text, plain, p)
+}
+
+func (t *Tokenizer) encodeSpans(text string, plain []Span, p pass) (ids []int32, spans []Span) {
 	allowed := func(a *addedToken, at Span) bool {
 		if !a.Special {
 			return true
@@ -22,27 +36,24 @@ func (t *Tokenizer) EncodeSpans(text string, plain []Span) (ids []int32, spans [
 	}
 	s := t.scratch()
 	defer t.release(s)
-	t.walk(text, allowed, func(p piece) {
-		ids, spans = append(ids, p.id), append(spans, p.Span)
-	}, func(word string, at Span, back *original) {
-		first := len(ids)
-		ids = s.appendWord(ids, t.bpe, word)
-		end := at.Start // in the text that was split
-		for i := first; i < len(ids); i++ {
+	t.walk(text, p, allowed, func(found piece) {
+		ids, spans = append(ids, found.id), append(spans, found.Span)
+	}, func(v view) {
+		symbols, end := s.word(t.model, v.text), 0
+		for i, symbol := range symbols {
 			start := end
-			if end += t.bpe.lengths[ids[i]]; i == len(ids)-1 {
-				end = at.End
+			if end += int(symbol.n); i == len(symbols)-1 {
+				end = len(v.text)
 			}
-			spans = append(spans, Span{back.at(start), back.at(end)})
+			ids = append(ids, symbol.id)
+			spans = append(spans, Span{v.at(start), v.at(end)})
 		}
 	})
 	return ids, spans
 }
 
-// walk cuts a text into added tokens and words. The place of an added token is in
-// the text; that of a word is in its normalised part, for which there is the way
-// back.
-func (t *Tokenizer) walk(text string, allowed func(*addedToken, Span) bool, token func(piece), word func(string, Span, *original)) {
+// walk cuts a text into added tokens, with their places in the text, and words.
+func (t *Tokenizer) walk(text string, p pass, allowed func(*addedToken, Span) bool, token func(piece), word func(view)) {
 	// Some added tokens are looked for in the raw text and some in the
 	// normalised text between these.
 	t.added.raw.cut(text, allowed, func(outer piece) {
@@ -50,80 +61,51 @@ func (t *Tokenizer) walk(text string, allowed func(*addedToken, Span) bool, toke
 			token(outer)
 			return
 		}
-		part, back := text[outer.Start:outer.End], original{offset: outer.Start}
-		if changed := t.normalized(part); changed != part {
-			back.ends = segments(part, t.normalized)
-			part = changed
-		}
+		p := p
+		p.track = p.track || outer.Start == 0 && (t.origin || p.joined)
+		v := t.normalized(view{text: text[outer.Start:outer.End], start: outer.Start}, p)
 		inner := allowed
 		if t.added.normalized.any {
-			inner = func(a *addedToken, at Span) bool { return allowed(a, Span{back.at(at.Start), back.at(at.End)}) }
+			inner = func(a *addedToken, at Span) bool { return allowed(a, Span{v.at(at.Start), v.at(at.End)}) }
 		}
-		t.added.normalized.cut(part, inner, func(p piece) {
-			if p.id >= 0 {
-				token(piece{Span{back.at(p.Start), back.at(p.End)}, p.id})
+		t.added.normalized.cut(v.text, inner, func(found piece) {
+			part := v.part(found.Start, found.End)
+			if found.id >= 0 {
+				token(piece{part.span(), found.id})
 				return
 			}
-			whole, at, shift := part[p.Start:p.End], p.Start, 0
-			if t.prefix && whole[0] != ' ' {
-				whole, shift = " "+whole, 1
-			}
-			t.split(whole, func(w string) {
-				end := at + len(w) - shift
-				shift = 0
-				word(w, Span{at, end}, &back)
-				at = end
-			})
+			cutWords(part, t.stages, p, word)
 		})
 	})
 }
 
 // normalized is what words are looked for in: valid UTF-8, as the normalizer leaves
 // it.
-func (t *Tokenizer) normalized(text string) string {
-	if !utf8.ValidString(text) {
-		valid, _ := lossy(nil, []byte(text), true)
-		text = string(valid)
+func (t *Tokenizer) normalized(v view, p pass) view {
+	if !utf8.ValidString(v.text) {
+		v = v.rewritten(valid, p)
 	}
-	if t.normalize != nil {
-		text = t.normalize(text)
+	for _, n := range t.normalizers {
+		v = v.rewritten(n, p)
 	}
-	return text
+	return v
 }
 
-// original is the way back from a normalised part of a text.
-type original struct {
-	offset int       // of the part in the text
-	ends   []segment // nil if the part is as it was
-}
-
-// A segment is normalised by itself. Both are where it ends.
-type segment struct{ was, is int }
-
-// at returns where in the text a place in the normalised part comes from: inside a
-// segment, its beginning.
-func (o *original) at(i int) int {
-	if o.ends == nil {
-		return o.offset + i
+// cutWords gives a part of a text to the stages of a pre-tokenizer.
+func cutWords(v view, stages []stage, p pass, word func(view)) {
+	if v.text == "" {
+		return
 	}
-	n := sort.Search(len(o.ends), func(n int) bool { return o.ends[n].is > i })
-	if n == 0 {
-		return o.offset
+	if len(stages) == 0 {
+		word(v)
+		return
 	}
-	return o.offset + o.ends[n-1].was
-}
-
-// segments cuts a text before characters that no normalizer joins to what stands
-// before them: those below U+0300.
-func segments(text string, normalize func(string) string) []segment {
-	var all []segment
-	start, is := 0, 0
-	for i, r := range text {
-		if r < 0x300 && i > start {
-			is += len(normalize(text[start:i]))
-			all = append(all, segment{i, is})
-			start = i
-		}
+	if s := stages[0]; s.rewrite != nil {
+		v = v.rewritten(s.rewrite, p)
 	}
-	return append(all, segment{len(text), is + len(normalize(text[start:]))})
+	if split := stages[0].split; split != nil {
+		split(v.text, func(start, end int) { cutWords(v.part(start, end), stages[1:], p, word) })
+		return
+	}
+	cutWords(v, stages[1:], p, word)
 }

@@ -23,6 +23,35 @@ func (n *namedToken) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// specialNames lists the tokens that tokenizer_config.json and special_tokens_map.json
+// name, by role or among the additional ones.
+func specialNames(files map[string][]byte) ([]string, error) {
+	var names []string
+	for _, file := range []string{configFile, specialsFile} {
+		if files[file] == nil {
+			continue
+		}
+		var keys map[string]json.RawMessage
+		if err := json.Unmarshal(files[file], &keys); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		for _, role := range []string{"bos", "eos", "unk", "sep", "pad", "cls", "mask"} {
+			var n namedToken
+			if json.Unmarshal(keys[role+"_token"], &n) == nil && n != "" { // else readSpecials says what is wrong
+				names = append(names, string(n))
+			}
+		}
+		for _, key := range []string{"additional_special_tokens", "extra_special_tokens"} {
+			var list []namedToken
+			_ = json.Unmarshal(keys[key], &list) // an object holds tokens of other models than of text
+			for _, n := range list {
+				names = append(names, string(n))
+			}
+		}
+	}
+	return names, nil
+}
+
 // readSpecials finds BOS, EOS and pad by name in tokenizer_config.json and
 // special_tokens_map.json, else by id in config.json.
 func (t *Tokenizer) readSpecials() error {
@@ -92,7 +121,7 @@ func (t *Tokenizer) byName(raw json.RawMessage, into *int32) error {
 	if err := json.Unmarshal(raw, &n); err != nil {
 		return err
 	}
-	id, ok := t.bpe.ids[string(n)]
+	id, ok := t.ID(string(n))
 	if !ok {
 		return fmt.Errorf("the token %q is not in the vocabulary", n)
 	}

@@ -1,14 +1,16 @@
 // Package tokenizer turns text into token ids and back, as Hugging Face's
-// tokenizers does for byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909;
-// Radford et al. 2019 for bytes).
+// tokenizers does: BPE of bytes (GPT-2, Llama 3, Qwen, GPT-NeoX, OLMo 2, GLM-4,
+// Granite), BPE of characters with bytes for those it lacks (Llama 2, TinyLlama,
+// Mistral, Gemma, Phi-3), Unigram (T5, XLM-R), WordPiece (BERT) and whole words.
 //
 // A tokenizer.json is a chain of parts: added tokens are cut out of the text, a
-// normalizer rewrites the rest, a pre-tokenizer splits it into words, merges turn
-// the bytes of a word into ids, and a post-processor adds tokens around. A part
-// that is not known is refused by name. The patterns of GPT-2, Qwen 2 and Llama 3
-// are matched by hand; another has to be one that Go's regexp can match in linear
-// time. [Tokenizer.Library] gives the same tokenizer as
-// parts of github.com/sugarme/tokenizer.
+// normalizer rewrites the rest, a pre-tokenizer splits it into words, a model turns
+// a word into ids, a post-processor adds tokens around, and a decoder leads back to
+// text. A part that is not known is refused by name. The patterns of GPT-2, Qwen 2
+// and Llama 3 are matched by hand; another has to be one that Go's regexp can match
+// in linear time. A SentencePiece model (tokenizer.model) is read as the
+// tokenizer.json that means the same. [Tokenizer.Library] gives a tokenizer as parts
+// of github.com/sugarme/tokenizer.
 package tokenizer
 
 import (
@@ -21,16 +23,18 @@ import (
 
 // A Tokenizer is safe for concurrent use.
 type Tokenizer struct {
-	files     map[string][]byte // as read or trained, by name; Save writes them
-	normalize func(string) string
-	prefix    bool // a part without a space before it gets one
-	split     splitter
-	bpe       *bpe
-	added     addedTokens
-	before    []int32 // what the post-processor puts before and after
-	after     []int32
-	special   specials
-	pool      sync.Pool // of *scratch
+	files       map[string][]byte // as read or trained, by name; Save writes them
+	normalizers []rewriter
+	stages      []stage // of the pre-tokenizer
+	origin      bool    // a stage asks whether it is where the text begins
+	model       model
+	tokens      []string // by id, with the added ones
+	added       addedTokens
+	before      []int32 // what the post-processor puts before and after
+	after       []int32
+	decoders    []starter
+	special     specials
+	pool        sync.Pool // of *scratch
 }
 
 // specials are the tokens that a tokenizer's files name by role.
@@ -43,7 +47,7 @@ type specials struct {
 // Encode returns the ids of a text. Added tokens inside the text are recognised;
 // none is added around it. Bytes that are no UTF-8 count as U+FFFD in words.
 func (t *Tokenizer) Encode(text string) []int32 {
-	return t.encode(nil, text, func(*addedToken, Span) bool { return true })
+	return t.encode(nil, text, all)
 }
 
 // EncodeText is Encode for text from outside: special tokens that stand in it
@@ -54,35 +58,43 @@ func (t *Tokenizer) EncodeText(text string) []int32 {
 
 // EncodeSpecial is Encode with the tokens that the post-processor adds.
 func (t *Tokenizer) EncodeSpecial(text string) []int32 {
-	ids := t.encode(slices.Clone(t.before), text, func(*addedToken, Span) bool { return true })
-	return append(ids, t.after...)
+	return append(t.encode(slices.Clone(t.before), text, all), t.after...)
 }
+
+// all allows every match of an added token.
+func all(*addedToken, Span) bool { return true }
 
 func (t *Tokenizer) encode(ids []int32, text string, allowed func(*addedToken, Span) bool) []int32 {
 	s := t.scratch()
-	t.walk(text, allowed,
+	t.walk(text, pass{}, allowed,
 		func(p piece) { ids = append(ids, p.id) },
-		func(word string, _ Span, _ *original) { ids = s.appendWord(ids, t.bpe, word) })
+		func(v view) {
+			for _, symbol := range s.word(t.model, v.text) {
+				ids = append(ids, symbol.id)
+			}
+		})
 	t.release(s)
 	return ids
 }
 
 // VocabSize returns one more than the largest id.
-func (t *Tokenizer) VocabSize() int { return len(t.bpe.tokens) }
+func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
 // Token returns the text under which an id stands in the vocabulary: bytes are
 // written as in tokenizer.json.
 func (t *Tokenizer) Token(id int32) (string, bool) {
-	if id < 0 || int(id) >= len(t.bpe.tokens) || t.bpe.tokens[id] == "" {
+	if id < 0 || int(id) >= len(t.tokens) || t.tokens[id] == "" {
 		return "", false
 	}
-	return t.bpe.tokens[id], true
+	return t.tokens[id], true
 }
 
 // ID returns the id of an entry of the vocabulary or of an added token.
 func (t *Tokenizer) ID(token string) (int32, bool) {
-	id, ok := t.bpe.ids[token]
-	return id, ok
+	if id, ok := t.added.ids[token]; ok {
+		return id, true
+	}
+	return t.model.id(token)
 }
 
 // BOS returns the token that begins a text, if the files name one.

@@ -44,7 +44,7 @@ func Train(ctx context.Context, texts iter.Seq[string], c TrainConfig) (*Tokeniz
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		eachWord(wordGPT2)(text, func(word string) { counts[word]++ })
+		eachWord(wordGPT2)(text, func(start, end int) { counts[text[start:end]]++ })
 	}
 	if len(counts) == 0 {
 		return nil, errors.New("training a tokenizer: there is no text")

@@ -62,11 +62,16 @@ func classAt(text string) (class, int) {
 		return ascii[c], 1
 	}
 	r, n := utf8.DecodeRuneInString(text)
-	return classes.of[classes.block[r>>8]][r&0xff], n
+	return classOf(r), n
 }
 
 // classBefore returns the class of the last character of a text, and its length.
 func classBefore(text string) (class, int) {
 	r, n := utf8.DecodeLastRuneInString(text)
-	return classes.of[classes.block[r>>8]][r&0xff], n
+	return classOf(r), n
 }
+
+func classOf(r rune) class { return classes.of[classes.block[r>>8]][r&0xff] }
+
+func isSpace(r rune) bool { return classOf(r)&space != 0 }
+func isDigit(r rune) bool { return classOf(r)&digit != 0 }

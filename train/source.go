@@ -58,7 +58,7 @@ func OpenModel(name string) (fs.FS, error) {
 }
 
 // OpenTokenizer returns the tokenizer of an embedded base, or one on the disk: the
-// folder that holds it, or a tokenizer.json.
+// folder that holds it, a tokenizer.json or a tokenizer.model.
 func OpenTokenizer(name string) (*tokenizer.Tokenizer, error) {
 	if !Embedded(name) {
 		return tokenizer.LoadFile(name)

@@ -89,7 +89,7 @@ func describe(c *cobra.Command, path, columns string) (description, error) {
 		return describeAdapter(path)
 	case has("config.json"):
 		return describeModel(path)
-	case has("tokenizer.json"):
+	case has("tokenizer.json"), has("tokenizer.model"):
 		return describeTokenizer(path)
 	}
 	d, err := describeData(c.Context(), path, columns)
@@ -103,7 +103,7 @@ func describeFile(c *cobra.Command, path, columns string) (description, error) {
 	switch name := filepath.Base(path); {
 	case filepath.Ext(name) == ".safetensors":
 		return describeWeights(path)
-	case name == "tokenizer.json":
+	case name == "tokenizer.json", name == "tokenizer.model":
 		return describeTokenizer(filepath.Dir(path))
 	case name == "config.json", name == "adapter_config.json", name == "trainer_state.json", name == "run.json", name == "metrics.jsonl":
 		return nil, fmt.Errorf("%s is a part of the folder %s: inspect that", path, filepath.Dir(path))

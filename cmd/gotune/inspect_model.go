@@ -93,6 +93,16 @@ func (d *modelDescription) print(p *page) error {
 		}
 		p.line("vocabulary", "%d tokens, %s", c.VocabSize, tied)
 		p.line("context", "%d tokens", c.MaxPositions)
+		if r := c.Rope; r.Kind != "" {
+			p.line("rotations", "scaled by %s", r.Kind)
+		}
+		if c.SlidingWindow > 0 {
+			sliding := 0
+			for i := range c.Layers {
+				sliding += min(c.Window(i), 1)
+			}
+			p.line("window", "%d tokens, in %d of %d layers", c.SlidingWindow, sliding, c.Layers)
+		}
 	}
 	if len(d.Weights) == 0 {
 		p.line("weights", "none: the folder has no .safetensors file")
@@ -103,7 +113,7 @@ func (d *modelDescription) print(p *page) error {
 		p.line("weights", "%s: %s", inspect.Visible(path.Base(filepath.ToSlash(w.Path))), w.summary())
 	}
 	if d.Tokenizer == nil {
-		p.line("tokenizer", "none: the folder has no tokenizer.json")
+		p.line("tokenizer", "none: the folder has neither tokenizer.json nor tokenizer.model")
 		return p.err
 	}
 	d.Tokenizer.lines(p)
@@ -184,14 +194,15 @@ type tokenizerDescription struct {
 	SHA256   string `json:"sha256,omitempty"`
 }
 
-var errNoTokenizer = errors.New("the folder has no tokenizer.json")
+var errNoTokenizer = errors.New("the folder has neither tokenizer.json nor tokenizer.model")
 
 func describeTokenizer(name string) (description, error) {
 	return readTokenizer(os.DirFS(name), name)
 }
 
 func readTokenizer(src fs.FS, name string) (*tokenizerDescription, error) {
-	if _, err := fs.Stat(src, "tokenizer.json"); err != nil {
+	_, wrong := fs.Stat(src, "tokenizer.json")
+	if _, err := fs.Stat(src, "tokenizer.model"); wrong != nil && err != nil {
 		return nil, fmt.Errorf("tokenizer %s: %w", name, errNoTokenizer)
 	}
 	d := &tokenizerDescription{Kind: "tokenizer", Path: name}

@@ -52,7 +52,7 @@ What DoRA, modules trained whole and PiSSA replaced cannot be brought back.`,
 			if undo {
 				template = nil
 			}
-			if err := writeModel(args[0], merged, d, s.tokenizer, template); err != nil {
+			if err := writeModel(args[0], merged, d, s.tokenizer, template, nil); err != nil {
 				return err
 			}
 			c.PrintErrf("%s: %s with %s %s\n", args[0], s.modelName, strings.Join(s.adapters, ", "), what)

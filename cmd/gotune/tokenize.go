@@ -37,7 +37,7 @@ func newTokenize() *cobra.Command {
 			return tokenize(t, c.InOrStdin(), c.OutOrStdout(), special)
 		},
 	}
-	c.Flags().StringVar(&name, "tokenizer", train.BaseName, "folder of the tokenizer, or a tokenizer.json; base is that of the embedded ones")
+	c.Flags().StringVar(&name, "tokenizer", train.BaseName, "folder of the tokenizer, a tokenizer.json or a tokenizer.model; base is that of the embedded ones")
 	c.Flags().BoolVar(&special, "special", false, "add the special tokens of the post-processor")
 	return c
 }

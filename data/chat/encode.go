@@ -93,7 +93,7 @@ func encode(tok Tokenizer, m markedText) Encoded {
 		if i < len(m.turns) {
 			to = m.turns[i].Start
 		}
-		ids, at := tok.EncodeSpans(m.text[from:to], within(m.plain, from, to))
+		ids, at := tok.EncodeAfter(e.IDs, m.text[from:to], within(m.plain, from, to))
 		for _, s := range at {
 			message := int32(-1)
 			if i > 0 && from+s.Start < m.turns[i-1].End {

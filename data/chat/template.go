@@ -34,6 +34,9 @@ type Tokenizer interface {
 	// EncodeSpans is Encode with the bytes that each id stands for; the text of
 	// control tokens that touch the spans of plain is text.
 	EncodeSpans(text string, plain []tokenizer.Span) ([]int32, []tokenizer.Span)
+	// EncodeAfter is EncodeSpans for a text that stands behind others, whose ids are
+	// before.
+	EncodeAfter(before []int32, text string, plain []tokenizer.Span) ([]int32, []tokenizer.Span)
 	// SpecialTokens lists the texts of the control tokens.
 	SpecialTokens() []string
 }

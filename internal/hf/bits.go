@@ -2,7 +2,6 @@ package hf
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
@@ -20,13 +19,13 @@ func widen(dst []float32, src []byte, d DType) {
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = fromHalf(binary.LittleEndian.Uint16(src[2*i:]))
+			dst[i] = WidenF16(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	}
 }
 
-// fromHalf widens an IEEE 754 binary16 value.
-func fromHalf(h uint16) float32 {
+// WidenF16 returns the float32 equal to an IEEE 754 binary16 value.
+func WidenF16(h uint16) float32 {
 	sign := uint32(h>>15) << 31
 	exponent, fraction := uint32(h>>10&0x1f), uint32(h&0x3ff)
 	switch exponent {
@@ -48,49 +47,39 @@ func RoundBF16(v float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// RoundHalf returns the nearest IEEE 754 binary16 value of v, ties to even, as its 16
-// bits. What is too large for it becomes an infinity.
-func RoundHalf(v float32) uint16 {
+// RoundF16 returns the nearest IEEE 754 binary16 of v, ties to even, as its 16 bits.
+// What is beyond the largest, 65504, by half a step or more becomes infinite.
+func RoundF16(v float32) uint16 {
 	b := math.Float32bits(v)
-	sign, size := uint16(b>>16)&0x8000, b&0x7fffffff
+	sign, magnitude := uint16(b>>16&0x8000), b&0x7fffffff
 	switch {
-	case v != v:
-		return sign | 0x7e00
-	case size >= 0x477ff000: // 65520, from where on the nearest is beyond the largest
+	case magnitude > 0x7f800000:
+		return sign | 0x7e00 // a NaN
+	case magnitude >= 0x47800000: // 65536
 		return sign | 0x7c00
-	case size < 0x38800000: // below 2⁻¹⁴, subnormals: a multiple of 2⁻²⁴
-		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(size))*0x1p24))
+	case magnitude < 0x38800000: // 2⁻¹⁴: a subnormal, a multiple of 2⁻²⁴
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(magnitude))*0x1p24))
 	}
-	return sign | uint16((size-112<<23+0xfff+size>>13&1)>>13)
+	magnitude -= 112 << 23 // the bias of the exponent is 15 in place of 127
+	return sign | uint16((magnitude+0xfff+magnitude>>13&1)>>13)
 }
 
-// narrow stores float32 values as the type d.
-func narrow(dst []byte, src []float32, d DType) {
-	switch d {
-	case BF16:
-		for i, v := range src {
+// narrow stores float32 values as the type d. It returns false for the first value that
+// is finite and that d cannot hold.
+func narrow(dst []byte, src []float32, d DType) (float32, bool) {
+	for i, v := range src {
+		switch d {
+		case F16:
+			h := RoundF16(v)
+			if h&0x7fff == 0x7c00 && !math.IsInf(float64(v), 0) {
+				return v, false
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], h)
+		case BF16:
 			binary.LittleEndian.PutUint16(dst[2*i:], RoundBF16(v))
-		}
-	case F16:
-		for i, v := range src {
-			binary.LittleEndian.PutUint16(dst[2*i:], RoundHalf(v))
-		}
-	default:
-		for i, v := range src {
+		default:
 			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
 		}
 	}
-}
-
-// fits returns an error where a finite number would become an infinity.
-func fits(src []float32, d DType) error {
-	if d != F16 {
-		return nil
-	}
-	for _, v := range src {
-		if x := math.Abs(float64(v)); x >= 65520 && !math.IsInf(x, 1) {
-			return fmt.Errorf("it holds %g, and the largest number of float16 is 65504: write bfloat16 or float32", v)
-		}
-	}
-	return nil
+	return 0, true
 }

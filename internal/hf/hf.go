@@ -34,17 +34,14 @@ const (
 	BF16 DType = "BF16"
 )
 
-// ParseDType returns the type of PyTorch's name, of those that can be written.
+// ParseDType returns the type of PyTorch's name.
 func ParseDType(name string) (DType, error) {
-	switch name {
-	case "float32":
-		return F32, nil
-	case "bfloat16":
-		return BF16, nil
-	case "float16":
-		return F16, nil
+	for _, d := range []DType{F32, F16, BF16} {
+		if d.Torch() == name {
+			return d, nil
+		}
 	}
-	return "", fmt.Errorf("dtype is %q; it must be float32, bfloat16 or float16", name)
+	return "", fmt.Errorf("dtype is %q; it must be float32, float16 or bfloat16", name)
 }
 
 // Torch returns PyTorch's name of the type.

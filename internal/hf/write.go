@@ -15,10 +15,10 @@ import (
 // tensors give equal bytes. The header carries {"format": "pt"}, as files written
 // by PyTorch programs do, and is padded with spaces to a multiple of eight.
 func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
-	if d != F32 && d != BF16 && d != F16 {
-		return fmt.Errorf("tensors are written as F32, BF16 or F16, not %q", string(d))
+	width, err := d.Bytes()
+	if err != nil {
+		return err
 	}
-	width, _ := d.Bytes()
 	header := []byte(`{"__metadata__":{"format":"pt"}`)
 	names := slices.Sorted(maps.Keys(tensors))
 	at := 0
@@ -26,9 +26,6 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 		t := tensors[name]
 		if Size(t.Shape) != len(t.Data) {
 			return fmt.Errorf("tensor %q has %d values but the shape %v", name, len(t.Data), t.Shape)
-		}
-		if err := fits(t.Data, d); err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
@@ -60,7 +57,9 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 	for _, name := range names {
 		for data := tensors[name].Data; len(data) > 0; {
 			n := min(len(data), len(buf)/width)
-			narrow(buf, data[:n], d)
+			if v, ok := narrow(buf, data[:n], d); !ok {
+				return fmt.Errorf("tensor %q has the value %g, which %s cannot hold: its largest is 65504", name, v, d)
+			}
 			if _, err := w.Write(buf[:n*width]); err != nil {
 				return err
 			}

@@ -16,7 +16,7 @@ type buffers struct {
 	scales             []float32 // of some of its rows
 
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
-	exps          []float32 // GELU
+	exps, slopes  []float32 // GELU, soft caps: exponentials, and derivatives
 
 	// Attention: packed keys and values of a head, the scores of some queries,
 	// and what belongs to each of them.

@@ -19,7 +19,7 @@ type attentionBackward attention
 // Attention is causal attention with grouped queries: q is [N, Heads·HeadDim],
 // k and v are [N, KVHeads·HeadDim], all with positions already rotated in, and
 // N = B·T. Token t of a row attends to tokens t − positions[t] … t of its row,
-// which keeps the segments of a packed row apart. The result is
+// which keeps the segments of a packed row apart, or to the last s.Window of them. The result is
 // [N, Heads·HeadDim]. No T×T matrix is held (Dao et al. 2022, arXiv:2205.14135). In
 // [kernel.BF16] softmax and its sums are float32.
 func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape, how kernel.Arithmetic) (*gorgonia.Node, error) {
@@ -32,6 +32,9 @@ func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape, how k
 }
 
 func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) {
+	if s.Window < 0 {
+		c.fail("a window of %d tokens", s.Window)
+	}
 	if s.B < 1 || s.T < 1 || s.HeadDim < 1 || s.KVHeads < 1 || s.Heads < 1 || s.Heads%s.KVHeads != 0 {
 		c.fail("%d query heads cannot share %d key heads of width %d in %d rows of %d tokens",
 			s.Heads, s.KVHeads, s.HeadDim, s.B, s.T)
@@ -65,7 +68,7 @@ func (k attention) Outputs() []Output {
 func (k attention) Scratch(alive []bool) int {
 	size := 0
 	for i, o := range k.Outputs() {
-		size += o.Size() * count(i > 0 && !alive[i])
+		size += o.Size() * count(!alive[i])
 	}
 	return size
 }
@@ -74,13 +77,14 @@ func (k attention) Run(c *Call) error {
 	if err := causal(c.In[3].I, k.T); err != nil {
 		return err
 	}
-	lse, rest := orScratch(c.Out[1], c.Scratch, k.B*k.T*k.Heads)
+	o, rest := orScratch(c.Out[0], c.Scratch, k.B*k.T*k.Heads*k.HeadDim)
+	lse, rest := orScratch(c.Out[1], rest, k.B*k.T*k.Heads)
 	q, keys, values, positions := c.In[0].F, c.In[1].F, c.In[2].F, c.In[3].I
 	if k.arithmetic == kernel.BF16 {
 		rounded, _ := orScratch(c.Out[2], rest, kernel.AttentionRounded(k.AttentionShape))
-		kernel.AttentionBF16(c.Team, c.Out[0], lse, rounded, q, keys, values, positions, k.AttentionShape)
+		kernel.AttentionBF16(c.Team, o, lse, rounded, q, keys, values, positions, k.AttentionShape)
 	} else {
-		kernel.Attention(c.Team, c.Out[0], lse, q, keys, values, positions, k.AttentionShape)
+		kernel.Attention(c.Team, o, lse, q, keys, values, positions, k.AttentionShape)
 	}
 	return nil
 }

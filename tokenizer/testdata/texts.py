@@ -77,24 +77,29 @@ def text(number):
     return b"".join(part(r, number) for _ in range(1 + r.below(8))).decode("utf-8", "replace")
 
 
-folder = sys.argv[1]
-qwen = json.load(open(f"{folder}/qwen2.json"))
-added = Tokenizer.from_str(json.dumps(qwen))
-added.add_tokens([AddedToken("[L]", lstrip=True), AddedToken("[R]", rstrip=True, normalized=False), AddedToken("[W]", single_word=True, normalized=False),
-                  AddedToken("[N\u00e9]", normalized=True), AddedToken("[PP]", normalized=False), AddedToken("[P]", normalized=True)])
-added.add_special_tokens([AddedToken("[B]", lstrip=True, rstrip=True, single_word=True, normalized=False)])
-added.save(f"{folder}/added.json", pretty=False)
+def main():
+    folder = sys.argv[1]
+    qwen = json.load(open(f"{folder}/qwen2.json"))
+    added = Tokenizer.from_str(json.dumps(qwen))
+    added.add_tokens([AddedToken("[L]", lstrip=True), AddedToken("[R]", rstrip=True, normalized=False), AddedToken("[W]", single_word=True, normalized=False),
+                      AddedToken("[N\u00e9]", normalized=True), AddedToken("[PP]", normalized=False), AddedToken("[P]", normalized=True)])
+    added.add_special_tokens([AddedToken("[B]", lstrip=True, rstrip=True, single_word=True, normalized=False)])
+    added.save(f"{folder}/added.json", pretty=False)
 
-for kind in ["gpt2", "smollm2", "qwen2", "llama3", "added"]:
-    t = Tokenizer.from_file(f"{folder}/{kind}.json")
-    if len(sys.argv) > 2:
-        if kind == sys.argv[2]:
-            s = text(int(sys.argv[3]))
-            ids = t.encode(s, add_special_tokens=False).ids
-            print(ascii(s), ids, ascii(t.decode(ids, skip_special_tokens=False)), sep="\n")
-        continue
-    with open(f"{folder}/{kind}.crc", "wb") as f:
-        for number in range(COUNT):
-            ids = t.encode(text(number), add_special_tokens=False).ids
-            raw = struct.pack(f"<{len(ids)}i", *ids) + t.decode(ids, skip_special_tokens=False).encode()
-            f.write(struct.pack("<I", zlib.crc32(raw)))
+    for kind in ["gpt2", "smollm2", "qwen2", "llama3", "added"]:
+        t = Tokenizer.from_file(f"{folder}/{kind}.json")
+        if len(sys.argv) > 2:
+            if kind == sys.argv[2]:
+                s = text(int(sys.argv[3]))
+                ids = t.encode(s, add_special_tokens=False).ids
+                print(ascii(s), ids, ascii(t.decode(ids, skip_special_tokens=False)), sep="\n")
+            continue
+        with open(f"{folder}/{kind}.crc", "wb") as f:
+            for number in range(COUNT):
+                ids = t.encode(text(number), add_special_tokens=False).ids
+                raw = struct.pack(f"<{len(ids)}i", *ids) + t.decode(ids, skip_special_tokens=False).encode()
+                f.write(struct.pack("<I", zlib.crc32(raw)))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,16 +8,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// NFC is Unicode's composed form (Unicode Standard Annex 15) as Hugging Face's
-// tokenizers computes it. Differs from golang.org/x/text: marks that its older
-// tables do not know stay where they are, and long runs of marks are not broken up
-// by U+034F.
+// The forms of Unicode (Unicode Standard Annex 15) as Hugging Face's tokenizers
+// computes them. Differs from golang.org/x/text: characters that its older tables do
+// not know are left alone, and long runs of marks are not broken up by U+034F.
 
 // marks and compositions are made of x/text's tables once.
 var (
 	nonstarter   = make(map[rune]bool)
 	compositions = make(map[[2]rune]rune)
-	unknown      = make(map[rune]bool) // composed characters that are left alone
+	unknown      = make(map[rune]bool) // characters that are left alone
 )
 
 func init() {
@@ -26,7 +25,7 @@ func init() {
 			nonstarter[x] = true
 		}
 	}
-	for _, r := range uncomposed {
+	for _, r := range append(uncomposed, undecomposed...) {
 		for x := r[0]; x <= r[1]; x++ {
 			unknown[x] = true
 		}
@@ -51,16 +50,40 @@ func init() {
 	}
 }
 
-// nfc returns the composed form of a text. What x/text holds for composed is so
-// here too; the rest is done in parts that begin with characters below U+0300,
-// which join nothing before them.
-func nfc(text string) string {
-	if norm.NFC.IsNormalString(text) {
+// inForm is the rewriter to a form. The way back goes by parts that join nothing before
+// them.
+func inForm(form norm.Form) rewriter {
+	return func(text string, p pass) (string, []segment) {
+		whole := formed(text, form)
+		if whole == text || !p.track {
+			return whole, nil
+		}
+		var ends []segment
+		start, is := 0, 0
+		for i, r := range text {
+			if i > start && (r < 0x300 || form.PropertiesString(text[i:]).BoundaryBefore()) {
+				is += len(formed(text[start:i], form))
+				ends = append(ends, segment{i, is})
+				start = i
+			}
+		}
+		return whole, append(ends, segment{len(text), len(whole)})
+	}
+}
+
+// formed keeps what x/text holds to be in a form; the rest is done in parts that
+// begin with characters below U+0300, which join nothing before them.
+func formed(text string, form norm.Form) string {
+	if form.IsNormalString(text) {
 		return text
+	}
+	apart := norm.NFD
+	if form == norm.NFKC || form == norm.NFKD {
+		apart = norm.NFKD
 	}
 	var b strings.Builder
 	for text != "" {
-		from := norm.NFC.QuickSpanString(text)
+		from := form.QuickSpanString(text)
 		for from > 0 && (from == len(text) || !plain(text[from])) {
 			from-- // to the last character below U+0300
 		}
@@ -69,9 +92,14 @@ func nfc(text string) string {
 			to++
 		}
 		b.WriteString(text[:from])
-		runes := decompose(text[from:to])
-		order(runes)
-		b.WriteString(string(compose(runes)))
+		marks := decompose(text[from:to], apart)
+		order(marks)
+		if form != apart {
+			marks = compose(marks)
+		}
+		for _, m := range marks {
+			b.WriteRune(m.r)
+		}
 		text = text[to:]
 	}
 	return b.String()
@@ -86,13 +114,17 @@ type mark struct {
 	class uint8
 }
 
-func decompose(text string) []mark {
+func decompose(text string, apart norm.Form) []mark {
 	all := make([]mark, 0, len(text))
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
-		p := norm.NFD.PropertiesString(text[i:])
 		part := text[i : i+n]
-		if d := p.Decomposition(); d != nil && !unknown[r] {
+		if s := r - hangulS; s >= 0 && s < countL*countV*countT {
+			part = string(hangulL+s/(countV*countT)) + string(hangulV+s/countT%countV)
+			if s%countT != 0 {
+				part += string(hangulT + s%countT)
+			}
+		} else if d := apart.PropertiesString(text[i:]).Decomposition(); d != nil && !unknown[r] {
 			part = string(d)
 		}
 		i += n
@@ -125,13 +157,13 @@ func order(all []mark) {
 
 // compose joins starters with the marks behind them that no other of their class or
 // a higher one keeps away.
-func compose(all []mark) []rune {
-	out := make([]rune, 0, len(all))
+func compose(all []mark) []mark {
+	out := all[:0]                // never longer than what was read
 	starter, last := -1, uint8(0) // index into out; the class before
 	for _, m := range all {
 		if starter >= 0 && (last < m.class || last == 0) {
-			if c, ok := composed(out[starter], m.r); ok {
-				out[starter] = c
+			if c, ok := composed(out[starter].r, m.r); ok {
+				out[starter].r = c
 				continue
 			}
 		}
@@ -139,7 +171,7 @@ func compose(all []mark) []rune {
 			starter = len(out)
 		}
 		last = m.class
-		out = append(out, m.r)
+		out = append(out, m)
 	}
 	return out
 }

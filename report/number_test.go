@@ -1,8 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"math"
 	"testing"
+
+	"gotune/study"
 )
 
 func TestNumber(t *testing.T) {
@@ -52,5 +55,20 @@ func TestWords(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
+	}
+}
+
+// A value that is tried far from the others by a group of one point, which is not drawn,
+// makes no axis logarithmic that cannot be.
+func TestLinesOfWhatIsDrawn(t *testing.T) {
+	pic := lines("p", "P", "rate", study.Metric{Name: "m"}, func(yield func(string, float64, spread)) {
+		one := spread{1, 1, 1, 2}
+		yield("a", 0.5, one)
+		yield("a", 0.5, one)
+		yield("alone", 50, one)
+	})
+	var b bytes.Buffer
+	if err := pic.svg(&b); err != nil || b.Len() == 0 {
+		t.Errorf("%d bytes are drawn: %v", b.Len(), err)
 	}
 }

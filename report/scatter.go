@@ -23,10 +23,8 @@ type measure struct {
 func lines(name, title, x string, m study.Metric, each func(func(group string, x float64, value spread))) *picture {
 	pic := &picture{Name: name, Title: title, Columns: []string{"arms", x, m.Name, "low", "high", "seeds"}}
 	groups := map[string][]measure{}
-	var xs []float64
 	each(func(group string, x float64, value spread) {
 		groups[group] = append(groups[group], measure{x, value})
-		xs = append(xs, x)
 	})
 	maps.DeleteFunc(groups, func(_ string, g []measure) bool { return len(g) < 2 })
 	if len(groups) == 0 {
@@ -35,6 +33,7 @@ func lines(name, title, x string, m study.Metric, each func(func(group string, x
 	p := newPlot(short(x, 40), axisName(m))
 	var k key
 	var said []string
+	var xs []float64 // of what is drawn
 	for i, group := range slices.Sorted(maps.Keys(groups)) {
 		g := groups[group]
 		slices.SortFunc(g, func(a, b measure) int { return cmp.Compare(a.x, b.x) })
@@ -57,6 +56,9 @@ func lines(name, title, x string, m study.Metric, each func(func(group string, x
 		line.LineStyle, dots.GlyphStyle = seriesLine(i), seriesMark(i)
 		bars.LineStyle.Color, bars.LineStyle.Width, bars.CapWidth = seriesColor(i), 1, 5
 		p.Add(line, bars, dots)
+		for _, v := range g {
+			xs = append(xs, v.x)
+		}
 		if len(groups) > 1 {
 			k.add(cmp.Or(group, "all"), line, dots)
 		}

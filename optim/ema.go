@@ -9,7 +9,7 @@ import (
 // EMA keeps an exponential moving average of parameters, which is often better than
 // where training stands at the moment. After step t = 1, 2, …
 //
-//	e ← e − (1 − d)·(e − p),  d = min(decay, (t − 1 + 1)/(t − 1 + 10)) and 0 for t = 1
+//	e ← e − (1 − d)·(e − p),  d = min(decay, t/(t + 9)) and 0 for t = 1
 //
 // so that the average begins as the parameters after the first step and is not held back
 // by where they began. It is EMAModel of the library diffusers with its defaults.

@@ -109,22 +109,23 @@ func (d *description) factors(name string, values []float32) {
 }
 
 // llama3Factors returns what each frequency is divided by: 1 where a turn is short, factor
-// where it is long, and between the two what transformers' llama3 scaling comes to.
+// where it is long, and between the two what transformers' llama3 scaling comes to. It is
+// computed in float32, as the converter does.
 func llama3Factors(p keys, width int) []float32 {
-	factor, low, high := p.number(8, "factor"), p.number(1, "low_freq_factor"), p.number(4, "high_freq_factor")
-	original, base := p.number(8192, "original_max_position_embeddings"), p.number(10000, "rope_theta")
+	factor, low, high := float32(p.number(8, "factor")), float32(p.number(1, "low_freq_factor")), float32(p.number(4, "high_freq_factor"))
+	original, base := float32(p.number(8192, "original_max_position_embeddings")), p.number(10000, "rope_theta")
 	out := make([]float32, width/2)
 	for i := range out {
-		frequency := float32(1 / math.Pow(base, float64(2*i)/float64(width)))
-		turn := 2 * math.Pi / float64(frequency)
+		frequency := 1 / float32(math.Pow(base, float64(float32(2*i)/float32(width))))
+		turn := float32(2*math.Pi) / frequency
 		switch {
 		case turn < original/high:
 			out[i] = 1
 		case turn > original/low:
-			out[i] = float32(factor)
+			out[i] = factor
 		default:
 			smooth := (original/turn - low) / (high - low)
-			out[i] = float32(1 / ((1-smooth)/factor + smooth))
+			out[i] = 1 / (float32((1-smooth)/factor) + smooth)
 		}
 	}
 	return out

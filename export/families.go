@@ -87,7 +87,7 @@ var families = map[string]family{
 	},
 	"gpt_neox": {
 		arch: "gptneox", blocks: "gpt_neox.layers.",
-		outer: map[string]string{"gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm", "embed_out": "output"},
+		outer: map[string]string{"gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm", "embed_out": "output", "lm_head": "output"},
 		block: map[string]module{
 			"input_layernorm": {"attn_norm", asIs}, "attention.query_key_value": {"attn_qkv", headsOfQKV}, "attention.dense": {"attn_output", asIs},
 			"post_attention_layernorm": {"ffn_norm", asIs}, "mlp.dense_h_to_4h": {"ffn_up", asIs}, "mlp.dense_4h_to_h": {"ffn_down", asIs},

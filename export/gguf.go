@@ -40,26 +40,17 @@ type origin struct {
 	shift  float32
 }
 
-// GGUFTypes lists how the matrices of a GGUF file can be stored, by the names that
-// [NewGGUF] takes.
-func GGUFTypes() []string {
-	var names []string
-	for _, t := range gguf.Types() {
-		names = append(names, strings.ToLower(t.String()))
-	}
-	return names
+// CheckType refuses a dtype that [NewGGUF] does not take.
+func CheckType(dtype string) error {
+	_, err := parseType(dtype)
+	return err
 }
 
-// parseType reads a name of GGUFTypes, or of PyTorch.
+// parseType reads the name of a type.
 func parseType(name string) (gguf.Type, error) {
-	torch := map[string]gguf.Type{"float32": gguf.F32, "float16": gguf.F16, "bfloat16": gguf.BF16}
-	if t, ok := torch[name]; ok {
+	names := map[string]gguf.Type{"float32": gguf.F32, "float16": gguf.F16, "bfloat16": gguf.BF16, "q8_0": gguf.Q8_0}
+	if t, ok := names[name]; ok {
 		return t, nil
-	}
-	for _, t := range gguf.Types() {
-		if strings.ToLower(t.String()) == name {
-			return t, nil
-		}
 	}
 	return 0, fmt.Errorf("dtype is %q; a GGUF file takes float32, float16, bfloat16 or q8_0", name)
 }

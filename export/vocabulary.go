@@ -335,9 +335,9 @@ func (v *vocabulary) roles(t *tokenizer.Tokenizer, j tokenizerJSON, ids map[stri
 	if id, ok := t.Pad(); ok {
 		add("padding_token_id", gguf.Uint(uint32(id)))
 	}
-	around := t.EncodeSpecial("")
+	around := t.EncodeSpecial("a")
 	add("add_bos_token", gguf.Flag(t.AddsBOS()))
-	add("add_eos_token", gguf.Flag(ends && len(around) > 0 && around[len(around)-1] == eos && !(len(around) == 1 && t.AddsBOS())))
+	add("add_eos_token", gguf.Flag(ends && len(around) > 0 && around[len(around)-1] == eos))
 	if v.model == "llama" {
 		add("add_space_prefix", gguf.Flag(v.prefixSpace))
 	}

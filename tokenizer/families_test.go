@@ -44,7 +44,8 @@ func familyText(number int, control []string) string {
 }
 
 func hashOf(crc uint32, tok *Tokenizer, text string) uint32 {
-	plain, whole := tok.Encode(text), tok.EncodeSpecial(text)
+	plain := tok.Encode(text)
+	whole := slices.Concat(tok.before, plain, tok.after) // as EncodeSpecial has it, see TestLibraryOfFamilies
 	var raw []byte
 	for _, id := range slices.Concat(plain, whole) {
 		raw = binary.LittleEndian.AppendUint32(raw, uint32(id))

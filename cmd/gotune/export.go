@@ -47,6 +47,9 @@ GGUF is written for the model types ` + strings.Join(export.Families(), ", ") + 
 			if format == "peft" && c.Flags().Changed("dtype") {
 				return usagef("--dtype cannot be given with --format peft: an adapter is stored as it was trained, in float32")
 			}
+			if err := checkDType(format, dtype); err != nil {
+				return usageError{err}
+			}
 			out := args[len(args)-1]
 			if err := checkNew(out, format); err != nil {
 				return err
@@ -80,6 +83,14 @@ func checkNew(out, format string) error {
 	return nil
 }
 
+func checkDType(format, dtype string) error {
+	if format == "gguf" {
+		return export.CheckType(dtype)
+	}
+	_, err := hf.ParseDType(dtype)
+	return err
+}
+
 func (s *source) withAdapter() string {
 	if s.adapter == nil {
 		return ""
@@ -90,13 +101,6 @@ func (s *source) withAdapter() string {
 // export writes the model, and compares what was written with the model as it is.
 func (s *source) export(c *cobra.Command, out, format, dtype string) (export.Proof, error) {
 	ctx := c.Context()
-	var kind hf.DType
-	if format == "hf" {
-		var err error
-		if kind, err = hf.ParseDType(dtype); err != nil {
-			return export.Proof{}, usageError{err}
-		}
-	}
 	if format == "peft" && s.adapter == nil {
 		return export.Proof{}, usagef("--format peft writes an adapter: give one by --adapter, or a run")
 	}
@@ -116,6 +120,10 @@ func (s *source) export(c *cobra.Command, out, format, dtype string) (export.Pro
 		}
 	}
 	if format == "hf" {
+		kind, err := hf.ParseDType(dtype)
+		if err != nil {
+			return export.Proof{}, err
+		}
 		return s.exportFolder(ctx, out, merged, kind, view)
 	}
 	f, err := export.NewGGUF(merged, s.tokenizer, modelTitle(s.modelName), string(s.adapterTemplate), dtype)

@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -97,4 +98,11 @@ func (t Tensor) write(w io.Writer) error {
 	}
 	_, err = w.Write(make([]byte, padding(t.bytes(), alignment)))
 	return err
+}
+
+// Bytes returns the tensor as it is stored.
+func (t Tensor) Bytes() ([]byte, error) {
+	var b bytes.Buffer
+	err := t.write(&b)
+	return b.Bytes()[:min(int64(b.Len()), t.bytes())], err
 }

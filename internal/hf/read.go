@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"unicode/utf8"
 	"unsafe"
 
 	"gotune/internal/pages"
@@ -107,6 +108,9 @@ func (f *File) header(size int64) error {
 // parse reads the JSON object key by key, because encoding/json would keep only
 // the last of two tensors with one name.
 func (f *File) parse(raw []byte) error {
+	if !utf8.Valid(raw) {
+		return errors.New("the header is not UTF-8")
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return errors.New("the header is not a JSON object")

@@ -47,7 +47,7 @@ func WeightFiles(src fs.FS) ([]string, error) {
 func noWeights(src fs.FS, missing error) error {
 	for _, pattern := range []string{"*.bin", "*.gguf", "*.pt", "*.pth", "*.ckpt"} {
 		if other, err := fs.Glob(src, pattern); err == nil && len(other) > 0 {
-			return fmt.Errorf("the folder has its weights in %s, and weights are read from %s alone: convert them to safetensors: %w", other[0], WeightsFile, missing)
+			return fmt.Errorf("the folder has its weights in %s, and weights are read from %s alone: convert them, with transformers by AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER): %w", other[0], WeightsFile, missing)
 		}
 	}
 	return fmt.Errorf("the folder has neither %s nor %s; a model folder holds %s: %w", WeightsFile, IndexFile, ModelFiles, missing)

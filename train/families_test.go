@@ -46,7 +46,7 @@ func TestFamiliesSameBytes(t *testing.T) {
 	tiny.MaxSteps, tiny.BatchSize, tiny.SaveSteps, tiny.LearningRate = 4, 4, 0, 0.02
 	for _, name := range modeltest.Folders[4:] { // Llama and GPT-2 have tests of their own
 		for kind, change := range map[string]func(*Recipe){
-			"int8":         func(r *Recipe) { r.BasePrecision, r.LoRA.Dropout = "int8", 0.1 },
+			"int8":         func(r *Recipe) { r.BasePrecision, r.Dropout = "int8", 0.1 },
 			"nf4 and bf16": func(r *Recipe) { r.BasePrecision, r.Precision = "nf4", "bf16" },
 			"full":         func(r *Recipe) { r.Full, r.Packing, r.SaveSteps = true, true, 2 },
 		} {

@@ -39,7 +39,7 @@ var below = map[string][]string{
 	"model":              {"internal/pages", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"model/base":         {},
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
-	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/pages"},
 	"export":             {"model", "tokenizer", "internal/gguf", "internal/hf", "internal/disk"},
 	"train": {"internal/pages", "lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard", "internal/yamlnode"},

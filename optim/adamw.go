@@ -28,7 +28,6 @@ type AdamWConfig struct {
 type AdamW struct {
 	trained
 	beta1, beta2, epsilon float64
-	m, v                  [][]float32 // of each parameter
 }
 
 // NewAdamW is [New] for AdamW where no parameter has settings of its own.
@@ -41,17 +40,28 @@ func NewAdamW(team *kernel.Team, params []Parameter, c AdamWConfig) (*AdamW, err
 	return o.(*AdamW), nil
 }
 
+func keepAdamW(_ Config, p Parameter) []part {
+	return []part{average(averageSuffix, p), average(squareAverageSuffix, p)}
+}
+
 func makeAdamW(t trained, c Config) (Optimizer, error) {
-	// Written so that NaN fails each test.
+	if err := c.checkAdam(); err != nil {
+		return nil, err
+	}
+	return &AdamW{trained: t, beta1: c.Beta1, beta2: c.Beta2, epsilon: c.Epsilon}, nil
+}
+
+// checkAdam checks the settings of AdamW, so that NaN fails each test.
+func (c Config) checkAdam() error {
 	switch {
 	case !(c.Beta1 >= 0 && c.Beta1 < 1):
-		return nil, fmt.Errorf("adam beta1 %v: it must be at least 0 and below 1", c.Beta1)
+		return fmt.Errorf("adam beta1 %v: it must be at least 0 and below 1", c.Beta1)
 	case !(c.Beta2 >= 0 && c.Beta2 < 1):
-		return nil, fmt.Errorf("adam beta2 %v: it must be at least 0 and below 1", c.Beta2)
+		return fmt.Errorf("adam beta2 %v: it must be at least 0 and below 1", c.Beta2)
 	case !(c.Epsilon > 0) || math.IsInf(c.Epsilon, 1):
-		return nil, fmt.Errorf("adam epsilon %v: it must be a positive number", c.Epsilon)
+		return fmt.Errorf("adam epsilon %v: it must be a positive number", c.Epsilon)
 	}
-	return &AdamW{trained: t, beta1: c.Beta1, beta2: c.Beta2, epsilon: c.Epsilon, m: t.zeros(), v: t.zeros()}, nil
+	return nil
 }
 
 // Step implements [Optimizer].
@@ -64,28 +74,8 @@ func (o *AdamW) Step(rate float64) (norm float64, err error) {
 	bias2 := 1 - math.Pow(o.beta2, float64(o.steps))
 	for i, p := range o.params {
 		s := o.settings[i]
-		kernel.AdamW(o.team, p.Value, p.Grad, o.m[i], o.v[i],
+		kernel.AdamW(o.team, p.Value, p.Grad, o.kept[i][0].Data, o.kept[i][1].Data,
 			rate*s.RateScale, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
 	}
 	return norm, nil
 }
-
-// The averages of a parameter are saved under its name with these endings.
-const (
-	averageSuffix       = ".exp_avg"
-	squareAverageSuffix = ".exp_avg_sq"
-)
-
-// State implements [Optimizer].
-func (o *AdamW) State() State {
-	s := State{Steps: o.steps}
-	for i, p := range o.params {
-		s.Tensors = append(s.Tensors,
-			Tensor{p.Name + averageSuffix, p.Shape, o.m[i]},
-			Tensor{p.Name + squareAverageSuffix, p.Shape, o.v[i]})
-	}
-	return s
-}
-
-// Restore implements [Optimizer].
-func (o *AdamW) Restore(s State) error { return o.restore(o.State(), s) }

@@ -23,7 +23,11 @@ type goldenCase struct {
 		Values [][]float32
 	}
 	State map[string][]float32
+	Codes map[string][]byteCode
 }
+
+// A byteCode is a byte in JSON, where a slice of bytes would be text.
+type byteCode int
 
 // parameters have the values of testdata/optimizers.py.
 func (g goldenCase) parameters() []optim.Parameter {
@@ -71,13 +75,14 @@ func TestOptimizersAreThoseOfPyTorchAndPEFT(t *testing.T) {
 		for _, level := range kernel.Levels() {
 			t.Run(fmt.Sprintf("%s/%v", name, level), func(t *testing.T) {
 				defer kernel.SetLevel(level)()
-				follow(t, want, every[name])
+				follow(t, want, every[name], rate)
 			})
 		}
 	}
 }
 
-func follow(t *testing.T, want goldenCase, c optim.Config) {
+// follow takes the steps of a case. Steps without values compare the norm alone.
+func follow(t *testing.T, want goldenCase, c optim.Config, rate func(step int) float64) {
 	params := want.parameters()
 	o, err := optim.New(nil, params, c)
 	if err != nil {
@@ -92,16 +97,21 @@ func follow(t *testing.T, want goldenCase, c optim.Config) {
 		if math.Abs(norm-w.Norm) > 1e-6*w.Norm {
 			t.Errorf("step %d: norm %v, want %v", step, norm, w.Norm)
 		}
-		for i, p := range params {
+		for i, values := range w.Values {
+			p := params[i]
 			// Values are below 2 and steps below 0.2: a few roundings of them.
-			compare(t, fmt.Sprintf("step %d %s", step, p.Name), p.Value, w.Values[i], 1e-6)
+			compare(t, fmt.Sprintf("step %d %s", step, p.Name), p.Value, values, 1e-6)
 		}
 	}
 	state := o.State()
-	if state.Steps != len(want.Steps) || len(state.Tensors) != len(want.State) {
-		t.Errorf("state of %d steps and %d tensors, want %d and %d", state.Steps, len(state.Tensors), len(want.Steps), len(want.State))
+	if state.Steps != len(want.Steps) || len(state.Tensors) != len(want.State)+len(want.Codes) {
+		t.Errorf("state of %d steps and %d tensors, want %d and %d", state.Steps, len(state.Tensors), len(want.Steps), len(want.State)+len(want.Codes))
 	}
 	for _, s := range state.Tensors {
+		if s.Codes != nil {
+			compareCodes(t, s, want.Codes[s.Name])
+			continue
+		}
 		w, size := want.State[s.Name], float32(1)
 		if len(w) != len(s.Data) {
 			t.Fatalf("state %s has %d values, want %d", s.Name, len(s.Data), len(w))
@@ -110,5 +120,26 @@ func follow(t *testing.T, want goldenCase, c optim.Config) {
 			size = max(size, v, -v)
 		}
 		compare(t, s.Name, s.Data, w, 1e-6*size)
+	}
+}
+
+// compareCodes compares averages of a byte each. Sums that are fused or not lie on both
+// sides of the middle between two values now and then.
+func compareCodes(t *testing.T, s optim.Tensor, want []byteCode) {
+	t.Helper()
+	if len(s.Codes) != len(want) {
+		t.Fatalf("state %s has %d codes, want %d", s.Name, len(s.Codes), len(want))
+	}
+	others := 0
+	for i, w := range want {
+		switch d := int(s.Codes[i]) - int(w); {
+		case d == 1 || d == -1:
+			others++
+		case d != 0:
+			t.Fatalf("%s[%d]: code %d, want %d", s.Name, i, s.Codes[i], w)
+		}
+	}
+	if 1000*others > len(want) {
+		t.Errorf("%s: %d of %d codes are those of a neighbour", s.Name, others, len(want))
 	}
 }

@@ -20,8 +20,9 @@ import (
 type Lion struct {
 	trained
 	beta1, beta2 float64
-	m            [][]float32 // of each parameter
 }
+
+func keepLion(_ Config, p Parameter) []part { return []part{average(averageSuffix, p)} }
 
 func makeLion(t trained, c Config) (Optimizer, error) {
 	switch {
@@ -30,7 +31,7 @@ func makeLion(t trained, c Config) (Optimizer, error) {
 	case !(c.Beta2 >= 0 && c.Beta2 < 1):
 		return nil, fmt.Errorf("lion beta2 %v: it must be at least 0 and below 1", c.Beta2)
 	}
-	return &Lion{trained: t, beta1: c.Beta1, beta2: c.Beta2, m: t.zeros()}, nil
+	return &Lion{trained: t, beta1: c.Beta1, beta2: c.Beta2}, nil
 }
 
 // Step implements [Optimizer].
@@ -41,15 +42,7 @@ func (o *Lion) Step(rate float64) (norm float64, err error) {
 	}
 	for i, p := range o.params {
 		s := o.settings[i]
-		kernel.Lion(o.team, p.Value, p.Grad, o.m[i], rate*s.RateScale, o.beta1, o.beta2, s.WeightDecay, scale)
+		kernel.Lion(o.team, p.Value, p.Grad, o.kept[i][0].Data, rate*s.RateScale, o.beta1, o.beta2, s.WeightDecay, scale)
 	}
 	return norm, nil
 }
-
-// State implements [Optimizer].
-func (o *Lion) State() State {
-	return State{Steps: o.steps, Tensors: o.tensors(averageSuffix, o.m)}
-}
-
-// Restore implements [Optimizer].
-func (o *Lion) Restore(s State) error { return o.restore(o.State(), s) }

@@ -48,12 +48,24 @@ type Optimizer interface {
 
 // Config has the settings of all optimizers. Each reads those it has a use for.
 type Config struct {
-	Name string // of the optimizer: adamw, lion or sgd
+	Name string // of the optimizer, one of Names
 
-	Beta1, Beta2 float64 // adamw and lion: decay of the averages, in [0, 1)
-	Epsilon      float64 // adamw: added to the root of the second average
+	Beta1, Beta2 float64 // adamw, adamw_8bit, lion, and muon where it steps as adamw: decay of the averages, in [0, 1)
+	Epsilon      float64 // the same but lion: added to the root of the second average
 	Momentum     float64 // sgd: decay of the velocity, in [0, 1); 0 keeps none
 	Nesterov     bool    // sgd: look one step ahead along the velocity
+
+	BlockSize   int // adamw_8bit: elements that share a scale
+	Min8BitSize int // adamw_8bit: parameters of fewer elements keep float32 averages
+
+	ClipThreshold  float64 // adafactor: largest root mean square of an update
+	DecayRate      float64 // adafactor: power of the step in the decay of squares, below 0
+	ScaleParameter bool    // adafactor: multiply the rate by the parameter's root mean square
+	FirstMoment    float64 // adafactor: decay of an average of updates, in [0, 1); 0 keeps none
+
+	MuonMomentum float64 // muon: decay of the average of gradients, in [0, 1)
+	NSSteps      int     // muon: steps of the Newton–Schulz iteration
+	AdjustLR     string  // muon: how the rate follows the shape of a matrix, one of AdjustLRs
 
 	WeightDecay float64 // of parameters with two or more dimensions
 	MaxGradNorm float64 // gradients are scaled down to this global norm; 0 clips nothing
@@ -62,33 +74,58 @@ type Config struct {
 	Scales []Scale // factors of the rate of each parameter, multiplied with each other and the group's
 }
 
-// An optimizer is made from settings that New has checked and parameters that
-// have theirs.
-type maker func(trained, Config) (Optimizer, error)
+// A rule is a way to change parameters: what it keeps for each, and how an optimizer of
+// it is made from settings that New has checked and parameters that have theirs.
+type rule struct {
+	keep func(Config, Parameter) []part
+	make func(trained, Config) (Optimizer, error)
+	work func([]Parameter) workspace // of a step, beside what is kept; nil is none
+}
 
-// makers is the registry: a new optimizer is a new file and a line here.
-var makers = map[string]maker{
-	"adamw": makeAdamW,
-	"lion":  makeLion,
-	"sgd":   makeSGD,
+// rules is the registry: a new optimizer is a new file and a line here.
+var rules = map[string]rule{
+	"adafactor":  {keep: keepAdafactor, make: makeAdafactor, work: workOfAdafactor},
+	"adamw":      {keep: keepAdamW, make: makeAdamW},
+	"adamw_8bit": {keep: keepAdamW8, make: makeAdamW8},
+	"lion":       {keep: keepLion, make: makeLion},
+	"muon":       {keep: keepMuon, make: makeMuon, work: workOfMuon},
+	"sgd":        {keep: keepSGD, make: makeSGD},
 }
 
 // Names returns the names of all optimizers, sorted.
-func Names() []string { return slices.Sorted(maps.Keys(makers)) }
+func Names() []string { return slices.Sorted(maps.Keys(rules)) }
+
+func ruleNamed(name string) (rule, error) {
+	r, ok := rules[name]
+	if !ok {
+		return r, fmt.Errorf("unknown optimizer %q: there are %s", name, strings.Join(Names(), ", "))
+	}
+	return r, nil
+}
 
 // New checks c and returns an optimizer of params that has taken no step. It
 // keeps the slices of params. A nil team is one thread; NewTeam of package model
 // makes larger ones.
 func New(team *kernel.Team, params []Parameter, c Config) (Optimizer, error) {
-	f, ok := makers[c.Name]
-	if !ok {
-		return nil, fmt.Errorf("unknown optimizer %q: there are %s", c.Name, strings.Join(Names(), ", "))
+	r, err := ruleNamed(c.Name)
+	if err != nil {
+		return nil, err
 	}
 	t, err := newTrained(team, params, c)
 	if err != nil {
 		return nil, err
 	}
-	return f(t, c)
+	for _, p := range t.params {
+		var kept []Tensor
+		for _, k := range r.keep(c, p) {
+			kept = append(kept, k.tensor(p))
+		}
+		t.kept = append(t.kept, kept)
+	}
+	if r.work != nil {
+		t.buffers = r.work(t.params).slices()
+	}
+	return r.make(t, c)
 }
 
 // A Tensor is a named part of an optimizer's state.
@@ -96,6 +133,7 @@ type Tensor struct {
 	Name  string
 	Shape []int
 	Data  []float32
+	Codes []byte // in place of Data where the optimizer keeps a byte for each element
 }
 
 // A State is all that an optimizer remembers between two steps.
@@ -123,11 +161,7 @@ func sorted(params []Parameter) ([]Parameter, error) {
 // checkSizes reports a parameter whose slices have not the length of its shape.
 func checkSizes(params []Parameter) error {
 	for _, p := range params {
-		size := 1
-		for _, n := range p.Shape {
-			size *= n
-		}
-		if len(p.Value) != size || len(p.Grad) != size {
+		if n := size(p.Shape); len(p.Value) != n || len(p.Grad) != n {
 			return fmt.Errorf("parameter %s of shape %v has %d values and %d gradients", p.Name, p.Shape, len(p.Value), len(p.Grad))
 		}
 	}

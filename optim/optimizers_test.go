@@ -13,14 +13,31 @@ import (
 	"gotune/optim"
 )
 
-// everywhere runs a test for every configuration of golden_test.go that fits
-// parameters called a.weight, b.weight and c.weight.
+// everywhere runs a test for every configuration of golden_test.go and methods_test.go
+// that fits the parameters of fit.
 func everywhere(t *testing.T, test func(t *testing.T, c optim.Config)) {
 	for name, c := range every {
 		if name != "loraplus" {
 			t.Run(name, func(t *testing.T) { test(t, c) })
 		}
 	}
+	for name, m := range methodSettings {
+		if m.config.Name == "adamw_8bit" {
+			m.config.BlockSize, m.config.Min8BitSize = 16, 16 // of parameters of 15 to 32 elements
+		}
+		t.Run(name, func(t *testing.T) { test(t, m.config) })
+	}
+}
+
+// fit returns parameters that a configuration has a use for: Muon wants matrices of blocks.
+func fit(c optim.Config) []optim.Parameter {
+	params := parameters()
+	if c.Name == "muon" {
+		for i := range params {
+			params[i].Name = strings.Replace(params[i].Name, ".", ".layers.0.", 1)
+		}
+	}
+	return params
 }
 
 func make1(t *testing.T, team *kernel.Team, params []optim.Parameter, c optim.Config) optim.Optimizer {
@@ -86,7 +103,7 @@ func TestThreadsChangeNoBitOfAny(t *testing.T) {
 			}
 		}
 		// Go may start a thread of the system meanwhile, which takes seven allocations once.
-		if n := testing.AllocsPerRun(50, func() { _, _ = b.Step(1e-3) }); n != 0 {
+		if n := testing.AllocsPerRun(20, func() { _, _ = b.Step(1e-3) }); n != 0 {
 			t.Errorf("a step makes %v allocations", n)
 		}
 	})
@@ -95,7 +112,7 @@ func TestThreadsChangeNoBitOfAny(t *testing.T) {
 // Whichever optimizer: restored after four steps it takes the same next six, in bits.
 func TestRestoreContinuesAny(t *testing.T) {
 	everywhere(t, func(t *testing.T, c optim.Config) {
-		whole, half := parameters(), parameters()
+		whole, half := fit(c), fit(c)
 		a, b := make1(t, nil, whole, c), make1(t, nil, half, c)
 		for step := range 10 {
 			if step == 4 {
@@ -147,7 +164,7 @@ func TestRestoreRefusesTheStateOfAnother(t *testing.T) {
 
 func TestStepRefusesNaNWhicheverOptimizer(t *testing.T) {
 	everywhere(t, func(t *testing.T, c optim.Config) {
-		params := parameters()
+		params := fit(c)
 		o := make1(t, nil, params, c)
 		params[1].Grad[4] = float32(math.NaN())
 		if _, err := o.Step(1e-2); err == nil || o.State().Steps != 0 {
@@ -167,13 +184,23 @@ func TestNewRefuses(t *testing.T) {
 		config optim.Config
 		want   string
 	}{
-		{optim.Config{Name: "adam"}, `unknown optimizer "adam": there are adamw, lion, sgd`},
+		{optim.Config{Name: "adam"}, `unknown optimizer "adam": there are adafactor, adamw, adamw_8bit, lion, muon, sgd`},
 		{optim.Config{Name: "sgd", Momentum: 1}, "sgd momentum 1"},
 		{optim.Config{Name: "sgd", Momentum: -.1}, "sgd momentum -0.1"},
 		{optim.Config{Name: "sgd", Momentum: nan}, "sgd momentum NaN"},
 		{optim.Config{Name: "sgd", Nesterov: true}, "nesterov needs a momentum above 0"},
 		{optim.Config{Name: "lion", Beta1: 1}, "lion beta1 1"},
 		{optim.Config{Name: "lion", Beta2: nan}, "lion beta2 NaN"},
+		{with(adamw8, func(c *optim.Config) { c.BlockSize = 8 }), "8-bit block size 8"},
+		{with(adamw8, func(c *optim.Config) { c.Min8BitSize = -1 }), "min_8bit_size -1"},
+		{with(adamw8, func(c *optim.Config) { c.Beta2 = 1 }), "adam beta2 1"},
+		{with(adafactor, func(c *optim.Config) { c.ClipThreshold = nan }), "clip_threshold NaN"},
+		{with(adafactor, func(c *optim.Config) { c.DecayRate = 0 }), "adafactor decay rate 0"},
+		{with(adafactor, func(c *optim.Config) { c.FirstMoment = 1 }), "adafactor beta1 1"},
+		{muon, "none is trained (a.weight is none)"},
+		{with(muon, func(c *optim.Config) { c.MuonMomentum = 1 }), "muon momentum 1"},
+		{with(muon, func(c *optim.Config) { c.NSSteps = 0 }), "muon has 0 steps"},
+		{with(muon, func(c *optim.Config) { c.AdjustLR = "spectral" }), `muon's adjustment of the rate is "spectral"`},
 		{optim.Config{Name: "sgd", WeightDecay: inf}, "weight decay +Inf"},
 		{optim.Config{Name: "sgd", MaxGradNorm: nan}, "maximum gradient norm NaN"},
 	}

@@ -21,7 +21,13 @@ type SGD struct {
 	trained
 	momentum float64
 	nesterov bool
-	velocity [][]float32 // of each parameter; nil without momentum
+}
+
+func keepSGD(c Config, p Parameter) []part {
+	if c.Momentum == 0 {
+		return nil
+	}
+	return []part{average(momentumSuffix, p)}
 }
 
 func makeSGD(t trained, c Config) (Optimizer, error) {
@@ -31,11 +37,7 @@ func makeSGD(t trained, c Config) (Optimizer, error) {
 	case c.Nesterov && c.Momentum == 0:
 		return nil, errors.New("nesterov needs a momentum above 0")
 	}
-	o := &SGD{trained: t, momentum: c.Momentum, nesterov: c.Nesterov}
-	if o.momentum > 0 {
-		o.velocity = t.zeros()
-	}
-	return o, nil
+	return &SGD{trained: t, momentum: c.Momentum, nesterov: c.Nesterov}, nil
 }
 
 // Step implements [Optimizer].
@@ -46,19 +48,11 @@ func (o *SGD) Step(rate float64) (norm float64, err error) {
 	}
 	for i, p := range o.params {
 		var u []float32
-		if o.velocity != nil {
-			u = o.velocity[i]
+		if len(o.kept[i]) > 0 {
+			u = o.kept[i][0].Data
 		}
 		s := o.settings[i]
 		kernel.SGD(o.team, p.Value, p.Grad, u, rate*s.RateScale, o.momentum, s.WeightDecay, scale, o.nesterov)
 	}
 	return norm, nil
 }
-
-// State implements [Optimizer].
-func (o *SGD) State() State {
-	return State{Steps: o.steps, Tensors: o.tensors(".momentum_buffer", o.velocity)}
-}
-
-// Restore implements [Optimizer].
-func (o *SGD) Restore(s State) error { return o.restore(o.State(), s) }

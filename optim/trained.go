@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"gotune/internal/kernel"
-	"gotune/internal/pages"
 )
 
 // trained is what every optimizer has: parameters with their settings, the
@@ -17,6 +16,8 @@ type trained struct {
 	settings []Setting   // of each parameter
 	limit    float64
 	steps    int
+	kept     [][]Tensor  // for each parameter what the rule keeps
+	buffers  [][]float32 // that a step works in
 }
 
 func newTrained(team *kernel.Team, params []Parameter, c Config) (trained, error) {
@@ -52,27 +53,14 @@ func (t *trained) begin() (norm, scale float64, err error) {
 	return norm, ClipFactor(norm, t.limit), nil
 }
 
-// zeros returns a slice of the length of each parameter.
-func (t *trained) zeros() [][]float32 {
-	all := make([][]float32, len(t.params))
-	for i, p := range t.params {
-		all[i] = pages.Make[float32](len(p.Value))
-	}
-	return all
+// State implements [Optimizer].
+func (t *trained) State() State {
+	return State{Steps: t.steps, Tensors: slices.Concat(t.kept...)}
 }
 
-// tensors returns the data of each parameter under the parameter's name with an ending.
-func (t *trained) tensors(suffix string, data [][]float32) []Tensor {
-	var all []Tensor
-	for i, d := range data {
-		p := t.params[i]
-		all = append(all, Tensor{p.Name + suffix, p.Shape, d})
-	}
-	return all
-}
-
-// restore copies a saved state into the optimizer's own.
-func (t *trained) restore(own, saved State) error {
+// Restore implements [Optimizer].
+func (t *trained) Restore(saved State) error {
+	own := t.State()
 	if saved.Steps < 0 {
 		return fmt.Errorf("optimizer state: %d steps taken", saved.Steps)
 	}
@@ -86,9 +74,9 @@ func (t *trained) restore(own, saved State) error {
 		switch {
 		case !ok:
 			return fmt.Errorf("optimizer state: tensor %s belongs to no parameter that is trained, or to another optimizer", t.Name)
-		case !slices.Equal(t.Shape, want.Shape) || len(t.Data) != len(want.Data):
-			return fmt.Errorf("optimizer state: tensor %s has shape %v and %d values, not %v and %d",
-				t.Name, t.Shape, len(t.Data), want.Shape, len(want.Data))
+		case !slices.Equal(t.Shape, want.Shape) || len(t.Data) != len(want.Data) || len(t.Codes) != len(want.Codes):
+			return fmt.Errorf("optimizer state: tensor %s has shape %v and %d values and %d bytes, not %v and %d and %d",
+				t.Name, t.Shape, len(t.Data), len(t.Codes), want.Shape, len(want.Data), len(want.Codes))
 		}
 		seen[t.Name] = true
 	}
@@ -99,6 +87,7 @@ func (t *trained) restore(own, saved State) error {
 	}
 	for _, t := range saved.Tensors {
 		copy(named[t.Name].Data, t.Data)
+		copy(named[t.Name].Codes, t.Codes)
 	}
 	t.steps = saved.Steps
 	return nil

@@ -103,6 +103,9 @@ func (j *job) takePreviousOptimizer() error {
 		return err
 	}
 	s, err := readState(dir)
+	if _, averaged := os.Stat(filepath.Join(dir, averageName)); err == nil && averaged == nil {
+		err = fmt.Errorf("the run ends with a moving average (ema_decay), to which its optimizer does not belong")
+	}
 	if err == nil {
 		err = j.restoreOptimizer(dir, s.OptimizerSteps)
 	}

@@ -66,6 +66,9 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 	if err != nil {
 		return err
 	}
+	if err := j.saveAverage(dir); err != nil {
+		return err
+	}
 	s := trainerState{
 		Format: runFormat, Step: step, Stage: j.stage.index, StageBegun: j.begun, Best: j.best, Unjudged: j.unjudged, Watch: j.watch,
 		OptimizerSteps: steps,
@@ -89,24 +92,47 @@ func (j *job) fillCheckpoint(dir string, step int) error {
 // saveOptimizer writes the tensors of the optimizer and returns its count of steps.
 func (j *job) saveOptimizer(dir string) (steps int, err error) {
 	o := j.stepper.optimizer.State()
-	tensors := make(map[string]hf.Tensor, len(o.Tensors))
-	for _, t := range o.Tensors {
-		tensors[t.Name] = hf.Tensor{Shape: t.Shape, Data: t.Data}
+	return o.Steps, writeState(dir, optimizerName, o)
+}
+
+// writeState writes the tensors of a state.
+func writeState(dir, name string, s optim.State) error {
+	tensors := make(map[string]hf.Tensor, len(s.Tensors))
+	for _, t := range s.Tensors {
+		tensors[t.Name] = hf.Tensor{Shape: t.Shape, Data: t.Data, Codes: t.Codes}
 	}
-	return o.Steps, hf.WriteFile(filepath.Join(dir, optimizerName), tensors, hf.F32)
+	return hf.WriteFile(filepath.Join(dir, name), tensors, hf.F32)
+}
+
+// readStateTensors reads what writeState wrote.
+func readStateTensors(dir, name string) (s optim.State, err error) {
+	f, err := hf.OpenFS(os.DirFS(dir), name, name)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for _, e := range f.Entries() {
+		read := f.Read
+		if e.DType == hf.U8 {
+			read = f.ReadCodes
+		}
+		t, err := read(e)
+		if err != nil {
+			return s, err
+		}
+		s.Tensors = append(s.Tensors, optim.Tensor{Name: e.Name, Shape: t.Shape, Data: t.Data, Codes: t.Codes})
+	}
+	return s, nil
 }
 
 // restoreOptimizer goes on with what saveOptimizer wrote.
 func (j *job) restoreOptimizer(dir string, steps int) error {
-	tensors, err := hf.ReadFS(os.DirFS(dir), optimizerName, optimizerName)
+	s, err := readStateTensors(dir, optimizerName)
 	if err != nil {
 		return err
 	}
-	o := optim.State{Steps: steps}
-	for name, t := range tensors {
-		o.Tensors = append(o.Tensors, optim.Tensor{Name: name, Shape: t.Shape, Data: t.Data})
-	}
-	return j.stepper.optimizer.Restore(o)
+	s.Steps = steps
+	return j.stepper.optimizer.Restore(s)
 }
 
 // saveWeights writes what is trained: the adapter, or the whole model.
@@ -276,6 +302,9 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 		return err
 	}
 	j.begun, j.first = s.StageBegun, s.Step-s.StageBegun
+	if err := j.restoreAverage(dir, j.first); err != nil {
+		return err
+	}
 	j.best, j.unjudged, j.watch = s.Best, s.Unjudged, s.Watch
 	feed, err := os.ReadFile(filepath.Join(dir, feedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -77,7 +77,7 @@ func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
 	if err != nil {
 		return nil, usage{err}
 	}
-	f := &footprint{inputs: in.resident, model: outline, optimizer: r.optimizer(in.config.Layers), noise: r.NEFTuneNoiseAlpha, threads: r.threads()}
+	f := &footprint{inputs: in.resident, model: outline, optimizer: r.optimizer(in.config.Layers), noise: r.NEFTuneNoiseAlpha, threads: r.threads(), averaged: r.EMADecay > 0}
 	if adapter != nil {
 		f.project = adapter.Project
 	}

@@ -188,7 +188,7 @@ func (s *stage) rate(n int) float64 {
 	if s.recipe.ScheduleSpan == "run" {
 		n += s.planned
 	}
-	return s.schedule.Rate(n)
+	return s.recipe.on(s.schedule, n)
 }
 
 // openHeldOut reads the data that is evaluated. Prompts count only where every

@@ -111,6 +111,9 @@ func (j *job) prepare(ctx context.Context, index int) error {
 		return err
 	}
 	j.evaluator = NewEvaluator(j.model, c.Project, j.arena)
+	if err := j.startAverage(); err != nil {
+		return err
+	}
 	return j.takeOptimizer()
 }
 
@@ -187,8 +190,8 @@ func (j *job) trainable() int {
 	return n
 }
 
-// checkSpace refuses to begin what the disk cannot hold: checkpoints, of values and
-// two averages each, the best state, the result, and where stages follow each other
+// checkSpace refuses to begin what the disk cannot hold: checkpoints, of values and their
+// averages, the best state, the result, and where stages follow each other
 // the weights that one leaves for the next.
 func (j *job) checkSpace() error {
 	free, err := disk.Free(j.folder.path)
@@ -200,12 +203,20 @@ func (j *job) checkSpace() error {
 	if err != nil {
 		return err
 	}
-	need := roomForCheckpoints(trained*12, uint64(j.recipe.SaveTotalLimit), count, bytes) + trained*8 + 1<<20
+	state, _, err := optim.Memory(optimizable(j.stepper.options.Parameters), j.stage.recipe.optimizer(j.model.Config.Layers))
+	if err != nil {
+		return err
+	}
+	kept := trained*4 + uint64(state)
+	if j.average != nil {
+		kept += trained * 4
+	}
+	need := roomForCheckpoints(kept, uint64(j.recipe.SaveTotalLimit), count, bytes) + trained*8 + 1<<20
 	if !j.lastStage() {
 		need += uint64(j.model.Count()) * 4
 	}
 	if j.recipe.keepsOptimizer(j.stage.index + 1) {
-		need += trained * 8
+		need += uint64(state)
 	}
 	if free < need {
 		return noSpace{fmt.Errorf("the run needs about %.1f MiB under %s and %.1f MiB are free: make room, or lower save_total_limit",

@@ -37,6 +37,9 @@ func (j *job) loop(ctx context.Context) error {
 		if err != nil {
 			return j.explain(n, batch, err)
 		}
+		if j.average != nil {
+			j.average.Update()
+		}
 		took := time.Since(start).Seconds()
 		j.seconds += took
 		j.first++
@@ -93,10 +96,12 @@ func (j *job) evaluateOwed(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	j.swapAverage()
 	e, err := j.evaluate(ctx, "during", j.begun+j.first, false)
 	if err == nil {
 		err = j.judge(e)
 	}
+	j.swapAverage()
 	j.unjudged = err != nil
 	return err
 }
@@ -226,7 +231,7 @@ func (j *job) announce() error {
 func (j *job) memory(programs int, largest []data.Shape) (Memory, error) {
 	f := footprint{
 		inputs: j.resident, model: j.model, parameters: j.stepper.options.Parameters, project: j.stepper.options.Project,
-		optimizer: j.stage.recipe.optimizer(j.model.Config.Layers), threads: j.stage.recipe.threads(),
+		optimizer: j.stage.recipe.optimizer(j.model.Config.Layers), threads: j.stage.recipe.threads(), averaged: j.average != nil,
 	}
 	m, err := f.memory(programs, largest...)
 	m.Activations = j.arena.Bytes()

@@ -16,7 +16,7 @@ type Memory struct {
 	Weights     int64 `json:"weights"`     // of the model
 	Adapter     int64 `json:"adapter"`     // values of what an adapter adds
 	Gradients   int64 `json:"gradients"`   // of what is trained
-	Optimizer   int64 `json:"optimizer"`   // its averages
+	Optimizer   int64 `json:"optimizer"`   // its averages, what a step of it works in, and a moving average of what is trained
 	Activations int64 `json:"activations"` // of the largest micro-batch or batch of an evaluation, with their gradients
 	Generation  int64 `json:"generation"`  // keys and values of answers, and their activations
 	Programs    int64 `json:"programs"`    // the compiled graphs, and working memory of threads
@@ -46,6 +46,7 @@ type footprint struct {
 	parameters []model.Parameter
 	project    model.ProjectFunc // of an adapter, or nil
 	optimizer  optim.Config
+	averaged   bool // a moving average of what is trained is kept
 	noise      float64
 	threads    int
 }
@@ -89,8 +90,11 @@ func (f *footprint) memory(programs int, largest ...data.Shape) (Memory, error) 
 			}
 		}
 	}
-	averages, err := f.averages()
-	m.Optimizer = 4 * averages * trained
+	state, work, err := f.optimizerBytes()
+	m.Optimizer = state + work
+	if f.averaged {
+		m.Optimizer += 4 * trained
+	}
 	m.Programs = int64(f.model.Config.Layers) * (programBytes*int64(programs) + compileBytes)
 	length, rounding := 1, int64(0)
 	for _, s := range largest {
@@ -115,19 +119,18 @@ func threadBytes(length, headDim int) int64 {
 	return packed + 4*int64(3*length*headDim+2*queries*(length+32))
 }
 
-// averages returns the numbers that the optimizer keeps for each value.
-func (f *footprint) averages() (int64, error) {
-	c := f.optimizer
-	c.Groups, c.Scales = nil, nil
-	o, err := optim.New(nil, []optim.Parameter{{Name: "x", Shape: []int{1}, Value: []float32{0}, Grad: []float32{0}}}, c)
-	if err != nil {
-		return 0, err
+// optimizerBytes returns what the optimizer keeps, and what a step of it works in.
+func (f *footprint) optimizerBytes() (state, work int64, err error) {
+	return optim.Memory(optimizable(f.parameters), f.optimizer)
+}
+
+// optimizable are parameters as an optimizer knows them.
+func optimizable(parameters []model.Parameter) []optim.Parameter {
+	all := make([]optim.Parameter, len(parameters))
+	for i, p := range parameters {
+		all[i] = optim.Parameter(p)
 	}
-	n := 0
-	for _, t := range o.State().Tensors {
-		n += len(t.Data)
-	}
-	return int64(n), nil
+	return all
 }
 
 // generation returns the memory of answers to questions of a dataset: keys and

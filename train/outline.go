@@ -47,11 +47,7 @@ func (r Recipe) checkTrained(m *model.Model) error {
 	if err != nil {
 		return err
 	}
-	all := make([]optim.Parameter, len(parameters))
-	for i, p := range parameters {
-		all[i] = optim.Parameter(p)
-	}
-	_, err = optim.Settings(all, r.optimizer(m.Config.Layers))
+	_, err = optim.Settings(optimizable(parameters), r.optimizer(m.Config.Layers))
 	return err
 }
 

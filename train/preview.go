@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"gotune/data"
+	"gotune/optim"
+	"gotune/schedule"
 )
 
 // A Preview is what a run would do.
@@ -35,6 +37,15 @@ func Inspect(ctx context.Context, r Recipe) (Preview, error) {
 	return p, in.check(r)
 }
 
+// on returns the learning rate of a step: that of the curve, or the one that Adafactor
+// makes of the number of the step.
+func (s Stage) on(curve *schedule.Schedule, n int) float64 {
+	if s.RelativeStep {
+		return optim.RelativeStep(n+1, s.WarmupInit)
+	}
+	return curve.Rate(n)
+}
+
 // Rates returns the learning rate of each of so many steps of the stage, without a
 // look at data. The steps of an epoch are asked for where the warmup is in epochs.
 func (s Stage) Rates(steps, epoch int) ([]float64, error) {
@@ -44,7 +55,7 @@ func (s Stage) Rates(steps, epoch int) ([]float64, error) {
 	}
 	rates := make([]float64, steps)
 	for i := range rates {
-		rates[i] = curve.Rate(i)
+		rates[i] = s.on(curve, i)
 	}
 	return rates, nil
 }

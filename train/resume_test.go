@@ -76,6 +76,9 @@ func TestKilledRunsEndAlike(t *testing.T) {
 			first.MaxSteps, second.MaxSteps = r.MaxSteps/2, r.MaxSteps/2
 			r.Stages = []Stage{first, second}
 		},
+		"averaged": func(r *Recipe) {
+			r.Full, r.Optimizer, r.Min8BitSize, r.EMADecay, r.LoadBestModelAtEnd = true, "adamw_8bit", 64, 0.9, true
+		},
 		"streamed": func(r *Recipe) { r.Streaming, r.ShuffleBuffer, r.Packing = true, 9, true },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"gotune/internal/kernel"
 	"gotune/lora"
 	"gotune/model"
+	"gotune/optim"
 )
 
 // ErrInterrupted is returned when the context of a run is cancelled. The run has
@@ -61,6 +62,7 @@ type job struct {
 	model     *model.Model
 	adapter   *lora.Adapter // nil if weights are trained
 	stepper   *Stepper
+	average   *optim.EMA // nil without ema_decay
 	evaluator *Evaluator
 	begun     int // steps of the run when the stage began
 	first     int // step of the stage to begin with
@@ -222,8 +224,8 @@ func (j *job) work(ctx context.Context) (DoneEvent, error) {
 		if err := j.loop(ctx); err != nil {
 			return DoneEvent{}, err
 		}
-		if err := j.takeBest(); err != nil {
-			return DoneEvent{}, fmt.Errorf("taking the best state: %w", err)
+		if err := j.takeResult(); err != nil {
+			return DoneEvent{}, err
 		}
 		if j.lastStage() {
 			break

@@ -53,13 +53,25 @@ type Stage struct {
 	Timescale    float64 `yaml:"timescale" of:"train,pretrain,schedule,lr" help:"steps after the peak in which inverse_sqrt falls to 0.71 of it; 0 is the warmup, or 10000" default:"0" range:"0,1e12"`
 	Power        float64 `yaml:"power" of:"train,pretrain,schedule,lr" help:"power of polynomial" default:"1" range:"0,1000"`
 
-	Optimizer         string  `yaml:"optimizer" of:"train,pretrain,lr" help:"update rule: adamw, lion or sgd" default:"adamw"`
+	Optimizer         string  `yaml:"optimizer" of:"train,pretrain,lr" help:"update rule: adamw, adamw_8bit, adafactor, lion, sgd, or muon for full tuning" default:"adamw"`
 	WeightDecay       float64 `yaml:"weight_decay" of:"train,pretrain,lr" help:"decoupled weight decay of matrices" default:"0" range:"0,1000"`
-	AdamBeta1         float64 `yaml:"adam_beta1" of:"train,pretrain,lr" help:"decay of the first average of AdamW and Lion" default:"0.9" range:"0,0.999999999999"`
-	AdamBeta2         float64 `yaml:"adam_beta2" of:"train,pretrain,lr" help:"decay of the second average of AdamW and Lion" default:"0.999" range:"0,0.999999999999"`
+	AdamBeta1         float64 `yaml:"adam_beta1" of:"train,pretrain,lr" help:"decay of the first average of AdamW, also of 8 bits, and Lion" default:"0.9" range:"0,0.999999999999"`
+	AdamBeta2         float64 `yaml:"adam_beta2" of:"train,pretrain,lr" help:"decay of the second average of AdamW, also of 8 bits, and Lion" default:"0.999" range:"0,0.999999999999"`
 	AdamEpsilon       float64 `yaml:"adam_epsilon" of:"train,pretrain,lr" help:"added to the root in AdamW" default:"1e-08" range:"0,1"`
 	Momentum          float64 `yaml:"momentum" of:"train,pretrain,lr" help:"decay of the velocity of SGD; 0 keeps none" default:"0" range:"0,0.999999999999"`
 	Nesterov          bool    `yaml:"nesterov" of:"train,pretrain,lr" help:"Nesterov's momentum in SGD"`
+	Min8BitSize       int     `yaml:"min_8bit_size" of:"train,pretrain,lr" help:"parameters of fewer values keep float32 averages in adamw_8bit" default:"4096" range:"0,2147483647"`
+	BlockSize8Bit     int     `yaml:"block_size_8bit" of:"train,pretrain,lr" help:"averages that share a scale in adamw_8bit; 256 is that of bitsandbytes, 2048 the paper's" default:"256" range:"16,65536"`
+	ScaleParameter    bool    `yaml:"scale_parameter" of:"train,pretrain,lr" help:"multiply the rate by each parameter's root mean square in Adafactor"`
+	RelativeStep      bool    `yaml:"relative_step" of:"train,pretrain,schedule,lr" help:"the learning rate of step t is min(0.01, 1/√t), in place of learning_rate and schedule, with Adafactor"`
+	WarmupInit        bool    `yaml:"warmup_init" of:"train,pretrain,schedule,lr" help:"with relative_step it is min(0.000001·t, 1/√t)"`
+	ClipThreshold     float64 `yaml:"clip_threshold" of:"train,pretrain,lr" help:"largest root mean square of an update of Adafactor, before the rate" default:"1" range:"1e-9,1e9"`
+	AdafactorDecay    float64 `yaml:"adafactor_decay_rate" of:"train,pretrain,lr" help:"power of the step in the decay of Adafactor's squares" default:"-0.8" range:"-10,-1e-6"`
+	AdafactorBeta1    float64 `yaml:"adafactor_beta1" of:"train,pretrain,lr" help:"decay of an average of Adafactor's updates; 0 keeps none" default:"0" range:"0,0.999999999999"`
+	MuonMomentum      float64 `yaml:"muon_momentum" of:"train,pretrain,lr" help:"decay of the average of gradients of Muon" default:"0.95" range:"0,0.999999999999"`
+	NSSteps           int     `yaml:"ns_steps" of:"train,pretrain,lr" help:"steps of the Newton-Schulz iteration of Muon" default:"5" range:"1,99"`
+	AdjustLRFn        string  `yaml:"adjust_lr_fn" of:"train,pretrain,lr" help:"how Muon's rate follows the shape of a matrix: match_rms_adamw, with the rates of AdamW, or original" default:"match_rms_adamw"`
+	EMADecay          float64 `yaml:"ema_decay" of:"train,pretrain" help:"evaluate and save a moving average of what is trained, of this decay, in place of where training stands; 0 is off" default:"0" range:"0,0.999999999999"`
 	LoRAPlusLRRatio   float64 `yaml:"loraplus_lr_ratio" of:"train,lr" help:"the B of every adapted layer trains at this times the rate of its A (LoRA+); 0 is off, 16 the paper's" default:"0" range:"0,1e6"`
 	LayerDecay        float64 `yaml:"layer_decay" of:"train,pretrain,lr" help:"each layer trains at this times the rate of the one above it; 0 is off" default:"0" range:"0,1"`
 	ParamGroups       []Group `yaml:"param_groups,omitempty"`
@@ -80,6 +92,9 @@ func (s Stage) optimizer(layers int) optim.Config {
 	c := optim.Config{
 		Name: s.Optimizer, Beta1: s.AdamBeta1, Beta2: s.AdamBeta2, Epsilon: s.AdamEpsilon,
 		Momentum: s.Momentum, Nesterov: s.Nesterov, WeightDecay: s.WeightDecay, MaxGradNorm: s.MaxGradNorm,
+		BlockSize: s.BlockSize8Bit, Min8BitSize: s.Min8BitSize,
+		ClipThreshold: s.ClipThreshold, DecayRate: s.AdafactorDecay, ScaleParameter: s.ScaleParameter, FirstMoment: s.AdafactorBeta1,
+		MuonMomentum: s.MuonMomentum, NSSteps: s.NSSteps, AdjustLR: s.AdjustLRFn,
 	}
 	for _, g := range s.ParamGroups {
 		c.Groups = append(c.Groups, optim.Group{Pattern: g.Pattern, RateScale: g.LRScale, WeightDecay: g.WeightDecay})
@@ -91,6 +106,28 @@ func (s Stage) optimizer(layers int) optim.Config {
 		c.Scales = append(c.Scales, optim.LayerDecay(s.LayerDecay, layers, optim.Layer))
 	}
 	return c
+}
+
+// checkOptimizer refuses what belongs to another optimizer than the stage's, and Muon where
+// there are no matrices of the model for it.
+func (s Stage) checkOptimizer() error {
+	switch {
+	case s.Optimizer != "adafactor" && (s.ScaleParameter || s.RelativeStep || s.WarmupInit):
+		return fmt.Errorf("scale_parameter, relative_step and warmup_init belong to the optimizer adafactor, not to %s", s.Optimizer)
+	case s.WarmupInit && !s.RelativeStep:
+		return fmt.Errorf("warmup_init needs relative_step")
+	}
+	return nil
+}
+
+// averages are the settings that an optimizer's averages depend on, so that it can go on
+// with those of another stage only where they are the same.
+func (s Stage) averages() Stage {
+	return Stage{
+		Optimizer: s.Optimizer, AdamBeta1: s.AdamBeta1, AdamBeta2: s.AdamBeta2, Momentum: s.Momentum,
+		Min8BitSize: s.Min8BitSize, BlockSize8Bit: s.BlockSize8Bit,
+		AdafactorDecay: s.AdafactorDecay, AdafactorBeta1: s.AdafactorBeta1, MuonMomentum: s.MuonMomentum,
+	}
 }
 
 // schedule returns the curve over a number of steps.

@@ -46,11 +46,7 @@ func NewStepper(c StepperConfig) (*Stepper, error) {
 	if c.Arena == nil {
 		c.Arena = model.NewArena(c.Team)
 	}
-	ps := make([]optim.Parameter, len(c.Parameters))
-	for i, p := range c.Parameters {
-		ps[i] = optim.Parameter(p)
-	}
-	o, err := optim.New(c.Team, ps, c.Optimizer)
+	o, err := optim.New(c.Team, optimizable(c.Parameters), c.Optimizer)
 	if err != nil {
 		return nil, err
 	}

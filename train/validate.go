@@ -66,8 +66,10 @@ func (r Recipe) validateOptimizers() error {
 		switch {
 		case s.Full != before.Full, !s.Full && s.PreviousAdapter != "keep", s.LastLayers != before.LastLayers:
 			wrong = "trains other parameters: give it the same full, last_layers and adapter"
-		case s.Optimizer != before.Optimizer, s.AdamBeta1 != before.AdamBeta1, s.AdamBeta2 != before.AdamBeta2, s.Momentum != before.Momentum:
-			wrong = "averages in another way: give it the same optimizer, adam_beta1, adam_beta2 and momentum"
+		case !reflect.DeepEqual(s.averages(), before.averages()):
+			wrong = "averages in another way: give it the same optimizer, adam_beta1, adam_beta2 and momentum, and what else its averages depend on"
+		case before.EMADecay > 0:
+			wrong = "begins with the moving average that " + before.Name + " ends with, to which its optimizer does not belong: leave ema_decay out there"
 		case r.LoadBestModelAtEnd:
 			wrong = "begins with the best state of that stage, whose optimizer is not kept: leave load_best_model_at_end out"
 		}
@@ -112,6 +114,12 @@ func (r Recipe) validate() error {
 		if err := checkValue(f, v.FieldByIndex(f.Index)); err != nil {
 			return err
 		}
+	}
+	if err := r.checkOptimizer(); err != nil {
+		return err
+	}
+	if r.Optimizer == "muon" && !r.Full && !r.Pretraining() {
+		return fmt.Errorf("optimizer muon is for the matrices of a model that is trained in full, not for adapters: set full, or take another optimizer")
 	}
 	if err := r.validateUse(); err != nil {
 		return err
@@ -206,6 +214,7 @@ func choices() map[string][]string {
 		"schedule":              schedule.Names(),
 		"decay_type":            schedule.DecayTypes(),
 		"optimizer":             optim.Names(),
+		"adjust_lr_fn":          optim.AdjustLRs(),
 		"base_precision":        model.Bases(),
 		"precision":             kernel.Arithmetics(),
 		"schedule_span":         {"stage", "run"},

@@ -88,7 +88,11 @@ func (f *scheduleFlags) chart(ctx context.Context, flags *pflag.FlagSet) (draw.C
 	if err != nil {
 		return draw.Chart{}, usageError{err}
 	}
-	return draw.Chart{Title: fmt.Sprintf("%s, %d steps", r.Schedule, steps), Rates: rates}, nil
+	name := r.Schedule
+	if r.RelativeStep {
+		name = "relative_step"
+	}
+	return draw.Chart{Title: fmt.Sprintf("%s, %d steps", name, steps), Rates: rates}, nil
 }
 
 // inspected works out the rates of a recipe from its data.

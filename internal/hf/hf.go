@@ -9,10 +9,11 @@ package hf
 import "fmt"
 
 // A Tensor is a named array in row-major order. Values are float32 in memory
-// whatever the file holds.
+// whatever the file holds, but for bytes.
 type Tensor struct {
 	Shape []int
 	Data  []float32
+	Codes []byte // in place of Data where each element is a byte, of the type U8
 }
 
 // Size returns the number of elements that a shape has; 1 for a scalar.
@@ -33,6 +34,9 @@ const (
 	F16  DType = "F16"
 	BF16 DType = "BF16"
 )
+
+// U8 is the type of bytes that stand for numbers, which [File.ReadCodes] reads.
+const U8 DType = "U8"
 
 // ParseDType returns the type of PyTorch's name.
 func ParseDType(name string) (DType, error) {

@@ -247,6 +247,16 @@ func (f *File) ReadBF16(e Entry) (values []uint16, inFile bool, err error) {
 	return values, false, err
 }
 
+// ReadCodes returns the bytes of a tensor of the type U8.
+func (f *File) ReadCodes(e Entry) (Tensor, error) {
+	if e.DType != U8 || int64(Size(e.Shape)) != e.bytes {
+		return Tensor{}, fmt.Errorf("%s: tensor %q of shape %v is %d bytes of %s, not one byte of U8 for each element", f.name, e.Name, e.Shape, e.bytes, e.DType)
+	}
+	t := Tensor{Shape: slices.Clone(e.Shape), Codes: pages.Make[byte](int(e.bytes))}
+	err := f.pieces(e, func(at int, buf []byte) { copy(t.Codes[at:], buf) })
+	return t, err
+}
+
 // pieceBytes is small, since every tensor leaves a piece to the garbage collection.
 const pieceBytes = 1 << 16
 

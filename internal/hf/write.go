@@ -13,7 +13,8 @@ import (
 
 // Write writes tensors as a safetensors file in order of name, so that equal
 // tensors give equal bytes. The header carries {"format": "pt"}, as files written
-// by PyTorch programs do, and is padded with spaces to a multiple of eight.
+// by PyTorch programs do, and is padded with spaces to a multiple of eight. The type is
+// that of all tensors but those of bytes.
 func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 	width, err := d.Bytes()
 	if err != nil {
@@ -24,8 +25,12 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 	at := 0
 	for _, name := range names {
 		t := tensors[name]
-		if Size(t.Shape) != len(t.Data) {
-			return fmt.Errorf("tensor %q has %d values but the shape %v", name, len(t.Data), t.Shape)
+		size, stored := width*len(t.Data), d
+		if t.Codes != nil {
+			size, stored = len(t.Codes), U8
+		}
+		if n := len(t.Data) + len(t.Codes); Size(t.Shape) != n {
+			return fmt.Errorf("tensor %q has %d values but the shape %v", name, n, t.Shape)
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
@@ -39,8 +44,8 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 		if err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
-		end := at + width*len(t.Data)
-		header = fmt.Appendf(header, `,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, key, d, dims, at, end)
+		end := at + size
+		header = fmt.Appendf(header, `,%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, key, stored, dims, at, end)
 		at = end
 	}
 	header = append(header, '}')
@@ -55,6 +60,9 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 	}
 	buf := make([]byte, 1<<16)
 	for _, name := range names {
+		if _, err := w.Write(tensors[name].Codes); err != nil {
+			return err
+		}
 		for data := tensors[name].Data; len(data) > 0; {
 			n := min(len(data), len(buf)/width)
 			if v, ok := narrow(buf, data[:n], d); !ok {

@@ -17,6 +17,7 @@ type buffers struct {
 
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
 	exps, slopes  []float32 // GELU, soft caps: exponentials, and derivatives
+	moments       []float32 // AdamW8: the two averages of a block
 
 	// Attention: packed keys and values of a head, the scores of some queries,
 	// and what belongs to each of them.

@@ -3,7 +3,6 @@ package kernel
 import (
 	"math"
 	"slices"
-	"sort"
 
 	"gotune/internal/pages"
 )
@@ -23,34 +22,6 @@ var nf4 = [16]float32{
 	0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
 	0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 }
-
-// dynamic8 is the code book of the scales of NF4's blocks, less their mean: an 8-bit
-// float whose fraction is the longer the larger the number (Dettmers 2015,
-// arXiv:1511.04561; Dettmers et al. 2022, arXiv:2110.02861). For e = 0 … 6 it holds
-// ±10^(e−6) times the middles of 2^e equal parts of 0.1 … 1, and 0 and 1. The
-// arithmetic is float32, so that the values have bitsandbytes' bits.
-var dynamic8 = func() (book [256]float32) {
-	const low, high = float32(0.1), float32(1)
-	values := []float32{0, 1}
-	for e := range 7 {
-		parts := 1 << e
-		step := float64((high - low) / float32(parts))
-		edge := func(i int) float32 {
-			if i < (parts+1)/2 {
-				return float32(float64(low) + step*float64(i))
-			}
-			return float32(float64(high) - step*float64(parts-i))
-		}
-		factor := float32(math.Pow(10, float64(e-6)))
-		for i := range parts {
-			v := float32(factor * float32(float32(edge(i)+edge(i+1))/2))
-			values = append(values, v, -v)
-		}
-	}
-	slices.Sort(values)
-	copy(book[:], values)
-	return book
-}()
 
 // Quantise stores a matrix. With Float32 the data is not copied; with BFloat16 it
 // is rounded as by [RoundBF16]. The other storages cut the elements, row after
@@ -166,7 +137,7 @@ func (w *Weights) quantiseScales(scales []float32) {
 		w.scales = append(w.scales, top)
 		inverse := reciprocal(top)
 		for _, v := range group {
-			w.blocks = append(w.blocks, nearest8(float32(v*inverse)))
+			w.blocks = append(w.blocks, signed8.nearest(float32(v*inverse)))
 		}
 	}
 }
@@ -235,16 +206,4 @@ func nearestNF4(v float32) byte {
 		c++
 	}
 	return c
-}
-
-// nearest8 returns the code in dynamic8 of the value nearest to v.
-func nearest8(v float32) byte {
-	c := sort.Search(256, func(i int) bool { return dynamic8[i] >= v })
-	switch {
-	case c == 256:
-		return 255
-	case c > 0 && v-dynamic8[c-1] <= dynamic8[c]-v:
-		return byte(c - 1)
-	}
-	return byte(c)
 }

@@ -345,6 +345,11 @@ type jobs struct {
 	adamw          adamwJob
 	sgd            sgdJob
 	lion           lionJob
+	adamw8         adamw8Job
+	means          meansJob
+	factored       factoredJob
+	lookahead      lookaheadJob
+	average        averageJob
 	dropout        dropoutJob
 	noise          noiseJob
 	peak           peakJob

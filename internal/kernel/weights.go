@@ -160,7 +160,7 @@ func (w *Weights) scale(block int) float32 {
 	if w.storage == Int8 {
 		return w.scales[block]
 	}
-	return float32(dynamic8[w.blocks[block]]*w.scales[block/quantGroup]) + w.offset
+	return float32(signed8.values[w.blocks[block]]*w.scales[block/quantGroup]) + w.offset
 }
 
 // A widening holds the loops of one level that change the form of numbers; the Go

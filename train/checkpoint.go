@@ -50,7 +50,12 @@ func (j *job) saveCheckpoint(step int) error {
 	if err := disk.WriteFolder(j.folder.checkpoint(step), func(dir string) error { return j.fillCheckpoint(dir, step) }); err != nil {
 		return fmt.Errorf("checkpoint after step %d: %w", step, err)
 	}
-	if j.stage.index > 0 { // to which a run can no longer go back
+	return j.tidy()
+}
+
+// tidy removes what a run no longer goes back to, now that it has its newest checkpoint.
+func (j *job) tidy() error {
+	if j.stage.index > 0 {
 		if err := os.RemoveAll(j.folder.best(j.recipe, j.stage.index-1)); err != nil {
 			return fmt.Errorf("removing the best state of the stage before: %w", err)
 		}
@@ -242,7 +247,7 @@ func (j *job) restore(ctx context.Context) error {
 		}
 		return fmt.Errorf("resuming from %s: %w", dir, err)
 	}
-	return nil
+	return j.tidy() // the run may have been killed before it could
 }
 
 // wayOut says how a run goes on whose newest checkpoint is damaged: from the one

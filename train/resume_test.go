@@ -3,11 +3,13 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,34 @@ func TestKilledRunsEndAlike(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A run that was killed right after its last checkpoint, before older ones were removed,
+// removes them when it goes on.
+func TestOldCheckpointsGoLater(t *testing.T) {
+	run, _ := runRecipe(t, tinyRecipe(t))
+	f := &folder{path: run}
+	want, err := f.checkpoints()
+	if err != nil || len(want) == 0 {
+		t.Fatalf("checkpoints %v: %v", want, err)
+	}
+	if err := os.CopyFS(f.checkpoint(1), os.DirFS(f.checkpoint(want[0]))); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(f.path, runName)
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, bytes.Replace(raw, []byte(statusFinished), []byte("running"), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(context.Background(), f.path, 1, &silent{}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := f.checkpoints(); err != nil || !slices.Equal(left, want) {
+		t.Errorf("checkpoints %v are left, want %v: %v", left, want, err)
 	}
 }
 

@@ -95,7 +95,26 @@ func alone(lab, id string) ([]Row, error) {
 	for i := range r.Verdicts {
 		restore(&r.Verdicts[i])
 	}
-	return rowsOf(r), nil
+	var rows []Row
+	for _, row := range rowsOf(r) {
+		rows = append(rows, partsOf(row)...)
+	}
+	return rows, nil
+}
+
+// partsOf are the rows of the parts of a conjunction, and else the row: which part's
+// figures a conjunction shows may differ between seeds.
+func partsOf(row Row) []Row {
+	if len(row.verdict.Parts) == 0 {
+		return []Row{row}
+	}
+	var rows []Row
+	for _, p := range row.verdict.Parts {
+		one := newRow(row.result, p, row.Primary)
+		one.ID, one.Test = row.ID, row.Test+": "+p.Name
+		rows = append(rows, one)
+	}
+	return rows
 }
 
 // Markdown is the comparison as a table.

@@ -158,3 +158,30 @@ func TestBases(t *testing.T) {
 		t.Errorf("the table is\n%s\nwant\n%s", got, want)
 	}
 }
+
+// Of a conjunction each part is compared with itself, whichever the conjunction shows.
+func TestCompareParts(t *testing.T) {
+	lab := t.TempDir()
+	part := func(name string, effect float64) study.Verdict {
+		return study.Verdict{Name: name, Outcome: study.Supported, Effect: effect, Low: effect - 0.05, High: effect + 0.05, Seeds: 5}
+	}
+	for id, shown := range map[string]int{"rate": 0, "rate-seeds-101": 1} {
+		parts := []study.Verdict{part("recall", -0.4), part("old", 3)}
+		v := parts[shown]
+		v.Shown, v.Name, v.Claim, v.Parts = v.Name, "too-large", "K6", parts
+		writeResult(t, lab, planted(id, v))
+	}
+	s := &study.Study{ID: "rate", Kind: study.Experiment}
+	c, err := Compare(lab, "seeds-101", "Seeds", []string{"first", "second"}, []*study.Study{s}, [][]*study.Study{{{ID: "rate-seeds-101"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `| id | test | first | second | agree |
+|---|---|---|---|---|
+| K6 | too-large: recall | supported -0.4 [-0.45, -0.35] | supported -0.4 [-0.45, -0.35] | yes |
+| K6 | too-large: old | supported 3 [2.95, 3.05] | supported 3 [2.95, 3.05] | yes |
+`
+	if got := c.Markdown(); got != want {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+}

@@ -419,3 +419,23 @@ func (m *Model) Parameters() []Parameter {
 	}
 	return ps
 }
+
+// EmbeddingRows returns the rows of the embedding that belong to ids, one after the
+// other, of a model whose weights are in memory.
+func (m *Model) EmbeddingRows(ids []int32) ([]float32, error) {
+	name, c := m.arch.embedding, m.Config.HiddenSize
+	rows := make([]float32, 0, len(ids)*c)
+	for _, id := range ids {
+		if id < 0 || int(id) >= m.Config.VocabSize {
+			return nil, fmt.Errorf("token id %d is outside the model's vocabulary of %d", id, m.Config.VocabSize)
+		}
+		row := make([]float32, c)
+		if w := m.Frozen[name]; w != nil {
+			w.Widen(row, int(id)*c)
+		} else {
+			copy(row, m.Weights[name].Data[int(id)*c:])
+		}
+		rows = append(rows, row...)
+	}
+	return rows, nil
+}

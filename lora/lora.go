@@ -182,6 +182,18 @@ func (ad *Adapter) Parameters() []model.Parameter {
 	return ps
 }
 
+// Virtual returns 0: LoRA puts no tokens before a text.
+func (ad *Adapter) Virtual() int { return 0 }
+
+// Describe says what the adapter is, for people.
+func (ad *Adapter) Describe() string {
+	name := "LoRA"
+	if ad.Config.RSLoRA {
+		name = "rsLoRA"
+	}
+	return fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, ad.Config.Rank, ad.Config.Alpha, len(ad.modules))
+}
+
 // Count returns the number of trained values.
 func (ad *Adapter) Count() int {
 	n := 0

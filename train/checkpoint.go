@@ -23,6 +23,7 @@ const (
 	optimizerName    = "optimizer.safetensors"
 	stateName        = "trainer_state.json"
 	feedName         = "data_state.json" // of a stream
+	trainedName      = "trained.safetensors"
 )
 
 // trainerState is what goes on with a run besides weights and averages. The order
@@ -139,12 +140,25 @@ func (j *job) restoreOptimizer(dir string, steps int) error {
 func (j *job) saveWeights(dir string) error {
 	if j.adapter != nil {
 		base, _ := j.folder.start(j.recipe, j.stage.index)
-		return j.adapter.Save(dir, base)
+		return errors.Join(j.adapter.Save(dir, base), j.saveTrained(dir))
 	}
 	if err := j.model.Save(dir, hf.F32); err != nil {
 		return err
 	}
 	return j.saveTokenizer(dir)
+}
+
+// saveTrained writes what is trained under its own names where the adapter's files have it
+// under others, or only what follows from it.
+func (j *job) saveTrained(dir string) error {
+	if j.stage.recipe.virtual() == 0 {
+		return nil
+	}
+	tensors := make(map[string]hf.Tensor)
+	for _, p := range j.stepper.options.Parameters {
+		tensors[p.Name] = hf.Tensor{Shape: p.Shape, Data: p.Value}
+	}
+	return hf.WriteFile(filepath.Join(dir, trainedName), tensors, hf.F32)
 }
 
 // checkpoints lists the steps of the checkpoints of a run, rising.
@@ -319,7 +333,10 @@ func (j *job) restoreFrom(ctx context.Context, dir string) error {
 // restoreWeights copies the trained values of a checkpoint into the parameters.
 func (j *job) restoreWeights(dir string) error {
 	file, prefix := "model.safetensors", ""
-	if j.adapter != nil {
+	switch {
+	case j.stage.recipe.virtual() > 0:
+		file = trainedName
+	case j.adapter != nil:
 		file, prefix = "adapter_model.safetensors", "base_model.model."
 	}
 	tensors, err := hf.ReadFS(os.DirFS(dir), file, file)

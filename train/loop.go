@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -187,11 +186,7 @@ func (j *job) announce() error {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
 	}
 	if j.adapter != nil {
-		c, name := j.adapter.Config, "LoRA"
-		if c.RSLoRA {
-			name = "rsLoRA"
-		}
-		h.Method = fmt.Sprintf("%s r=%d alpha=%g on %d layers", name, c.Rank, c.Alpha, len(j.stepper.options.Parameters)/2)
+		h.Method = j.adapter.Describe()
 		h.Parameters += h.Trainable
 	}
 	if j.eval != nil {

@@ -12,6 +12,7 @@ import (
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
 	"gotune/lora"
+	"gotune/lora/prompt"
 	"gotune/model"
 	"gotune/optim"
 )
@@ -60,7 +61,7 @@ type job struct {
 	// Of the stage at work:
 	stage     *stage
 	model     *model.Model
-	adapter   *lora.Adapter // nil if weights are trained
+	adapter   Adapter // nil if weights are trained
 	stepper   *Stepper
 	average   *optim.EMA // nil without ema_decay
 	evaluator *Evaluator
@@ -186,11 +187,26 @@ func (r Recipe) withAdapter() (Recipe, error) {
 	if r.Adapter == "" {
 		return r, nil
 	}
-	c, err := lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter)
+	src := os.DirFS(r.Adapter)
+	virtual, err := isPrompt(src, r.Adapter)
+	if err != nil {
+		return r, err
+	}
+	var c lora.Config
+	var v prompt.Config
+	if virtual {
+		v, err = prompt.ReadConfig(src, r.Adapter)
+	} else {
+		c, err = lora.ReadConfig(src, r.Adapter)
+	}
 	if err != nil {
 		return r, err
 	}
 	put := func(s *Stage) {
+		if s.PEFTType = loraType; virtual {
+			s.PEFTType, s.NumVirtualTokens, s.PrefixProjection = v.Type, v.VirtualTokens, false
+			return
+		}
 		s.LoRARank, s.LoRAAlpha, s.LoRADropout, s.LoRATargets = c.Rank, c.Alpha, c.Dropout, c.Targets
 		s.UseRSLoRA = c.RSLoRA
 	}

@@ -24,6 +24,12 @@ type Stage struct {
 	LastLayers        int      `yaml:"last_layers" of:"train,lr" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
 	PreviousAdapter   string   `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
 	PreviousOptimizer string   `yaml:"previous_optimizer" of:"train" help:"what becomes of the optimizer of the stage before: fresh begins anew, keep goes on with its averages and its count of steps, where the same parameters are trained" default:"fresh"`
+	PEFTType          string   `yaml:"peft_type" of:"train,lr" help:"kind of the adapter: LORA, or virtual tokens before each text by PROMPT_TUNING or PREFIX_TUNING" default:"LORA"`
+	NumVirtualTokens  int      `yaml:"num_virtual_tokens" of:"train,lr" help:"virtual tokens of prompt and prefix tuning; max_length counts them" default:"20" range:"1,1048576"`
+	PromptTuningInit  string   `yaml:"prompt_tuning_init" of:"train,lr" help:"what prompt tuning begins from: RANDOM, SAMPLE_VOCAB, or TEXT with prompt_tuning_init_text" default:"RANDOM"`
+	PromptTuningText  string   `yaml:"prompt_tuning_init_text,omitempty" of:"train,lr" help:"text whose embeddings prompt tuning begins from"`
+	PrefixProjection  bool     `yaml:"prefix_projection" of:"train,lr" help:"prefix tuning learns two linear layers that make keys and values, which are all that is saved"`
+	EncoderHiddenSize int      `yaml:"encoder_hidden_size" of:"train,lr" help:"width between the layers of prefix_projection; 0 is that of the keys of a layer" default:"0" range:"0,1048576"`
 	LoRARank          int      `yaml:"lora_rank" of:"train,lr" help:"rank of the adapter" default:"8" range:"1,1048576"`
 	LoRAAlpha         float64  `yaml:"lora_alpha" of:"train,lr" help:"alpha of the adapter; its update is multiplied by alpha/rank" default:"16"`
 	UseRSLoRA         bool     `yaml:"use_rslora" of:"train,lr" help:"multiply the adapter's update by alpha/√rank in place of alpha/rank (rsLoRA)"`

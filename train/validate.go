@@ -10,6 +10,7 @@ import (
 
 	"gotune/data/rows"
 	"gotune/internal/kernel"
+	"gotune/lora/prompt"
 	"gotune/model"
 	"gotune/optim"
 	"gotune/schedule"
@@ -40,6 +41,9 @@ func (r Recipe) Validate() error {
 		return fmt.Errorf("a recipe with a shape makes a new model in one stage; put the stages after it into a recipe of their own")
 	}
 	if err := r.validateOptimizers(); err != nil {
+		return err
+	}
+	if err := r.checkVirtual(); err != nil {
 		return err
 	}
 	return r.validateChain()
@@ -88,6 +92,12 @@ func (r Recipe) validateChain() error {
 			return nil // whose values stand for those of the stages that keep it
 		}
 		if s.Full || before.Full || s.PreviousAdapter != "keep" {
+			continue
+		}
+		if s.virtual() > 0 {
+			if a, b := before.prompt(nil), s.prompt(nil); !reflect.DeepEqual(a, b) {
+				return fmt.Errorf("stages[%d] (%s) keeps the virtual tokens of %s but describes others: give it the same peft_type and prompt_tuning_* keys, or set previous_adapter to fresh", i, s.Name, before.Name)
+			}
 			continue
 		}
 		if a, b := before.lora(), s.lora(); !reflect.DeepEqual(a, b) {
@@ -146,7 +156,7 @@ func (r Recipe) validate() error {
 	if r.Full || r.Pretraining() || r.Adapter != "" {
 		return nil
 	}
-	return r.lora().Validate()
+	return r.checkAdapter()
 }
 
 // checkValue compares a name with the choices there are, and a number with the tag
@@ -209,6 +219,8 @@ func choices() map[string][]string {
 		"objective":             ObjectiveNames(),
 		"schedule":              schedule.Names(),
 		"decay_type":            schedule.DecayTypes(),
+		"peft_type":             {loraType, prompt.PromptTuning, prompt.PrefixTuning},
+		"prompt_tuning_init":    prompt.Inits(),
 		"optimizer":             optim.Names(),
 		"adjust_lr_fn":          optim.AdjustLRs(),
 		"base_precision":        model.Bases(),

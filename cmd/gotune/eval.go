@@ -59,15 +59,15 @@ func newEval() *cobra.Command {
 			if maxLength == 0 {
 				maxLength = min(s.model.Config.MaxPositions, 1024)
 			}
-			if maxLength > s.model.Config.MaxPositions || maxLength < 3 {
-				return usagef("--max-length is %d; the model takes 3 to %d tokens", maxLength, s.model.Config.MaxPositions)
+			if least := 3 + s.virtual(); maxLength > s.model.Config.MaxPositions || maxLength < least {
+				return usagef("--max-length is %d; the model takes %d to %d tokens", maxLength, least, s.model.Config.MaxPositions)
 			}
 			template, err := data.OpenTemplate(s.templateName, s.tokenizer)
 			if err != nil {
 				return fmt.Errorf("chat template: %w", err)
 			}
 			d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, Allow: allow, EncoderConfig: data.EncoderConfig{
-				Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength,
+				Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength, Virtual: s.virtual(),
 			}})
 			if err != nil {
 				return err
@@ -116,7 +116,7 @@ func evaluate(c *cobra.Command, s *source, d *data.Dataset, asJSON, perToken, ig
 			}
 		}
 		if perToken {
-			return enc.Encode(tokenResult{Row: x.Row, IDs: x.IDs, NLL: row.NLL})
+			return enc.Encode(tokenResult{Row: x.Row, IDs: x.IDs[x.Virtual:], NLL: row.NLL})
 		}
 		return nil
 	})

@@ -92,6 +92,22 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// The layers that are adapted unless told otherwise are there in each family, and are
+// those of the golden adapter.
+func TestTargetsFor(t *testing.T) {
+	for _, name := range modeltest.Folders {
+		m, golden := load(t, name)
+		ad, err := lora.New(lora.Config{Rank: 4, Alpha: 8, Targets: lora.TargetsFor(m.Config.ModelType)}, m, 1)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, want := len(ad.Parameters()), len(golden.Parameters()); got != want {
+			t.Errorf("%s: %d matrices, PEFT's adapter has %d", name, got, want)
+		}
+	}
+}
+
 // The adapted model and the merged one give the same losses to rounding.
 func TestAdapterEqualsMerged(t *testing.T) {
 	for _, name := range modeltest.Folders {

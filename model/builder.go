@@ -88,12 +88,48 @@ type Inputs struct {
 
 	ids, positions, scale, key, noise *gorgonia.Node
 
+	// Where texts of more than switchesAt tokens are turned by a second set of rotary
+	// frequencies: the row of the table for each token. Inputs.turn sets it.
+	rotations  []int32
+	switchesAt int
+	turns      *gorgonia.Node
+
 	// Of the rows that the head is computed for: their index, −1 for none, target
 	// and weight. Without a choice of rows index is nil and they are those of all.
 	index, headTargets []int32
 	headWeights        []float32
 
 	rows, targets, weights *gorgonia.Node
+}
+
+// turn chooses the rotary frequencies of each token, where there are two sets of them:
+// the second in segments of more than switchesAt tokens. Differs from transformers,
+// which takes the second for all rows of a batch if one of them, padded, is so long.
+func (in *Inputs) turn() {
+	if in.turns == nil {
+		return
+	}
+	set := int32(0)
+	for i := len(in.Positions) - 1; i >= 0; i-- {
+		p := in.Positions[i]
+		if last := i+1 == len(in.Positions) || in.Positions[i+1] == 0; last {
+			set = int32(min(1, (int(p)+1)/(in.switchesAt+1)))
+		}
+		in.rotations[i] = 2*p + set
+	}
+}
+
+// turnAll is turn for tokens of one text, whose length decides.
+func (in *Inputs) turnAll(length int) {
+	if in.turns == nil {
+		return
+	}
+	for i, p := range in.Positions {
+		in.rotations[i] = 2 * p
+		if length > in.switchesAt {
+			in.rotations[i]++
+		}
+	}
 }
 
 // newBuilder begins a graph. With heads above 0 only so many rows reach the head.
@@ -223,12 +259,16 @@ func (m *Model) NoiseSize(alpha float64, length int) float32 {
 
 // Embedding looks the ids up in a table: [N, C]. While training with noise, each
 // element gets a number added that is uniform in ± the input Noise.
-func (b *Builder) Embedding(name string) *gorgonia.Node {
+func (b *Builder) Embedding(name string) *gorgonia.Node { return b.ScaledEmbedding(name, 1) }
+
+// ScaledEmbedding is Embedding with what the table holds multiplied by a factor before
+// noise is added.
+func (b *Builder) ScaledEmbedding(name string, factor float64) *gorgonia.Node {
 	w := b.Matrix(name)
 	if !b.ok() {
 		return nil
 	}
-	y := b.check(op.Embedding(w, b.inputs.ids))
+	y := b.Scale(b.check(op.Embedding(w, b.inputs.ids)), factor)
 	if b.noise > 0 && b.Training && b.ok() {
 		b.inputs.Noise[0] = b.model.NoiseSize(b.noise, b.Length)
 		y = b.check(op.Noise(y, b.inputs.key, b.inputs.noise, noiseStream))
@@ -237,13 +277,23 @@ func (b *Builder) Embedding(name string) *gorgonia.Node {
 }
 
 // RMSNorm normalises x by the root of its mean square and multiplies by the
-// weight of the module.
+// weight of the module. If the weight has the width of a head, each head is normalised
+// for itself.
 func (b *Builder) RMSNorm(module string, x *gorgonia.Node, eps float64) *gorgonia.Node {
 	w := b.Weight(module + ".weight")
 	if !b.ok() {
 		return nil
 	}
 	return b.check(op.RMSNorm(x, w, eps))
+}
+
+// UnitRMSNorm is RMSNorm that multiplies by 1 + weight.
+func (b *Builder) UnitRMSNorm(module string, x *gorgonia.Node, eps float64) *gorgonia.Node {
+	w := b.Weight(module + ".weight")
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.UnitRMSNorm(x, w, eps))
 }
 
 // LayerNorm normalises x by mean and variance, multiplies by the weight of the
@@ -265,12 +315,18 @@ func (b *Builder) PositionEmbedding(name string) *gorgonia.Node {
 	return b.check(op.PositionEmbedding(w, b.inputs.positions))
 }
 
-// GELU is the tanh form of the Gaussian error linear unit.
-func (b *Builder) GELU(x *gorgonia.Node) *gorgonia.Node {
+// GELU is the Gaussian error linear unit in the form that the config names.
+func (b *Builder) GELU(x *gorgonia.Node, c Config) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
-	return b.check(op.GELU(x))
+	return b.check(op.GELU(x, geluForms[c.HiddenAct]))
+}
+
+// geluForms are the forms of GELU by the names that config.json has for them.
+var geluForms = map[string]kernel.GELUForm{
+	"gelu": kernel.GELUExact, "gelu_python": kernel.GELUExact,
+	"gelu_new": kernel.GELUTanh, "gelu_pytorch_tanh": kernel.GELUTanh, "gelu_fast": kernel.GELUTanh,
 }
 
 // Columns takes columns from … to−1 of a matrix.
@@ -279,6 +335,14 @@ func (b *Builder) Columns(x *gorgonia.Node, from, to int) *gorgonia.Node {
 		return nil
 	}
 	return b.check(op.Columns(x, from, to))
+}
+
+// ColumnsOfHeads takes columns from … to−1 of each head.
+func (b *Builder) ColumnsOfHeads(x *gorgonia.Node, heads, from, to int) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.ColumnsOfHeads(x, heads, from, to))
 }
 
 // Projection is the linear layer of a module, x·Wᵀ + bias or, where the family
@@ -299,11 +363,15 @@ func (b *Builder) Projection(module string, x *gorgonia.Node) *gorgonia.Node {
 	return b.check(op.Linear(x, w, bias))
 }
 
-// RoPETable returns the model's table of rotary embeddings, which all its graphs
+// RoPETable returns the table of rotary embeddings r, which all graphs of the model
 // share.
-func (b *Builder) RoPETable() *op.RoPETable {
-	table, err := b.model.rope()
+func (b *Builder) RoPETable(r Rope, c Config) *op.RoPETable {
+	table, err := b.model.ropes.table(r, c.HeadDim, c.MaxPositions)
 	b.check(nil, err)
+	if in := b.inputs; in.turns == nil && r.switchesAt() > 0 {
+		in.switchesAt, in.rotations = r.switchesAt(), make([]int32, len(in.Positions))
+		in.turns = b.ints("rotations", in.rotations)
+	}
 	return table
 }
 
@@ -312,12 +380,16 @@ func (b *Builder) RoPE(x *gorgonia.Node, table *op.RoPETable) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
-	return b.check(op.RoPE(x, b.inputs.positions, table))
+	rows := b.inputs.positions
+	if table.Sets > 1 {
+		rows = b.inputs.turns
+	}
+	return b.check(op.RoPE(x, rows, table))
 }
 
-// Attention is causal attention inside each segment, with scores multiplied by
-// scale; while generating it attends to the cache of the layer too.
-func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config, scale float64) *gorgonia.Node {
+// Attention is causal attention inside each segment, as far as the layer's window
+// reaches; while generating it attends to the cache of the layer too.
+func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
@@ -326,7 +398,8 @@ func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config, scale f
 		return nil
 	}
 	s := kernel.AttentionShape{
-		B: b.Rows, T: b.Length, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(scale),
+		B: b.Rows, T: b.Length, Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(c.attentionScale()), Window: c.Window(layer),
+		Cap: float32(c.AttentionCap),
 	}
 	if b.caches != nil {
 		return b.check(op.CachedAttention(q, k, v, b.inputs.positions, b.caches[layer], s))
@@ -352,12 +425,41 @@ func (b *Builder) SwiGLU(gate, up *gorgonia.Node) *gorgonia.Node {
 	return b.check(op.SwiGLU(gate, up))
 }
 
+// GeGLU is gelu(gate)·up, element by element, with GELU in the form that the config names.
+func (b *Builder) GeGLU(gate, up *gorgonia.Node, c Config) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.GeGLU(gate, up, geluForms[c.HiddenAct]))
+}
+
+// Scale is x·factor; a factor of 0 or 1 leaves x as it is.
+func (b *Builder) Scale(x *gorgonia.Node, factor float64) *gorgonia.Node {
+	if !b.ok() || factor == 0 || factor == 1 {
+		return x
+	}
+	return b.check(op.Scale(x, factor))
+}
+
 // Add is the sum of two matrices.
 func (b *Builder) Add(x, y *gorgonia.Node) *gorgonia.Node {
 	if !b.ok() {
 		return nil
 	}
 	return b.check(op.Add(x, y))
+}
+
+// scaled divides the input of the head, which divides the logits.
+func (b *Builder) scaled(hidden *gorgonia.Node) *gorgonia.Node {
+	return b.Scale(hidden, 1/orElse(b.model.Config.LogitsDivisor, 1))
+}
+
+// capped caps the logits.
+func (b *Builder) capped(logits *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() || b.model.Config.LogitsCap == 0 {
+		return logits
+	}
+	return b.check(op.SoftCap(logits, b.model.Config.LogitsCap))
 }
 
 // Block runs build and notes which nodes it made: a block is what gradient

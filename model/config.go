@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,35 +16,55 @@ import (
 )
 
 // Config is a model's config.json. The names are those of transformers' Llama;
-// other families have keys of their own on disk, and fields that a family does not
+// on disk each family has keys of its own, and fields that a family does not
 // have are zero. Sizes are counts of elements; RMSNormEps is added to the mean
 // square, LayerNormEps to the variance.
 type Config struct {
-	ModelType         string   `json:"model_type"`
-	Architectures     []string `json:"architectures,omitempty"`
-	VocabSize         int      `json:"vocab_size"`
-	HiddenSize        int      `json:"hidden_size"`
-	IntermediateSize  int      `json:"intermediate_size"`
-	Layers            int      `json:"num_hidden_layers"`
-	Heads             int      `json:"num_attention_heads"`
-	KVHeads           int      `json:"num_key_value_heads"`
-	HeadDim           int      `json:"head_dim,omitempty"`
-	HiddenAct         string   `json:"hidden_act"`
-	MaxPositions      int      `json:"max_position_embeddings"`
-	InitializerRange  float64  `json:"initializer_range"`
-	RMSNormEps        float64  `json:"rms_norm_eps"`
-	RopeTheta         float64  `json:"rope_theta"`
-	TieWordEmbeddings bool     `json:"tie_word_embeddings"`
-	AttentionBias     bool     `json:"attention_bias"`
-	MLPBias           bool     `json:"mlp_bias"`
-	BOS               *int     `json:"bos_token_id"`
-	EOS               tokenIDs `json:"eos_token_id"`
-	Pad               *int     `json:"pad_token_id,omitempty"`
-	TorchDType        string   `json:"torch_dtype,omitempty"`
+	ModelType         string
+	Architectures     []string
+	VocabSize         int
+	HiddenSize        int
+	IntermediateSize  int
+	Layers            int
+	Heads             int
+	KVHeads           int
+	HeadDim           int
+	HiddenAct         string
+	MaxPositions      int
+	InitializerRange  float64
+	RMSNormEps        float64
+	LayerNormEps      float64
+	TieWordEmbeddings bool
+	AttentionBias     bool
+	MLPBias           bool
+	BOS               *int
+	EOS               tokenIDs
+	Pad               *int
+	TorchDType        string
+	Dropouts          Dropouts
 
-	LayerNormEps      float64  `json:"-"`
-	UnscaledAttention bool     `json:"-"` // scores are not divided by the root of HeadDim
-	Dropouts          Dropouts `json:"-"`
+	// SerialResidual says of GPT-NeoX that the feed-forward reads what attention has
+	// been added to, and not the same input as attention.
+	SerialResidual bool
+
+	Rope Rope
+	// LocalRope is that of the layers with a window in Gemma 3, and without Theta in others.
+	LocalRope Rope
+	// SlidingWindow is how many tokens one attends to in the layers that LayerTypes
+	// calls sliding_attention, or in all of them without; 0 is all tokens. See
+	// [Config.Window].
+	SlidingWindow int
+	LayerTypes    []string
+
+	// Multipliers, where 0 stands for what most families do: 1, and for the scores of
+	// attention one over the root of HeadDim.
+	AttentionScale      float64 // of scores
+	EmbeddingMultiplier float64 // of looked up embeddings
+	ResidualMultiplier  float64 // of what a layer adds to the residual stream
+	LogitsDivisor       float64 // of logits
+
+	// Caps: a score of attention or a logit x becomes cap·tanh(x/cap); 0 is none.
+	AttentionCap, LogitsCap float64
 }
 
 // Dropouts are the probabilities that a family's config.json gives to other
@@ -121,7 +142,7 @@ func find(modelType string) (architecture, error) {
 var harmless = map[string]bool{
 	"_name_or_path": true, "transformers_version": true, "use_cache": true, "dtype": true,
 	"transformers.js_config": true, "chunk_size_feed_forward": true, "output_attentions": true, "output_hidden_states": true,
-	"return_dict": true, "id2label": true, "label2id": true, "problem_type": true, "tokenizer_class": true,
+	"return_dict": true, "auto_map": true, "unsloth_fixed": true, "id2label": true, "label2id": true, "problem_type": true, "tokenizer_class": true,
 }
 
 // neutral lists keys with the only value, beside null, that is understood.
@@ -214,6 +235,18 @@ func (c Config) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.MarshalIndent(arch.file(c), "", "  ")
+	file, err := arch.file(c)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(file, "", "  ")
 	return append(b, '\n'), err
+}
+
+// MarshalJSON writes the config as a config.json of its family.
+func (c Config) MarshalJSON() ([]byte, error) { return c.JSON() }
+
+// attentionScale is what scores are multiplied by.
+func (c Config) attentionScale() float64 {
+	return orElse(c.AttentionScale, 1/math.Sqrt(float64(c.HeadDim)))
 }

@@ -43,7 +43,7 @@ func TestParseConfigOfTransformers4(t *testing.T) {
 	want := model.Config{
 		ModelType: "llama", Architectures: []string{"LlamaForCausalLM"}, VocabSize: 49152, HiddenSize: 576, IntermediateSize: 1536,
 		Layers: 30, Heads: 9, KVHeads: 3, HeadDim: 64, HiddenAct: "silu", MaxPositions: 8192, InitializerRange: 0.04,
-		RMSNormEps: 1e-5, RopeTheta: 1e5, TieWordEmbeddings: true, BOS: &zero, EOS: []int{0, 2}, TorchDType: "bfloat16",
+		RMSNormEps: 1e-5, Rope: model.Rope{Theta: 1e5}, TieWordEmbeddings: true, BOS: &zero, EOS: []int{0, 2}, TorchDType: "bfloat16",
 	}
 	got, err := model.ParseConfig([]byte(fourth))
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -56,7 +56,7 @@ func TestParseConfigOfTransformers5(t *testing.T) {
 	want := model.Config{
 		ModelType: "llama", Architectures: []string{"LlamaForCausalLM"}, VocabSize: 61, HiddenSize: 32, IntermediateSize: 48,
 		Layers: 2, Heads: 4, KVHeads: 2, HeadDim: 12, HiddenAct: "silu", MaxPositions: 128, InitializerRange: 0.2,
-		RMSNormEps: 1e-5, RopeTheta: 500, AttentionBias: true, TorchDType: "float32",
+		RMSNormEps: 1e-5, Rope: model.Rope{Theta: 500}, AttentionBias: true, TorchDType: "float32",
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, difference (- want, + got):\n%s", err, diff)
@@ -95,9 +95,9 @@ func TestParseConfigDefaults(t *testing.T) {
 		{map[string]any{"num_key_value_heads": null}, func(c model.Config) bool { return c.KVHeads == 4 }},
 		{map[string]any{"head_dim": null}, func(c model.Config) bool { return c.HeadDim == 8 }},
 		{map[string]any{"rms_norm_eps": nil}, func(c model.Config) bool { return c.RMSNormEps == 1e-6 }},
-		{map[string]any{"rope_parameters": nil}, func(c model.Config) bool { return c.RopeTheta == 10000 }},
-		{map[string]any{"rope_parameters": null, "rope_theta": 7.5}, func(c model.Config) bool { return c.RopeTheta == 7.5 }},
-		{map[string]any{"rope_theta": 7.5}, func(c model.Config) bool { return c.RopeTheta == 10000 }}, // rope_parameters goes first
+		{map[string]any{"rope_parameters": nil}, func(c model.Config) bool { return c.Rope.Theta == 10000 }},
+		{map[string]any{"rope_parameters": null, "rope_theta": 7.5}, func(c model.Config) bool { return c.Rope.Theta == 7.5 }},
+		{map[string]any{"rope_theta": 7.5}, func(c model.Config) bool { return c.Rope.Theta == 10000 }}, // rope_parameters goes first
 		{map[string]any{"max_position_embeddings": nil}, func(c model.Config) bool { return c.MaxPositions == 2048 }},
 		{map[string]any{"tie_word_embeddings": nil}, func(c model.Config) bool { return !c.TieWordEmbeddings }},
 		{map[string]any{"dtype": nil}, func(c model.Config) bool { return c.TorchDType == "" }},
@@ -117,14 +117,24 @@ func TestParseConfigRefuses(t *testing.T) {
 		value any
 		parts []string
 	}{
-		{"rope_scaling", map[string]any{"rope_type": "llama3", "factor": 32.0}, []string{`"rope_scaling"`, "llama3"}},
-		{"rope_parameters", map[string]any{"rope_type": "yarn"}, []string{`"rope_parameters.rope_type"`, "yarn"}},
+		{"rope_scaling", map[string]any{"rope_type": "llama3", "factor": 32.0}, []string{`"rope_scaling.low_freq_factor"`, "missing", `"llama3"`}},
+		{"rope_scaling", map[string]any{"rope_type": "spiral"}, []string{`"rope_scaling.rope_type"`, `"spiral"`, "default, dynamic, linear, llama3, longrope, yarn"}},
+		{"rope_scaling", map[string]any{"type": "linear", "factor": "two"}, []string{`"rope_scaling.factor"`, "string"}},
+		{"rope_scaling", map[string]any{"type": "linear", "factor": -2}, []string{`"linear"`, "factor is -2"}},
+		{"rope_scaling", map[string]any{"type": 3}, []string{`"rope_scaling.type"`}},
+		{"rope_scaling", map[string]any{"type": "longrope", "short_factor": []int{1, 1}, "long_factor": []int{2, 2, 2, 0}}, []string{`"longrope"`, "must have 4 numbers"}},
+		{"rope_scaling", map[string]any{"type": "llama3", "factor": 2, "low_freq_factor": 4, "high_freq_factor": 1}, []string{`"llama3"`, "low_freq_factor 4"}},
+		{"rope_scaling", map[string]any{"type": "yarn", "factor": 2, "beta_fast": -1}, []string{`"yarn"`, "beta_fast"}},
+		{"rope_scaling", map[string]any{"type": "yarn", "factor": 2, "original_max_position_embeddings": 1}, []string{`"yarn"`, "original_max_position_embeddings is 1"}},
+		{"partial_rotary_factor", 0.5, []string{`"partial_rotary_factor" is 0.5`, "llama"}},
+		{"partial_rotary_factor", 1.5, []string{"partial_rotary_factor is 1.5"}},
+		{"rope_parameters", map[string]any{"rope_type": "yarn"}, []string{`"rope_parameters.factor"`, "yarn"}},
 		{"rope_parameters", map[string]any{"rope_type": "default", "factor": 2}, []string{`"rope_parameters.factor"`}},
 		{"rope_parameters", map[string]any{"rope_theta": "x"}, []string{`"rope_parameters.rope_theta"`}},
 		{"rope_parameters", 3, []string{`"rope_parameters"`}},
 		{"rope_parameters", map[string]any{"rope_theta": -1}, []string{"rope_theta -1"}},
 		{"rope_interleaved", true, []string{`"rope_interleaved"`}},
-		{"attention_dropout", 0.1, []string{`"attention_dropout"`, "0.1"}},
+		{"attention_dropout", 1.0, []string{`"attention_dropout" is 1`}},
 		{"pretraining_tp", 2, []string{`"pretraining_tp"`}},
 		{"quantization_config", map[string]any{"bits": 4}, []string{`"quantization_config"`}},
 		{"hidden_act", "gelu", []string{`"hidden_act"`, `"gelu"`, "silu"}},

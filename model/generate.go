@@ -30,6 +30,7 @@ type Generator struct {
 	caches   []*op.KVCache
 	programs map[int]*decoder
 	past     []int32 // tokens whose keys and values are in the cache
+	long     bool    // they were turned by the frequencies of long texts, see [Rope]
 
 	// Virtual is the number of tokens before each text that an adapter puts something
 	// else in the place of. They take positions, and are no part of prompts and results.
@@ -92,17 +93,30 @@ func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, yi
 		if len(out) == s.MaxNewTokens {
 			break
 		}
-		if logits, err = g.step(out[len(out)-1:]); err != nil {
+		if logits, err = g.next(ctx, id); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
 }
 
+// next appends a token to the cache and returns the logits after it. The token with
+// which a text becomes a long one turns all keys so far in another way, so that they are
+// computed anew, as transformers does for Phi-3.
+func (g *Generator) next(ctx context.Context, id int32) ([]float32, error) {
+	if at := g.model.Config.Rope.switchesAt(); at > 0 && len(g.past)+1 > at && !g.long {
+		return g.feed(ctx, append(slices.Clone(g.past), id))
+	}
+	return g.step([]int32{id}, len(g.past)+1)
+}
+
 // feed brings the cache to hold exactly prompt and returns the logits after it.
 func (g *Generator) feed(ctx context.Context, prompt []int32) ([]float32, error) {
 	if len(prompt) > g.model.Config.MaxPositions {
 		return nil, fmt.Errorf("the prompt has %d tokens, the model %d positions: %w", len(prompt), g.model.Config.MaxPositions, ErrContextFull)
+	}
+	if at := g.model.Config.Rope.switchesAt(); at > 0 && len(prompt) > at != g.long {
+		g.long, g.past = !g.long, g.past[:0]
 	}
 	keep := 0
 	for keep < len(g.past) && keep < len(prompt)-1 && g.past[keep] == prompt[keep] {
@@ -119,7 +133,7 @@ func (g *Generator) feed(ctx context.Context, prompt []int32) ([]float32, error)
 			return nil, err
 		}
 		var err error
-		if logits, err = g.step(rest[:n]); err != nil {
+		if logits, err = g.step(rest[:n], len(prompt)); err != nil {
 			return nil, err
 		}
 		rest = rest[n:]
@@ -135,9 +149,9 @@ func bitLength(n int) int {
 	return b
 }
 
-// step appends tokens to the cache and returns the logits after the last one,
-// valid until the next step.
-func (g *Generator) step(tokens []int32) ([]float32, error) {
+// step appends tokens of a text of a length to the cache and returns the logits after
+// the last one, valid until the next step.
+func (g *Generator) step(tokens []int32, length int) ([]float32, error) {
 	if len(g.past)+len(tokens) > g.model.Config.MaxPositions {
 		return nil, fmt.Errorf("after %d tokens: %w", len(g.past), ErrContextFull)
 	}
@@ -156,6 +170,7 @@ func (g *Generator) step(tokens []int32) ([]float32, error) {
 		}
 		p.IDs[i], p.Positions[i] = id, int32(len(g.past)+i)
 	}
+	p.turnAll(length)
 	if err := p.exec.Run(); err != nil {
 		return nil, fmt.Errorf("generating: %w", err)
 	}
@@ -181,7 +196,7 @@ func (g *Generator) program(n int) (*decoder, error) {
 		return nil, fmt.Errorf("compiling the model for generation: %w", b.err)
 	}
 	p := &decoder{Inputs: b.inputs}
-	if p.logits = b.check(op.Linear(hidden, head, nil)); b.ok() {
+	if p.logits = b.capped(b.check(op.Linear(b.scaled(hidden), head, nil))); b.ok() {
 		p.exec, b.err = g.arena.Compile(b.Graph, exec.Config{Outputs: []*gorgonia.Node{p.logits}})
 	}
 	if b.err != nil {

@@ -3,7 +3,6 @@ package model
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -17,7 +16,7 @@ import (
 // Its config.json asks for dropout of 0.1 by default. gotune trains without.
 
 var gpt2Family = architecture{
-	parse: parseGPT2, file: func(c Config) any { return gpt2File(c) }, validate: validateGPT2,
+	parse: parseGPT2, file: gpt2File, validate: validateGPT2,
 	weights: gpt2Weights, rename: gpt2Name, hidden: gpt2Hidden, head: gpt2Head, embedding: gpt2Embedding,
 }
 
@@ -78,9 +77,12 @@ func parseGPT2(raw []byte, keys map[string]json.RawMessage) (Config, error) {
 	c := Config{
 		ModelType: f.ModelType, Architectures: f.Architectures, VocabSize: f.VocabSize, HiddenSize: f.Width, IntermediateSize: 4 * f.Width,
 		Layers: f.Layers, Heads: f.Heads, KVHeads: f.Heads, HiddenAct: f.Activation, MaxPositions: f.Positions,
-		InitializerRange: f.InitializerRange, LayerNormEps: f.Epsilon, UnscaledAttention: !f.ScaleAttention,
+		InitializerRange: f.InitializerRange, LayerNormEps: f.Epsilon,
 		TieWordEmbeddings: f.TieWordEmbeddings, BOS: f.BOS, EOS: f.EOS, Pad: f.Pad, TorchDType: f.TorchDType,
 		Dropouts: Dropouts{Residual: f.ResidualDropout, Embedding: f.EmbeddingDropout, Attention: f.AttentionDropout},
+	}
+	if !f.ScaleAttention {
+		c.AttentionScale = 1
 	}
 	if f.Inner != nil {
 		c.IntermediateSize = *f.Inner
@@ -91,18 +93,18 @@ func parseGPT2(raw []byte, keys map[string]json.RawMessage) (Config, error) {
 	return c, nil
 }
 
-func gpt2File(c Config) gpt2Config {
+func gpt2File(c Config) (any, error) {
 	f := gpt2Config{
 		ModelType: c.ModelType, Architectures: c.Architectures, VocabSize: c.VocabSize, Positions: c.MaxPositions,
 		Width: c.HiddenSize, Layers: c.Layers, Heads: c.Heads, Activation: c.HiddenAct,
 		ResidualDropout: c.Dropouts.Residual, EmbeddingDropout: c.Dropouts.Embedding, AttentionDropout: c.Dropouts.Attention,
-		Epsilon: c.LayerNormEps, InitializerRange: c.InitializerRange, ScaleAttention: !c.UnscaledAttention,
+		Epsilon: c.LayerNormEps, InitializerRange: c.InitializerRange, ScaleAttention: c.AttentionScale == 0,
 		TieWordEmbeddings: c.TieWordEmbeddings, BOS: c.BOS, EOS: c.EOS, Pad: c.Pad, TorchDType: c.TorchDType,
 	}
 	if c.IntermediateSize != 4*c.HiddenSize {
 		f.Inner = &c.IntermediateSize
 	}
-	return f
+	return f, nil
 }
 
 func validateGPT2(c Config) error {
@@ -173,10 +175,6 @@ func gpt2Head(c Config) string {
 }
 
 func gpt2Hidden(b *Builder, c Config) *gorgonia.Node {
-	scale := 1.0
-	if !c.UnscaledAttention {
-		scale = 1 / math.Sqrt(float64(c.HeadDim))
-	}
 	width := c.HiddenSize
 	h := b.Add(b.Embedding(gpt2Embedding), b.PositionEmbedding(gpt2Positions))
 	for i := range c.Layers {
@@ -184,12 +182,12 @@ func gpt2Hidden(b *Builder, c Config) *gorgonia.Node {
 		b.Block(func() {
 			qkv := b.Projection(block+"attn.c_attn", b.LayerNorm(block+"ln_1", h, c.LayerNormEps))
 			q, k, v := b.Columns(qkv, 0, width), b.Columns(qkv, width, 2*width), b.Columns(qkv, 2*width, 3*width)
-			a := b.Attention(i, q, k, v, c, scale)
+			a := b.Attention(i, q, k, v, c)
 			a, h = b.ForHead(i, c, a), b.ForHead(i, c, h)
 			h = b.Add(h, b.Projection(block+"attn.c_proj", a))
 
 			x := b.Projection(block+"mlp.c_fc", b.LayerNorm(block+"ln_2", h, c.LayerNormEps))
-			h = b.Add(h, b.Projection(block+"mlp.c_proj", b.GELU(x)))
+			h = b.Add(h, b.Projection(block+"mlp.c_proj", b.GELU(x, c)))
 		})
 	}
 	return b.LayerNorm("transformer.ln_f", h, c.LayerNormEps)

@@ -47,7 +47,7 @@ func TestParseGPT2Config(t *testing.T) {
 		{strings.Replace(small, `"n_ctx": 1024`, `"n_ctx": 512`, 1), func(*model.Config) {}}, // n_positions goes first
 		{strings.NewReplacer(`"n_positions": 1024, `, "", `"n_ctx": 1024`, `"n_ctx": 512`).Replace(small), func(c *model.Config) { c.MaxPositions = 512 }},
 		{strings.Replace(small, `"n_ctx": 1024`, `"n_inner": 100, "scale_attn_weights": false, "dtype": "bfloat16"`, 1), func(c *model.Config) {
-			c.IntermediateSize, c.UnscaledAttention, c.TorchDType = 100, true, "bfloat16"
+			c.IntermediateSize, c.AttentionScale, c.TorchDType = 100, 1, "bfloat16"
 		}},
 		{strings.Replace(small, `"resid_pdrop": 0.1`, `"resid_pdrop": 0, "tie_word_embeddings": false`, 1), func(c *model.Config) {
 			c.Dropouts.Residual, c.TieWordEmbeddings = 0, false

@@ -22,12 +22,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
+	"gotune/internal/kernel"
 	"gotune/internal/op"
 	"gotune/internal/pages"
 	"gotune/internal/rng"
@@ -39,7 +39,7 @@ type architecture struct {
 	// parse reads a config.json and refuses keys that it does not understand.
 	parse func(raw []byte, keys map[string]json.RawMessage) (Config, error)
 	// file returns what is written as config.json.
-	file     func(c Config) any
+	file     func(c Config) (any, error)
 	validate func(c Config) error
 	// weights lists every weight with its shape, in the family's own order.
 	weights func(c Config) []weight
@@ -52,11 +52,26 @@ type architecture struct {
 	head func(c Config) string
 	// embedding names the table of token embeddings, [V, C].
 	embedding string
+	// embeddingScale is what the table of embeddings is multiplied by where it is looked
+	// up; nil is 1.
+	embeddingScale func(c Config) float64
 }
 
 var architectures = map[string]architecture{
-	"gpt2":  gpt2Family,
-	"llama": llamaFamily,
+	"gemma":       gemmaFamily,
+	"gemma2":      gemma2Family,
+	"gemma3_text": gemma3Family,
+	"glm":         glmFamily,
+	"glm4":        glm4Family,
+	"gpt2":        gpt2Family,
+	"gpt_neox":    gptNeoXFamily,
+	"granite":     graniteFamily,
+	"llama":       llamaFamily,
+	"mistral":     mistralFamily,
+	"olmo2":       olmo2Family,
+	"phi3":        phi3Family,
+	"qwen2":       qwen2Family,
+	"qwen3":       qwen3Family,
 }
 
 // A weight is what an architecture expects under a name.
@@ -99,7 +114,7 @@ type Model struct {
 
 	arch   architecture
 	linear map[string]layout // of the linear layers inside the blocks, by module
-	rope   func() (*op.RoPETable, error)
+	ropes  *ropeTables
 	file   *hf.File // that weights lie in, or nil
 	inFile bool     // some weight does
 }
@@ -107,9 +122,7 @@ type Model struct {
 // empty returns a model without its weights.
 func empty(c Config) *Model {
 	m := &Model{Config: c, Weights: make(map[string]Tensor), Frozen: make(map[string]*Matrix), arch: architectures[c.ModelType], linear: make(map[string]layout)}
-	m.rope = sync.OnceValues(func() (*op.RoPETable, error) {
-		return op.NewRoPETable(c.MaxPositions, c.HeadDim, c.RopeTheta)
-	})
+	m.ropes = &ropeTables{tables: make(map[string]*op.RoPETable)}
 	for _, w := range m.arch.weights(c) {
 		if w.layout != noLayer {
 			m.linear[strings.TrimSuffix(w.name, ".weight")] = w.layout
@@ -296,7 +309,7 @@ func (m *Model) nameOf(e hf.Entry) string {
 // ignored reports tensors that older files hold beside the weights: a copy of a
 // tied head, tables of the rotary embedding, and masks.
 func (m *Model) ignored(name string) bool {
-	return name == "" || m.Config.TieWordEmbeddings && name == "lm_head.weight" || strings.HasSuffix(name, ".rotary_emb.inv_freq")
+	return name == "" || m.Config.TieWordEmbeddings && (name == "lm_head.weight" || name == "embed_out.weight") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
 }
 
 // abridge joins the first few names of a list.
@@ -420,8 +433,8 @@ func (m *Model) Parameters() []Parameter {
 	return ps
 }
 
-// EmbeddingRows returns the rows of the embedding that belong to ids, one after the
-// other, of a model whose weights are in memory.
+// EmbeddingRows returns what the model looks up for ids, one row after the other, with the
+// scale of families that have one. The weights must be in memory.
 func (m *Model) EmbeddingRows(ids []int32) ([]float32, error) {
 	name, c := m.arch.embedding, m.Config.HiddenSize
 	rows := make([]float32, 0, len(ids)*c)
@@ -434,6 +447,9 @@ func (m *Model) EmbeddingRows(ids []int32) ([]float32, error) {
 			w.Widen(row, int(id)*c)
 		} else {
 			copy(row, m.Weights[name].Data[int(id)*c:])
+		}
+		if m.arch.embeddingScale != nil {
+			kernel.Scale(nil, row, row, float32(m.arch.embeddingScale(m.Config)), false)
 		}
 		rows = append(rows, row...)
 	}

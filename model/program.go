@@ -132,7 +132,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 	b := newBuilder(m, o.Rows, o.Length, o.Targets, o.Project)
 	b.Training = len(o.Parameters) > 0
 	b.noise = o.Noise
-	hidden := m.arch.hidden(b, m.Config)
+	hidden := b.scaled(m.arch.hidden(b, m.Config))
 	head := b.Matrix(m.arch.head(m.Config))
 	if b.err != nil {
 		return nil, nil, nil, b.err
@@ -142,7 +142,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 		p.allNLL, p.allHit = make([]float32, len(p.IDs)), make([]float32, len(p.IDs))
 	}
 	var err error
-	if p.loss, p.nll, p.hit, err = op.CrossEntropy(hidden, head, b.inputs.targets, b.inputs.weights, b.inputs.scale); err != nil {
+	if p.loss, p.nll, p.hit, err = op.CappedCrossEntropy(hidden, head, m.Config.LogitsCap, b.inputs.targets, b.inputs.weights, b.inputs.scale); err != nil {
 		return nil, nil, nil, err
 	}
 	var leaves []*gorgonia.Node
@@ -163,6 +163,7 @@ func (m *Model) graph(o ProgramOptions) (*Builder, *Program, []*gorgonia.Node, e
 // Run computes the outputs for the inputs as they stand. It allocates nothing
 // after the first run.
 func (p *Program) Run() error {
+	p.turn()
 	if p.index == nil {
 		return p.exec.Run()
 	}

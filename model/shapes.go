@@ -29,7 +29,7 @@ func llama(vocab, hidden, intermediate, layers, heads, kvHeads, positions int) C
 		ModelType: "llama", Architectures: []string{"LlamaForCausalLM"}, HiddenAct: "silu",
 		VocabSize: vocab, HiddenSize: hidden, IntermediateSize: intermediate, Layers: layers,
 		Heads: heads, KVHeads: kvHeads, HeadDim: hidden / heads, MaxPositions: positions,
-		InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true, TorchDType: "float32",
+		InitializerRange: 0.02, RMSNormEps: 1e-5, Rope: Rope{Theta: 10000}, TieWordEmbeddings: true, TorchDType: "float32",
 	}
 }
 

@@ -112,7 +112,7 @@ func wide(t *testing.T, vocabulary int, change func(*model.Model)) string {
 	}
 	c := model.Config{
 		ModelType: "llama", HiddenAct: "silu", VocabSize: vocabulary, HiddenSize: 16, IntermediateSize: 16, Layers: 1, Heads: 2, KVHeads: 2,
-		HeadDim: 8, MaxPositions: 64, InitializerRange: 0.2, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true,
+		HeadDim: 8, MaxPositions: 64, InitializerRange: 0.2, RMSNormEps: 1e-5, Rope: model.Rope{Theta: 10000}, TieWordEmbeddings: true,
 	}
 	m, err := model.New(WithTokenizer(c, tok), 3)
 	if err != nil {

@@ -34,7 +34,7 @@ type Recipe struct {
 	Shape              string   `yaml:"shape,omitempty" of:"pretrain" help:"shape of the new model: a name that gotune init knows, or the path of a config.json"`
 	Tokenizer          string   `yaml:"tokenizer,omitempty" of:"pretrain" help:"folder of the tokenizer, base for the embedded one; without one a tokenizer is trained on the data"`
 	SpecialTokens      []string `yaml:"special_tokens,omitempty" of:"pretrain" help:"special tokens of a tokenizer that is trained; the first ends texts" default:"<|endoftext|>,<|im_start|>,<|im_end|>,<|pad|>"`
-	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32 or bfloat16" default:"float32"`
+	SaveDType          string   `yaml:"save_dtype,omitempty" of:"train,pretrain" help:"how the weights of a result with all weights are stored: float32, float16 or bfloat16" default:"float32"`
 	ChatTemplate       string   `yaml:"chat_template,omitempty" of:"train,pretrain,lr" help:"chat template: a built-in name or the path of a Jinja file; without one the model's own, else chatml"`
 	SplitSpecialTokens bool     `yaml:"split_special_tokens" of:"train,pretrain,lr" help:"the text of a control token inside a message is text; without this it is the control token" default:"true"`
 

@@ -30,7 +30,7 @@ func midModel(t *testing.T, d hf.DType) string {
 	}
 	m, err := model.New(WithTokenizer(model.Config{
 		ModelType: "llama", HiddenAct: "silu", VocabSize: 8192, HiddenSize: 384, IntermediateSize: 1024, Layers: 6, Heads: 6, KVHeads: 2,
-		HeadDim: 64, MaxPositions: 512, InitializerRange: 0.02, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true,
+		HeadDim: 64, MaxPositions: 512, InitializerRange: 0.02, RMSNormEps: 1e-5, Rope: model.Rope{Theta: 10000}, TieWordEmbeddings: true,
 	}, tok), 3)
 	if err != nil {
 		t.Fatal(err)

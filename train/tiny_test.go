@@ -28,7 +28,7 @@ func tinyModel(t testing.TB) string {
 	}
 	c := model.Config{
 		ModelType: "llama", HiddenAct: "silu", VocabSize: 300, HiddenSize: 32, IntermediateSize: 48, Layers: 2, Heads: 4, KVHeads: 2,
-		HeadDim: 8, MaxPositions: 64, InitializerRange: 0.2, RMSNormEps: 1e-5, RopeTheta: 10000, TieWordEmbeddings: true,
+		HeadDim: 8, MaxPositions: 64, InitializerRange: 0.2, RMSNormEps: 1e-5, Rope: model.Rope{Theta: 10000}, TieWordEmbeddings: true,
 	}
 	m, err := model.New(WithTokenizer(c, tok), 3)
 	if err != nil {

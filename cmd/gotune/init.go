@@ -43,7 +43,7 @@ the tokenizer given. The shape is the path of a config.json, or one of
 	}
 	c.Flags().StringVar(&shape, "shape", "", "name of a shape, or a config.json")
 	c.Flags().StringVar(&tok, "tokenizer", "", "folder of the tokenizer, or a tokenizer.json; base for the embedded one")
-	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
+	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32, float16 or bfloat16")
 	c.Flags().Uint64Var(&seed, "seed", 42, "names the random weights")
 	return c
 }
@@ -67,7 +67,7 @@ func initModel(out, shape, tok string, dtype hf.DType, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := writeModel(out, m, dtype, t, nil); err != nil {
+	if err := writeModel(out, m, dtype, t, nil, nil); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s, %s parameters\n", out, shape, count(m.Count()))
@@ -86,8 +86,9 @@ func checkNewFolder(path string) error {
 }
 
 // writeModel makes a model folder, whole or not at all where there is none yet. The template, which may be
-// nil, is one that the tokenizer's files do not hold.
-func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokenizer, template []byte) error {
+// nil, is one that the tokenizer's files do not hold. An error of check, which is given the
+// folder while it stands aside and may be nil, leaves nothing of it.
+func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokenizer, template []byte, check func(dir string) error) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -98,6 +99,9 @@ func writeModel(path string, m *model.Model, dtype hf.DType, t *tokenizer.Tokeni
 		err := errors.Join(m.Save(dir, dtype), t.Save(dir))
 		if err == nil && template != nil {
 			err = disk.WriteBytes(filepath.Join(dir, templateName), template)
+		}
+		if err == nil && check != nil {
+			err = check(dir)
 		}
 		return err
 	}

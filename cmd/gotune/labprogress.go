@@ -97,7 +97,7 @@ func printResult(w io.Writer, r study.Result, lab string) {
 	if failed {
 		fmt.Fprintln(w, "Failed runs are gone on with by --retry; where a folder is damaged, remove it, and the run begins anew")
 	}
-	fmt.Fprintf(w, "The result is %s/studies/%s/result.json\n", lab, r.ID)
+	fmt.Fprintf(w, "The result is %s/studies/%s/result.json\nNext, as a page with pictures: gotune report %s/studies/%s\n", lab, r.ID, lab, r.ID)
 }
 
 // missing are runs of an arm that have no result for the same reason.

@@ -121,7 +121,7 @@ PEFT's adapters.`,
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newInspect(), newRuns(),
+	root.AddCommand(newTrain(), newPretrain(), newInit(), newEval(), newGenerate(), newChat(), newMerge(), newExport(), newInspect(), newRuns(),
 		newRecipe(), newSchedule(), newLR(), newData(), newTokenize(), newWorld(), newBench(), newPlan(), newStudy(), newAblate(), newReproduce(), newReport(), newVersion())
 	return root
 }

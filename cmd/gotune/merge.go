@@ -33,7 +33,7 @@ func newMerge() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := writeModel(args[0], merged, d, s.tokenizer, s.adapterTemplate); err != nil {
+			if err := writeModel(args[0], merged, d, s.tokenizer, s.adapterTemplate, nil); err != nil {
 				return err
 			}
 			c.PrintErrf("%s: %s with %s merged\n", args[0], s.modelName, s.adapterName)
@@ -41,6 +41,6 @@ func newMerge() *cobra.Command {
 		},
 	}
 	s.flags(c)
-	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32 or bfloat16")
+	c.Flags().StringVar(&dtype, "dtype", "float32", "how weights are stored: float32, float16 or bfloat16")
 	return c
 }

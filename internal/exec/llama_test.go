@@ -79,7 +79,11 @@ func build(s shape, empty bool) *llama {
 // model builds embedding, blocks and the last norm; with caches for generation.
 func (m *llama) model(caches []*op.KVCache) *gorgonia.Node {
 	s := m.shape
-	table := must(op.NewRoPETable(64+s.length, s.d, 10000))
+	frequencies := make([]float64, s.d/2)
+	for i := range frequencies {
+		frequencies[i] = math.Pow(10000, -2*float64(i)/float64(s.d))
+	}
+	table := must(op.NewRoPETable(64+s.length, s.d, 1, frequencies))
 	h := must(op.Embedding(op.Leaf(m.weight("embed", s.v, s.c)), m.ids))
 	as := kernel.AttentionShape{B: s.rows, T: s.length, Heads: s.heads, KVHeads: s.kv, HeadDim: s.d, Scale: float32(1 / math.Sqrt(float64(s.d)))}
 	for l := range s.layers {

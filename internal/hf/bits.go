@@ -19,13 +19,13 @@ func widen(dst []float32, src []byte, d DType) {
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = fromHalf(binary.LittleEndian.Uint16(src[2*i:]))
+			dst[i] = WidenF16(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	}
 }
 
-// fromHalf widens an IEEE 754 binary16 value.
-func fromHalf(h uint16) float32 {
+// WidenF16 returns the float32 equal to an IEEE 754 binary16 value.
+func WidenF16(h uint16) float32 {
 	sign := uint32(h>>15) << 31
 	exponent, fraction := uint32(h>>10&0x1f), uint32(h&0x3ff)
 	switch exponent {
@@ -47,15 +47,39 @@ func RoundBF16(v float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// narrow stores float32 values as the type d, which is F32 or BF16.
-func narrow(dst []byte, src []float32, d DType) {
-	if d == BF16 {
-		for i, v := range src {
-			binary.LittleEndian.PutUint16(dst[2*i:], RoundBF16(v))
-		}
-		return
+// RoundF16 returns the nearest IEEE 754 binary16 of v, ties to even, as its 16 bits.
+// What is beyond the largest, 65504, by half a step or more becomes infinite.
+func RoundF16(v float32) uint16 {
+	b := math.Float32bits(v)
+	sign, magnitude := uint16(b>>16&0x8000), b&0x7fffffff
+	switch {
+	case magnitude > 0x7f800000:
+		return sign | 0x7e00 // a NaN
+	case magnitude >= 0x47800000: // 65536
+		return sign | 0x7c00
+	case magnitude < 0x38800000: // 2⁻¹⁴: a subnormal, a multiple of 2⁻²⁴
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(magnitude))*0x1p24))
 	}
+	magnitude -= 112 << 23 // the bias of the exponent is 15 in place of 127
+	return sign | uint16((magnitude+0xfff+magnitude>>13&1)>>13)
+}
+
+// narrow stores float32 values as the type d. It returns false for the first value that
+// is finite and that d cannot hold.
+func narrow(dst []byte, src []float32, d DType) (float32, bool) {
 	for i, v := range src {
-		binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+		switch d {
+		case F16:
+			h := RoundF16(v)
+			if h&0x7fff == 0x7c00 && !math.IsInf(float64(v), 0) {
+				return v, false
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], h)
+		case BF16:
+			binary.LittleEndian.PutUint16(dst[2*i:], RoundBF16(v))
+		default:
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v))
+		}
 	}
+	return 0, true
 }

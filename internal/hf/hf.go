@@ -28,7 +28,7 @@ func Size(shape []int) int {
 // DType is how a tensor's elements are stored in a file.
 type DType string
 
-// The types that can be read; F32 and BF16 can be written too.
+// The types that can be read and written.
 const (
 	F32  DType = "F32"
 	F16  DType = "F16"
@@ -38,15 +38,14 @@ const (
 // U8 is the type of bytes that stand for numbers, which [File.ReadCodes] reads.
 const U8 DType = "U8"
 
-// ParseDType returns the type of PyTorch's name, of those that can be written.
+// ParseDType returns the type of PyTorch's name.
 func ParseDType(name string) (DType, error) {
-	switch name {
-	case "float32":
-		return F32, nil
-	case "bfloat16":
-		return BF16, nil
+	for _, d := range []DType{F32, F16, BF16} {
+		if d.Torch() == name {
+			return d, nil
+		}
 	}
-	return "", fmt.Errorf("dtype is %q; it must be float32 or bfloat16", name)
+	return "", fmt.Errorf("dtype is %q; it must be float32, float16 or bfloat16", name)
 }
 
 // Torch returns PyTorch's name of the type.

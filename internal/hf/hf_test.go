@@ -24,7 +24,7 @@ func TestWriteThenRead(t *testing.T) {
 		"b.weight": {Shape: []int{2, 3}, Data: []float32{1, -2, 3.5, 0, 1e-3, 7}},
 		"a":        {Shape: []int{}, Data: []float32{0.5}},
 	}
-	for _, d := range []DType{F32, BF16} {
+	for _, d := range []DType{F32, F16, BF16} {
 		var first, second bytes.Buffer
 		if err := Write(&first, tensors, d); err != nil {
 			t.Fatal(err)
@@ -38,7 +38,10 @@ func TestWriteThenRead(t *testing.T) {
 		}
 		for name, w := range tensors {
 			for i, v := range w.Data {
-				if d == BF16 {
+				switch d {
+				case F16:
+					v = WidenF16(RoundF16(v))
+				case BF16:
 					v = math.Float32frombits(uint32(RoundBF16(v)) << 16)
 				}
 				if g := got[name].Data[i]; g != v {
@@ -70,7 +73,7 @@ func TestHalfFormats(t *testing.T) {
 	for bits, want := range map[uint16]float32{
 		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0001: 0x1p-24, 0x03ff: 0x1p-14 - 0x1p-24, 0x7c00: float32(math.Inf(1)), 0x3555: 0.333251953125,
 	} {
-		if got := fromHalf(bits); got != want {
+		if got := WidenF16(bits); got != want {
 			t.Errorf("half %#04x = %g, want %g", bits, got, want)
 		}
 	}
@@ -83,6 +86,51 @@ func TestHalfFormats(t *testing.T) {
 	}
 	if got := RoundBF16(math.Float32frombits(0x7f800001)); got&0x7fff <= 0x7f80 {
 		t.Errorf("a NaN became %#04x", got)
+	}
+}
+
+// Every half that is a number comes back from the float32 that equals it, and what lies
+// between two goes to the nearer, of two equally near to the even one.
+func TestRoundF16(t *testing.T) {
+	for h := range uint16(0x7c00) {
+		v, next := WidenF16(h), WidenF16(h+1)
+		if got := RoundF16(v); got != h {
+			t.Fatalf("half %#04x is %g, which rounds to %#04x", h, v, got)
+		}
+		if h == 0x7bff {
+			next = 65536 // where the next would be
+		}
+		middle, even := (v+next)/2, h+h&1
+		for _, c := range []struct {
+			v    float32
+			want uint16
+		}{
+			{math.Nextafter32(middle, 0), h}, {middle, even}, {math.Nextafter32(middle, next), h + 1}, {-middle, 0x8000 | even},
+		} {
+			if got := RoundF16(c.v); got != c.want {
+				t.Fatalf("%g rounds to %#04x, want %#04x", c.v, got, c.want)
+			}
+		}
+	}
+	inf := float32(math.Inf(-1))
+	if got := RoundF16(inf); got != 0xfc00 {
+		t.Errorf("−∞ became %#04x", got)
+	}
+	if got := RoundF16(float32(math.NaN())); got&0x7fff <= 0x7c00 {
+		t.Errorf("a NaN became %#04x", got)
+	}
+}
+
+// A number beyond what float16 holds is refused by the name of its tensor.
+func TestWriteBeyondF16(t *testing.T) {
+	tensors := map[string]Tensor{"a": {Shape: []int{2}, Data: []float32{1, -65520}}}
+	var b bytes.Buffer
+	if err := Write(&b, tensors, F16); err == nil || !strings.Contains(err.Error(), `tensor "a" has the value -65520, which F16 cannot hold`) {
+		t.Errorf("got %v", err)
+	}
+	tensors["a"].Data[1] = -65519
+	if err := Write(&b, tensors, F16); err != nil {
+		t.Error(err)
 	}
 }
 

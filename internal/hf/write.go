@@ -16,10 +16,10 @@ import (
 // by PyTorch programs do, and is padded with spaces to a multiple of eight. The type is
 // that of all tensors but those of bytes.
 func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
-	if d != F32 && d != BF16 {
-		return fmt.Errorf("tensors are written as F32 or BF16, not %q", string(d))
+	width, err := d.Bytes()
+	if err != nil {
+		return err
 	}
-	width, _ := d.Bytes()
 	header := []byte(`{"__metadata__":{"format":"pt"}`)
 	names := slices.Sorted(maps.Keys(tensors))
 	at := 0
@@ -65,7 +65,9 @@ func Write(w io.Writer, tensors map[string]Tensor, d DType) error {
 		}
 		for data := tensors[name].Data; len(data) > 0; {
 			n := min(len(data), len(buf)/width)
-			narrow(buf, data[:n], d)
+			if v, ok := narrow(buf, data[:n], d); !ok {
+				return fmt.Errorf("tensor %q has the value %g, which %s cannot hold: its largest is 65504", name, v, d)
+			}
 			if _, err := w.Write(buf[:n*width]); err != nil {
 				return err
 			}

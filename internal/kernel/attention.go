@@ -2,14 +2,18 @@ package kernel
 
 // An AttentionShape is the shape of causal attention over B rows of T tokens.
 // Heads/KVHeads neighbouring query heads share a key head. Scale multiplies the
-// scores, usually 1/√HeadDim.
+// scores, usually 1/√HeadDim. With a Window above 0 a token attends to so many tokens
+// at most, itself and those right before it. With a Cap above 0 a score, after Scale, is
+// Cap·tanh(score/Cap), as in Gemma 2.
 type AttentionShape struct {
 	B, T, Heads, KVHeads, HeadDim int
 	Scale                         float32
+	Window                        int
+	Cap                           float32
 }
 
 func (s AttentionShape) check() {
-	check(s.B >= 0 && s.T >= 0 && s.KVHeads > 0 && s.Heads%s.KVHeads == 0 && s.HeadDim > 0, "a wrong shape of attention")
+	check(s.B >= 0 && s.T >= 0 && s.KVHeads > 0 && s.Heads%s.KVHeads == 0 && s.HeadDim > 0 && s.Window >= 0 && s.Cap >= 0, "a wrong shape of attention")
 }
 
 // AttentionScratch is the number of elements of scratch that AttentionBackward
@@ -42,7 +46,8 @@ type attentionJob struct {
 //
 // for q, o [B·T, Heads·HeadDim], k, v [B·T, KVHeads·HeadDim], lse [B·T, Heads].
 // Token t of a row attends to the tokens t − positions[t] … t of the row, so that
-// segments of a packed row do not see each other. The scores of a few queries
+// segments of a packed row do not see each other, and of those to the last Window if
+// that is fewer (Beltagy and others, 2020). The scores of a few queries
 // exist at a time. A token's result depends on its segment alone, to the bit: it is
 // the same packed with others or not. (Differs from the online softmax of Dao
 // and others, 2022, in that the scores of a query are all there before the
@@ -107,10 +112,33 @@ func (j *attentionJob) run(w *worker, lo, hi int) {
 	}
 }
 
-// start returns the first key that query t of row b attends to, and the end of
-// the queries from t on, before limit, that start at the same key.
+// start returns the first key of the segment of query t of row b, and the end of
+// the queries from t on, before limit, that belong to it.
 func (j *attentionJob) start(b, t, limit int) (start, end int) {
 	return segment(j.positions, b*j.s.T, t, limit)
+}
+
+// seen returns the first key that query t attends to, of a segment that begins at start.
+func (s AttentionShape) seen(start, t int) int {
+	if s.Window > 0 {
+		return max(start, t+1-s.Window)
+	}
+	return start
+}
+
+// alike is the number of queries from t on, before end, that attend from the same key on.
+func (s AttentionShape) alike(start, t, end int) int {
+	if s.Window == 0 {
+		return end - t
+	}
+	return min(max(1, start+s.Window-t), end-t)
+}
+
+// reach returns the first key that query t of a row attends to, and the end of the
+// queries from t on, before limit, that attend from the same key on.
+func (s AttentionShape) reach(positions []int32, row, t, limit int) (first, end int) {
+	start, end := segment(positions, row, t, limit)
+	return s.seen(start, t), t + s.alike(start, t, end)
 }
 
 func segment(positions []int32, row, t, limit int) (start, end int) {
@@ -161,36 +189,40 @@ func (j *attentionJob) head(w *worker, b, kv, split int) {
 // used where they are: to pack them would take longer than to multiply.
 func (j *attentionJob) one(w *worker, kv int, keys, values operand) {
 	d, n := j.s.HeadDim, j.s.Heads/j.s.KVHeads
-	stride := (j.keys + 15) &^ 15
+	first := j.s.seen(0, j.keys-1)
+	keys.data, values.data = keys.data[first*keys.col:], values.data[first*values.row:]
+	count := j.keys - first
+	stride := (count + 15) &^ 15
 	scores, sum := grow(&w.scores, n*stride), grow(&w.wide, n)
 	q, o := j.q[kv*n*d:], j.o[kv*n*d:]
-	code.prefetch(values.data, values.row, j.keys, d)
+	code.prefetch(values.data, values.row, count, d)
 	// A register's worth of keys takes no longer than one: those behind the last one, where
 	// the cache has any, are left out of the sums.
-	all := j.keys
+	all := count
 	if (stride-1)*keys.col+d <= len(keys.data) {
 		all = stride
 	}
 	for h := range n {
 		row := scores[h*stride:]
 		w.multiply(row, stride, operand{q[h*d:], d, 1}, keys, 1, all, d, false)
-		code.softmax(row, stride, 1, j.keys, j.s.Scale, w.largest[:1], sum[h:h+1])
+		j.s.softmax(row, stride, 1, count, w.largest[:1], sum[h:h+1])
 	}
 	if next := kv + 1; next < j.s.KVHeads {
-		code.prefetch(keys.data[d:], keys.col, j.keys, d)
+		code.prefetch(keys.data[d:], keys.col, count, d)
 	}
-	w.multiply(o, d, operand{scores, stride, 1}, values, n, d, j.keys, false)
+	w.multiply(o, d, operand{scores, stride, 1}, values, n, d, count, false)
 	for h := range n {
 		row := o[h*d : (h+1)*d]
 		code.scale(row, row, 1/sum[h], false)
 	}
 }
 
-// queries computes m queries, the first of them at key index t, over the keys
-// from start on, and leaves their lse in w.lse.
-func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, values rows, start, t, m int) {
+// queries computes m queries of a segment that begins at key index start, the first of
+// them at key index t, and leaves their lse in w.lse.
+func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, values rows, segment, t, m int) {
 	cols, d := code.cols, j.s.HeadDim
-	from := start / cols * cols // panels of keys begin at multiples of cols
+	start := j.s.seen(segment, t) // by the first of the queries; the others may see fewer
+	from := start / cols * cols   // panels of keys begin at multiples of cols
 	end := t + m
 	stride := (end-from+cols-1)/cols*cols + cols
 	scores := grow(&w.scores, m*stride)
@@ -202,7 +234,12 @@ func (j *attentionJob) queries(w *worker, q operand, o, packedK []float32, value
 		})
 	}
 	p := scores[start-from:]
-	code.softmax(p, stride, m, t+1-start, j.s.Scale, w.largest[:], w.sum[:])
+	for i := 0; i < m; {
+		seen, n := j.s.seen(segment, t+i), j.s.alike(segment, t+i, end)
+		clear(p[i*stride : i*stride+seen-start])
+		j.s.softmax(p[i*stride+seen-start:], stride, n, t+i+1-seen, w.largest[i:], w.sum[i:])
+		i += n
+	}
 	for i := range m {
 		clearEdge(p[i*stride+t+i+1-start:])
 		w.lse[i] = logSum(w.largest[i], w.sum[i])

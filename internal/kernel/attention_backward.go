@@ -148,9 +148,10 @@ func (h *backHead) compute(w *worker, b, kv int) {
 }
 
 // backQueries are m neighbouring queries of a head and segment, the first of them token
-// t, counted from the first of the keys.
+// t, counted from the first of the keys, as is the start of their segment.
 type backQueries struct {
 	t, m      int
+	start     int
 	q, do, dq []float32
 	qs, dos   rows
 	again     bool // another head has contributed to dk and dv of the keys
@@ -161,11 +162,11 @@ func (h *backHead) queries(w *worker, head, start, t, m int) {
 	s, d := h.s, h.s.HeadDim
 	width := s.Heads * d
 	at := (h.row+t)*width + head*d
-	first, end := max(start, h.firstKey)-h.firstKey, min(t+m, h.keyEnd)-h.firstKey
+	first, end := max(s.seen(start, t), h.firstKey)-h.firstKey, min(t+m, h.keyEnd)-h.firstKey
 	if first >= end {
 		return
 	}
-	b := backQueries{t: t - h.firstKey, m: m, q: h.q[at:], do: h.do[at:], dq: h.dq[at:], again: head%(s.Heads/s.KVHeads) > 0}
+	b := backQueries{t: t - h.firstKey, m: m, start: start - h.firstKey, q: h.q[at:], do: h.do[at:], dq: h.dq[at:], again: head%(s.Heads/s.KVHeads) > 0}
 	b.qs, b.dos = w.rowsOf(&w.a, b.q, width, m, d), w.rowsOf(&w.b, b.do, width, m, d)
 	for i := range m {
 		w.delta[i] = code.dot(b.do[i*width:i*width+d], h.o[at+i*width:at+i*width+d])
@@ -197,7 +198,15 @@ func (h *backHead) block(w *worker, b *backQueries, k0, k1 int, add bool) {
 		})
 	}
 	p, dp := scores[k0-from:], dscores[k0-from:]
-	code.softmaxBack(p, dp, stride, m, b.t+1-k0, n, s.Scale, w.lse[:], w.delta[:])
+	for i := 0; i < m; {
+		first := min(max(s.seen(b.start, b.t+i)-k0, 0), n) // keys that come before the window
+		rows := s.alike(max(b.start, k0), b.t+i, b.t+m)
+		at := i * stride
+		clear(p[at : at+first])
+		clear(dp[at : at+first])
+		s.softmaxBack(w, p[at+first:], dp[at+first:], stride, rows, b.t+i+1-k0-first, n-first, w.lse[i:], w.delta[i:])
+		i += rows
+	}
 	for i := range m {
 		if seen := max(0, b.t+i+1-k0); seen < n {
 			clearEdge(p[i*stride+seen:])

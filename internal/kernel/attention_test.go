@@ -30,6 +30,33 @@ func (c attentionCase) positions() []int32 {
 	return p
 }
 
+// reach is how many tokens before it each token attends to: what the twins, which
+// know of no window, take for positions.
+func (c attentionCase) reach() []int32 {
+	p := c.positions()
+	for i := range p {
+		if c.Window > 0 {
+			p[i] = min(p[i], int32(c.Window-1))
+		}
+	}
+	return p
+}
+
+// twin is the shape as the twins take it.
+func twin(s kernel.AttentionShape) ref.AttentionShape {
+	return ref.AttentionShape{B: s.B, T: s.T, Heads: s.Heads, KVHeads: s.KVHeads, HeadDim: s.HeadDim, Scale: s.Scale, Cap: s.Cap}
+}
+
+func windowed(window int, s kernel.AttentionShape) kernel.AttentionShape {
+	s.Window = window
+	return s
+}
+
+func capped(limit float32, s kernel.AttentionShape) kernel.AttentionShape {
+	s.Cap = limit
+	return s
+}
+
 func shape(b, t, heads, kv, d int) kernel.AttentionShape {
 	return kernel.AttentionShape{B: b, T: t, Heads: heads, KVHeads: kv, HeadDim: d, Scale: float32(1 / math.Sqrt(float64(d)))}
 }
@@ -41,12 +68,21 @@ func attentionCases() []attentionCase {
 		{shape(3, 33, 4, 4, 32), []int{33}},
 		{shape(2, 60, 6, 2, 20), []int{17, 30, 5}},
 		{shape(1, 70, 2, 2, 64), []int{1, 1, 50, 16}},
+		{windowed(2, shape(1, 20, 2, 1, 8)), []int{20}},
+		{windowed(7, shape(2, 75, 4, 2, 16)), []int{5, 60, 9}},
+		{windowed(40, shape(1, 101, 2, 2, 24)), []int{101}},
+		{windowed(100, shape(1, 60, 2, 1, 8)), []int{60}},
+		{capped(1.5, shape(2, 70, 4, 2, 20)), []int{17, 40, 5}},
+		{capped(0.5, windowed(7, shape(1, 75, 2, 1, 16))), []int{5, 60, 9}},
 	}
 	if !testing.Short() {
 		cases = append(cases,
 			attentionCase{shape(1, 300, 3, 1, 16), []int{300}},
 			attentionCase{shape(1, 560, 2, 2, 32), []int{20, 401, 130}},
-			attentionCase{shape(1, 800, 4, 1, 8), []int{10, 700}})
+			attentionCase{shape(1, 800, 4, 1, 8), []int{10, 700}},
+			attentionCase{windowed(300, shape(1, 800, 4, 1, 8)), []int{10, 700}},
+			attentionCase{capped(2, shape(1, 560, 2, 2, 32)), []int{20, 401, 130}},
+			attentionCase{windowed(33, shape(1, 530, 2, 2, 32)), []int{20, 401}})
 	}
 	return cases
 }
@@ -58,12 +94,12 @@ func TestAttention(t *testing.T) {
 			wide, narrow := n*s.Heads*s.HeadDim, n*s.KVHeads*s.HeadDim
 			q, k, v, do := b.normal(wide), b.normal(narrow), b.normal(narrow), b.normal(wide)
 			o, lse := make([]float32, wide), make([]float32, n*s.Heads)
-			ref.Attention(o, lse, q, k, v, p, ref.AttentionShape(s))
+			ref.Attention(o, lse, q, k, v, c.reach(), twin(s))
 			kernel.Attention(b.team, b.out("o", wide, nil), b.out("lse", len(lse), nil), q, k, v, p, s)
 			b.want(fmt.Sprint(c), o, lse)
 
 			dq, dk, dv := make([]float32, wide), make([]float32, narrow), make([]float32, narrow)
-			ref.AttentionBackward(dq, dk, dv, do, o, lse, q, k, v, p, ref.AttentionShape(s))
+			ref.AttentionBackward(dq, dk, dv, do, o, lse, q, k, v, c.reach(), twin(s))
 			kernel.AttentionBackward(b.team, b.out("dq", wide, nil), b.out("dk", narrow, nil), b.out("dv", narrow, nil),
 				do, o, lse, q, k, v, p, s, nil)
 			b.want(fmt.Sprint(c), dq, dk, dv)
@@ -75,7 +111,7 @@ func TestAttention(t *testing.T) {
 // must find the bits of the whole row.
 func TestCachedAttention(t *testing.T) {
 	everywhere(t, func(b *bench) {
-		for _, c := range []attentionCase{{shape(1, 90, 4, 2, 24), []int{90}}, {shape(1, 90, 9, 3, 64), []int{90}}, {shape(1, 90, 2, 2, 5), []int{90}}, {shape(1, 90, 60, 1, 8), []int{90}}} {
+		for _, c := range []attentionCase{{shape(1, 90, 4, 2, 24), []int{90}}, {shape(1, 90, 9, 3, 64), []int{90}}, {shape(1, 90, 2, 2, 5), []int{90}}, {shape(1, 90, 60, 1, 8), []int{90}}, {windowed(20, shape(1, 90, 4, 2, 24)), []int{90}}, {capped(1, shape(1, 90, 4, 2, 24)), []int{90}}} {
 			s := c.AttentionShape
 			wide, narrow := s.Heads*s.HeadDim, s.KVHeads*s.HeadDim
 			q, k, v := b.normal(s.T*wide), b.normal(s.T*narrow), b.normal(s.T*narrow)

@@ -136,7 +136,7 @@ func (j *attentionJob) queriesPairs(w *worker, b, h, t, m int, keys, values []ui
 	wide, width, n := padded(d), s.Heads*d, padded(s.T)
 	at := (b*s.T+t)*width + h*d
 	q := copyRows(&w.a, j.pairs.q[at:], width, m, d, wide)
-	from, end := firstKey(j.positions, b*s.T, t, m), t+padded(m)
+	from, end := s.firstKey(j.positions, b*s.T, t, m), t+padded(m)
 	stride := (end - from) | panelCols
 	scores := grow(&w.scores, pairQueries*stride)
 	for n0 := from; n0 < end; n0 += panelCols {
@@ -144,8 +144,8 @@ func (j *attentionJob) queriesPairs(w *worker, b, h, t, m int, keys, values []ui
 		p.gemm(w, scores[i*stride+n0-from:], stride, q[i*wide:], wide, keys[n0*wide/2:(n0+panelCols)*wide/2], m-i, panelCols, wide, false)
 	}
 	for i := 0; i < m; {
-		start, stop := j.start(b, t+i, t+m)
-		code.softmax(scores[i*stride+start-from:], stride, stop-t-i, t+i+1-start, s.Scale, w.largest[i:], w.sum[i:])
+		start, stop := s.reach(j.positions, b*s.T, t+i, t+m)
+		s.softmax(scores[i*stride+start-from:], stride, stop-t-i, t+i+1-start, w.largest[i:], w.sum[i:])
 		for ; t+i < stop; i++ {
 			row := scores[i*stride : i*stride+end-from]
 			clear(row[:start-from])
@@ -176,10 +176,10 @@ func (j *attentionJob) queriesPairs(w *worker, b, h, t, m int, keys, values []ui
 
 // firstKey returns the first key that any of m queries from t on attends to, or up to 31
 // fewer: a multiple of 32.
-func firstKey(positions []int32, row, t, m int) int {
+func (s AttentionShape) firstKey(positions []int32, row, t, m int) int {
 	first := t
 	for i := 0; i < m; {
-		start, end := segment(positions, row, t+i, t+m)
+		start, end := s.reach(positions, row, t+i, t+m)
 		first, i = min(first, start), end-t
 	}
 	return first &^ (panelCols - 1)

@@ -67,7 +67,7 @@ func (h *pairHead) block(w *worker) {
 		w.delta[i] = code.dot(h.attentionBackJob.do[at+i*width:at+i*width+d], o)
 		w.lse[i] = h.lse[(t+i)*s.Heads+h.head]
 	}
-	first := max(0, firstKey(h.positions, h.row, t-h.row, m)-h.firstKey)
+	first := max(0, s.firstKey(h.positions, h.row, t-h.row, m)-h.firstKey)
 	end := min(h.t+padded(m), h.n)
 	for k0 := first; k0 < end; {
 		k1 := min(k0/keyBlock*keyBlock+keyBlock, end)
@@ -98,10 +98,10 @@ func (h *pairHead) scores(w *worker, k0, k1 int) (p, ds []uint16) {
 	}
 	t := h.firstKey + h.t
 	for i := 0; i < m; {
-		start, stop := segment(h.positions, h.row, t+i, t+m)
+		start, stop := h.s.reach(h.positions, h.row, t+i, t+m)
 		from := min(max(start-h.firstKey, k0), k1)
 		at := i*stride + from - k0
-		code.softmaxBack(scores[at:], dscores[at:], stride, stop-t-i, h.t+i+1-from, k1-from, h.s.Scale, w.lse[i:], w.delta[i:])
+		h.s.softmaxBack(w, scores[at:], dscores[at:], stride, stop-t-i, h.t+i+1-from, k1-from, w.lse[i:], w.delta[i:])
 		for ; t+i < stop; i++ {
 			seen := max(from, min(h.t+i+1, k1)) - k0
 			for _, x := range [][]float32{scores, dscores} {

@@ -26,8 +26,8 @@ func TestAttentionBF16(t *testing.T) {
 			w, ok := twins[name]
 			if !ok {
 				w = wants{make([]float32, wide), make([]float32, n*s.Heads), make([]float32, wide), make([]float32, narrow), make([]float32, narrow)}
-				ref.AttentionBF16(b.twinBF16(), w.o, w.lse, q, k, v, p, ref.AttentionShape(s))
-				ref.AttentionBackwardBF16(b.twinBF16(), w.dq, w.dk, w.dv, do, w.o, w.lse, q, k, v, p, ref.AttentionShape(s))
+				ref.AttentionBF16(b.twinBF16(), w.o, w.lse, q, k, v, c.reach(), twin(s))
+				ref.AttentionBackwardBF16(b.twinBF16(), w.dq, w.dk, w.dv, do, w.o, w.lse, q, k, v, c.reach(), twin(s))
 				twins[name] = w
 			}
 			rounded := make([]float32, kernel.AttentionRounded(s))

@@ -114,7 +114,7 @@ func BenchmarkElementwise(b *testing.B) {
 		"RMSNorm":          func(t *Team) { RMSNorm(t, x, inv, y, row, n, c, 1e-5) },
 		"RMSNormBackward":  func(t *Team) { RMSNormBackward(t, x, nil, y, z, row, inv, n, c, false, false, nil) },
 		"RMSNormBackwardW": func(t *Team) { RMSNormBackward(t, x, row, y, z, row, inv, n, c, false, false, nil) },
-		"RoPE":             func(t *Team) { RoPE(t, x, y, positions, row, row, n, 9, 64, false, false) },
+		"RoPE":             func(t *Team) { RoPE(t, x, y, positions, row, row, n, 9, 64, 64, false, false) },
 		"SwiGLU":           func(t *Team) { SwiGLU(t, x, y, z) },
 		"SwiGLUBackward":   func(t *Team) { SwiGLUBackward(t, x, w, y, z, v, false, false) },
 		"AdamW":            func(t *Team) { AdamW(t, x, y, z, v, 1e-9, 0.9, 0.999, 1e-8, 0, 0.1, 0.1, 1) },

@@ -16,7 +16,7 @@ type buffers struct {
 	scales             []float32 // of some of its rows
 
 	ones, centred []float32 // LayerNorm: ones, and a row less its mean
-	exps          []float32 // GELU
+	exps, slopes  []float32 // GELU, soft caps: exponentials, and derivatives
 	moments       []float32 // AdamW8: the two averages of a block
 
 	// Attention: packed keys and values of a head, the scores of some queries,

@@ -69,30 +69,37 @@ func TestRMSNorm(t *testing.T) {
 }
 
 func TestRoPE(t *testing.T) {
-	everywhere(t, func(b *bench) {
-		for _, s := range [][3]int{{1, 1, 2}, {7, 3, 6}, {40, 4, 32}, {33, 3, 64}} {
-			n, heads, d := s[0], s[1], s[2]
-			const positions = 20
-			cos, sin := b.normal(positions*d/2), b.normal(positions*d/2)
-			at := make([]int32, n)
-			for i := range at {
-				at[i] = int32(b.rand.IntN(positions))
-			}
-			for flags := range 4 {
-				inverse, add := flags&1 != 0, flags&2 != 0
-				x, old := b.wild(n*heads*d), b.normal(n*heads*d)
-				want := clone(old)
-				ref.RoPE(want, x, at, cos, sin, n, heads, d, inverse, add)
-				kernel.RoPE(b.team, b.out("y", len(want), old), x, at, cos, sin, n, heads, d, inverse, add)
-				b.want(fmt.Sprint(s, inverse, add), want)
-				if !add {
-					inPlace := b.out("y in place", len(want), x)
-					kernel.RoPE(b.team, inPlace, inPlace, at, cos, sin, n, heads, d, inverse, false)
-					b.want(fmt.Sprint(s, inverse), want)
+	type rope = func(y, x []float32, positions []int32, cos, sin []float32, n, heads, d, turned int, inverse, add bool)
+	type kernelRoPE = func(t *kernel.Team, y, x []float32, positions []int32, cos, sin []float32, n, heads, d, turned int, inverse, add bool)
+	for _, order := range []struct {
+		kernel kernelRoPE
+		twin   rope
+	}{{kernel.RoPE, ref.RoPE}, {kernel.InterleavedRoPE, ref.InterleavedRoPE}} {
+		everywhere(t, func(b *bench) {
+			for _, s := range [][4]int{{1, 1, 2, 2}, {7, 3, 6, 6}, {40, 4, 32, 32}, {33, 3, 64, 64}, {7, 3, 10, 4}, {33, 2, 80, 32}, {5, 1, 24, 18}} {
+				n, heads, d, turned := s[0], s[1], s[2], s[3]
+				const positions = 20
+				cos, sin := b.normal(positions*turned/2), b.normal(positions*turned/2)
+				at := make([]int32, n)
+				for i := range at {
+					at[i] = int32(b.rand.IntN(positions))
+				}
+				for flags := range 4 {
+					inverse, add := flags&1 != 0, flags&2 != 0
+					x, old := b.wild(n*heads*d), b.normal(n*heads*d)
+					want := clone(old)
+					order.twin(want, x, at, cos, sin, n, heads, d, turned, inverse, add)
+					order.kernel(b.team, b.out("y", len(want), old), x, at, cos, sin, n, heads, d, turned, inverse, add)
+					b.want(fmt.Sprint(s, inverse, add), want)
+					if !add {
+						inPlace := b.out("y in place", len(want), x)
+						order.kernel(b.team, inPlace, inPlace, at, cos, sin, n, heads, d, turned, inverse, false)
+						b.want(fmt.Sprint(s, inverse), want)
+					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // extremes puts numbers into x at which exp and its surroundings leave the range.

@@ -41,33 +41,41 @@ func TestLayerNorm(t *testing.T) {
 }
 
 func TestGELU(t *testing.T) {
-	everywhere(t, func(b *bench) {
-		for _, n := range sizes() {
-			x, dy := extremes(b.normal(n)), b.normal(n)
-			if b.level == kernel.Generic {
-				x = b.normal(n) // rounding apart, an infinity and a huge number differ
+	for form, twin := range map[kernel.GELUForm]struct {
+		values func(y, x []float32)
+		back   func(dx, dy, x []float32, add bool)
+	}{
+		kernel.GELUTanh:  {ref.GELU, ref.GELUBackward},
+		kernel.GELUExact: {ref.GELUExact, ref.GELUExactBackward},
+	} {
+		everywhere(t, func(b *bench) {
+			for _, n := range sizes() {
+				x, dy := extremes(b.normal(n)), b.normal(n)
+				if b.level == kernel.Generic {
+					x = b.normal(n) // rounding apart, an infinity and a huge number differ
+				}
+				want := make([]float32, n)
+				twin.values(want, x)
+				kernel.GELU(b.team, b.out("y", n, nil), x, form)
+				inPlace := b.out("y in place", n, x)
+				kernel.GELU(b.team, inPlace, inPlace, form)
+				b.want(fmt.Sprint(n), want, want)
+				for _, add := range []bool{false, true} {
+					old := b.normal(n)
+					dx := clone(old)
+					twin.back(dx, dy, x, add)
+					kernel.GELUBackward(b.team, b.out("dx", n, old), dy, x, form, add)
+					b.want(fmt.Sprint(n, add), dx)
+				}
+				dx := make([]float32, n)
+				twin.back(dx, dy, x, false)
+				overDy, overX := b.out("dx in place of dy", n, dy), b.out("dx in place of x", n, x)
+				kernel.GELUBackward(b.team, overDy, overDy, x, form, false)
+				kernel.GELUBackward(b.team, overX, dy, overX, form, false)
+				b.want(fmt.Sprint(n), dx, dx)
 			}
-			want := make([]float32, n)
-			ref.GELU(want, x)
-			kernel.GELU(b.team, b.out("y", n, nil), x)
-			inPlace := b.out("y in place", n, x)
-			kernel.GELU(b.team, inPlace, inPlace)
-			b.want(fmt.Sprint(n), want, want)
-			for _, add := range []bool{false, true} {
-				old := b.normal(n)
-				dx := clone(old)
-				ref.GELUBackward(dx, dy, x, add)
-				kernel.GELUBackward(b.team, b.out("dx", n, old), dy, x, add)
-				b.want(fmt.Sprint(n, add), dx)
-			}
-			dx := make([]float32, n)
-			ref.GELUBackward(dx, dy, x, false)
-			overDy, overX := b.out("dx in place of dy", n, dy), b.out("dx in place of x", n, x)
-			kernel.GELUBackward(b.team, overDy, overDy, x, false)
-			kernel.GELUBackward(b.team, overX, dy, overX, false)
-			b.want(fmt.Sprint(n), dx, dx)
-		}
-	})
+		})
+	}
 }
 
 func TestColumns(t *testing.T) {

@@ -331,6 +331,10 @@ type jobs struct {
 	swigluBack     swigluBackJob
 	gelu           geluJob
 	geluBack       geluBackJob
+	geglu          gegluJob
+	gegluBack      gegluBackJob
+	softCap        softCapJob
+	multiply       multiplyJob
 	columns        columnsJob
 	embedding      embeddingJob
 	embeddingBack  embeddingBackJob

@@ -97,7 +97,7 @@ func TestNoAllocation(t *testing.T) {
 			kernel.SumSquares(team, wide)
 			kernel.RMSNorm(team, y, inv, wide, row, n, c, 1e-5)
 			kernel.RMSNormBackward(team, y, row, wide, wide, row, inv, n, c, false, true, nil)
-			kernel.RoPE(team, y, wide, ids, row, row, n, heads, c/heads, false, false)
+			kernel.RoPE(team, y, wide, ids, row, row, n, heads, c/heads, c/heads, false, false)
 			kernel.SwiGLU(team, y, wide, wide)
 			kernel.SwiGLUBackward(team, y, y, wide, wide, wide, false, true)
 			kernel.Embedding(team, y, kernel.Dense(wide, n, c), ids, n)

@@ -23,6 +23,7 @@ var below = map[string][]string{
 	"internal/kernel":    {"internal/pages"},
 	"internal/ref":       {},
 	"internal/hf":        {"internal/pages", "internal/disk"},
+	"internal/gguf":      {"internal/pages", "internal/hf"},
 	"internal/op":        {"internal/pages", "internal/kernel"},
 	"internal/exec":      {"internal/pages", "internal/op", "internal/kernel"},
 	"schedule":           {},
@@ -40,6 +41,7 @@ var below = map[string][]string{
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
 	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"lora/prompt":        {"model", "internal/op", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
+	"export":             {"model", "tokenizer", "internal/gguf", "internal/hf", "internal/disk"},
 	"train": {"internal/pages", "lora", "lora/prompt", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard", "internal/yamlnode"},
 	"study/stats":    {},
@@ -48,7 +50,7 @@ var below = map[string][]string{
 	"study/suite":    {"report", "study", "study/stats", "train", "internal/disk"},
 	"report":         {"study", "study/stats", "internal/disk"},
 	"examples":       {},
-	"cmd/gotune": {"examples", "report", "study", "study/registry", "study/suite", "train", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
+	"cmd/gotune": {"examples", "report", "study", "study/registry", "study/suite", "train", "export", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 
 	"internal/tensorboard": {},

@@ -1,6 +1,6 @@
 // Package modeltest reads the golden files of package model and compares with
-// them. They are made by transformers and PEFT; golden_llama.py and golden_gpt2.py in
-// model/testdata say what is in them.
+// them. They are made by transformers and PEFT; golden_llama.py, golden_gpt2.py,
+// golden_families.py and golden_gemma.py in model/testdata say what is in them.
 package modeltest
 
 import (
@@ -20,8 +20,12 @@ import (
 
 // Folders are the golden models: a Llama of four heads on two key/value heads with a
 // tied head, and one with a head of its own, biases and wide heads; a GPT-2, and
-// one with a head of its own and other settings.
-var Folders = []string{"tied", "untied", "gpt2", "gpt2-untied"}
+// one with a head of its own and other settings; one or two of each other family.
+var Folders = []string{
+	"tied", "untied", "gpt2", "gpt2-untied",
+	"llama3", "mistral", "qwen2", "qwen3", "phi3", "phi3-longrope", "olmo2", "granite",
+	"pythia", "neox-serial", "gemma", "gemma2", "gemma3", "glm", "glm4",
+}
 
 // A Golden is what golden.json of a folder holds.
 type Golden struct {
@@ -175,12 +179,30 @@ func FirstBatch(t *testing.T, g Golden, want Run, p *model.Program, params []mod
 	t.Logf("gradients differ by up to %.2g of a tensor's largest (%s)", worst, name)
 }
 
-// noGradient reports the biases of keys. One adds the same to all scores of a query,
-// which changes nothing: its gradient is 0 but for rounding, and that is what Adam
-// makes steps of.
+// A keyBias says which elements of a bias, by the end of its name, are those of keys that
+// are not turned by rotary embeddings: from … to−1 of every period.
+type keyBias struct {
+	name             string
+	period, from, to int
+}
+
+// keyBiases are those of the golden models: queries, keys and values of GPT-2; of
+// GPT-NeoX, whose heads of 8 have them beside each other and are turned by half; and the
+// keys of GLM, of the same width.
+var keyBiases = []keyBias{
+	{".c_attn.bias", 3 * 32, 32, 64}, {".query_key_value.bias", 24, 12, 16}, {".k_proj.bias", 8, 4, 8},
+}
+
+// noGradient reports the biases of keys that are not turned. One adds the same to all
+// scores of a query, which changes nothing: its gradient is 0 but for rounding, and that
+// is what Adam makes steps of.
 func noGradient(p model.Parameter, i int) bool {
-	width := len(p.Value) / 3
-	return strings.HasSuffix(p.Name, ".c_attn.bias") && i >= width && i < 2*width
+	for _, b := range keyBiases {
+		if strings.HasSuffix(p.Name, b.name) {
+			return i%b.period >= b.from && i%b.period < b.to
+		}
+	}
+	return false
 }
 
 // TenSteps takes the golden run's steps of AdamW and compares loss and norm of

@@ -19,7 +19,7 @@ type attentionBackward attention
 // Attention is causal attention with grouped queries: q is [N, Heads·HeadDim],
 // k and v are [N, KVHeads·HeadDim], all with positions already rotated in, and
 // N = B·T. Token t of a row attends to tokens t − positions[t] … t of its row,
-// which keeps the segments of a packed row apart. The result is
+// which keeps the segments of a packed row apart, or to the last s.Window of them. The result is
 // [N, Heads·HeadDim]. No T×T matrix is held (Dao et al. 2022, arXiv:2205.14135). In
 // [kernel.BF16] softmax and its sums are float32.
 func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape, how kernel.Arithmetic) (*gorgonia.Node, error) {
@@ -32,6 +32,9 @@ func Attention(q, k, v, positions *gorgonia.Node, s kernel.AttentionShape, how k
 }
 
 func attentionShapes(c *shapes, q, k, v, positions *gorgonia.Node, s kernel.AttentionShape) {
+	if s.Window < 0 {
+		c.fail("a window of %d tokens", s.Window)
+	}
 	if s.B < 1 || s.T < 1 || s.HeadDim < 1 || s.KVHeads < 1 || s.Heads < 1 || s.Heads%s.KVHeads != 0 {
 		c.fail("%d query heads cannot share %d key heads of width %d in %d rows of %d tokens",
 			s.Heads, s.KVHeads, s.HeadDim, s.B, s.T)

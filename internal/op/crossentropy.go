@@ -24,6 +24,7 @@ const chunkRows = 512
 type crossEntropy struct {
 	head    factor
 	n, c, v int
+	limit   float32 // of the logits; 0: none
 }
 
 // CrossEntropy is the head of a language model and its loss in one, with
@@ -40,6 +41,12 @@ type crossEntropy struct {
 // matrix exists. The gradients of hidden and weight are made in the same pass
 // over the logits, if somebody wants them, and kept until the backward pass.
 func CrossEntropy(hidden *gorgonia.Node, weight Weight, targets, weights, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
+	return CappedCrossEntropy(hidden, weight, 0, targets, weights, scale)
+}
+
+// CappedCrossEntropy is CrossEntropy with logits = limit·tanh(hidden·weightᵀ/limit), as
+// Gemma 2 has them; a limit of 0 is none.
+func CappedCrossEntropy(hidden *gorgonia.Node, weight Weight, limit float64, targets, weights, scale *gorgonia.Node) (loss, nll, hit *gorgonia.Node, err error) {
 	s := shapes{op: "cross entropy"}
 	n, c := s.matrix("hidden", hidden)
 	head := weight.factor(&s, "weight")
@@ -47,11 +54,14 @@ func CrossEntropy(hidden *gorgonia.Node, weight Weight, targets, weights, scale 
 	s.ints("targets", targets, n)
 	s.vector("weights", weights, n)
 	s.vector("scale", scale, 1)
+	if !(limit >= 0) {
+		s.fail("the limit of the logits is %g, want 0 for none or more", limit)
+	}
 	if s.err != nil {
 		return nil, nil, nil, s.err
 	}
 	inputs := append([]*gorgonia.Node{hidden, targets, weights, scale}, weight.nodes()...)
-	a, err := apply(crossEntropy{head: head, n: n, c: c, v: head.rows}, inputs...)
+	a, err := apply(crossEntropy{head: head, n: n, c: c, v: head.rows, limit: float32(limit)}, inputs...)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -78,9 +88,10 @@ func LogitRows(n, v int) int { return min(n, chunkRows, max(16, chunkFloats/v/16
 func (k crossEntropy) chunk() int { return LogitRows(k.n, k.v) }
 
 // A chunk needs the numbers of its rows and their targets, its rows of hidden,
-// the gradients of these, logits, nll and hit.
+// the gradients of these, logits, nll and hit, and the slopes of capped logits.
 func (k crossEntropy) Scratch(alive []bool) int {
-	return k.chunk() * (2 + k.c*(1+count(alive[3])) + k.v + 2)
+	slopes := k.v * count(k.limit > 0 && (alive[3] || alive[4]))
+	return k.chunk() * (2 + k.c*(1+count(alive[3])) + k.v + slopes + 2)
 }
 
 func (k crossEntropy) Run(c *Call) error {
@@ -132,7 +143,17 @@ func (k crossEntropy) rows(c *Call, rows, targets []int32) (sum float64) {
 	}
 	weight, l := k.head.of(c, 4), matrix(logits, m, k.v)
 	kernel.ProductNT(c.Team, k.head.arithmetic, l, matrix(hidden, m, k.c), weight, false)
+	var slopes []float32
+	if k.limit > 0 {
+		if c.Out[3] != nil || c.Out[4] != nil {
+			slopes = take(m * k.v)
+		}
+		kernel.SoftCap(c.Team, logits, slopes, logits, k.limit)
+	}
 	kernel.SoftmaxNLL(c.Team, logits, nll, hit, targets, m, k.v, c.In[3].F[0])
+	if slopes != nil {
+		kernel.Multiply(c.Team, logits, logits, slopes)
+	}
 	for i, r := range rows {
 		w := c.In[2].F[r]
 		if w != 1 {

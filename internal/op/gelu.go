@@ -10,23 +10,20 @@ import (
 type gelu struct {
 	noScratch
 	n, c int
+	form kernel.GELUForm
 }
 
-type geluBackward struct {
-	noScratch
-	n, c int
-}
+type geluBackward gelu
 
-// GELU is x·½·(1 + tanh(√(2/π)·(x + 0.044715·x³))), element by element, for a matrix
-// x: the tanh form of the Gaussian error linear unit, gelu_new in transformers
-// (Hendrycks and Gimpel 2016, arXiv:1606.08415).
-func GELU(x *gorgonia.Node) (*gorgonia.Node, error) {
+// GELU is the Gaussian error linear unit of a matrix x, element by element, in one of
+// its forms (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+func GELU(x *gorgonia.Node, form kernel.GELUForm) (*gorgonia.Node, error) {
 	s := shapes{op: "gelu"}
 	n, c := s.matrix("x", x)
 	if s.err != nil {
 		return nil, s.err
 	}
-	return applyOne(gelu{n: n, c: c}, x)
+	return applyOne(gelu{n: n, c: c, form: form}, x)
 }
 
 func (gelu) Name() string { return "gelu" }
@@ -36,7 +33,7 @@ func (k gelu) Outputs() []Output {
 }
 
 func (k gelu) Run(c *Call) error {
-	kernel.GELU(c.Team, c.Out[0], c.In[0].F)
+	kernel.GELU(c.Team, c.Out[0], c.In[0].F, k.form)
 	return nil
 }
 
@@ -58,6 +55,6 @@ func (k geluBackward) Outputs() []Output {
 }
 
 func (k geluBackward) Run(c *Call) error {
-	kernel.GELUBackward(c.Team, c.Out[0], c.In[0].F, c.In[1].F, c.Add[0])
+	kernel.GELUBackward(c.Team, c.Out[0], c.In[0].F, c.In[1].F, k.form, c.Add[0])
 	return nil
 }

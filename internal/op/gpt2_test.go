@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"gotune/internal/exec"
+	"gotune/internal/kernel"
 	"gotune/internal/op"
 	"gotune/internal/ref"
 )
@@ -25,7 +26,7 @@ func TestGELU(t *testing.T) {
 	b := newBench(t)
 	x, xw := b.floats("x", 3, 21)
 	r, rw := b.floats("r", 3, 21)
-	y := must(op.GELU(x))
+	y := must(op.GELU(x, kernel.GELUTanh))
 	b.gradients(y, ref.GELU64(xw), r, want{x, ref.GELUBackward64(rw, xw)})
 }
 

@@ -161,6 +161,17 @@ func TestRMSNorm(t *testing.T) {
 	b.gradients(y, ref.RMSNorm64(xw, ww, 4, 24, 1e-5), r, want{x, dx}, want{w, dw})
 }
 
+// Heads are normalised one by one with the same weight.
+func TestRMSNormOfHeads(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 4, 24)
+	w, ww := b.floats("w", 6)
+	r, rw := b.floats("r", 4, 24)
+	dx, dw := ref.RMSNormBackward64(rw, xw, ww, 16, 6, 1e-5)
+	y := must(op.RMSNorm(x, w, 1e-5))
+	b.gradients(y, ref.RMSNorm64(xw, ww, 16, 6, 1e-5), r, want{x, dx}, want{w, dw})
+}
+
 // A weight of Conv1D is the transpose of one of Linear, and so is its gradient.
 func TestLinear(t *testing.T) {
 	for flags := range 4 {
@@ -264,26 +275,82 @@ func TestRoPE(t *testing.T) {
 	x, xw := b.floats("x", 5, 32)
 	r, rw := b.floats("r", 5, 32)
 	positions := []int32{0, 1, 2, 77, 1023}
-	table := must(op.NewRoPETable(1024, 16, 10000))
+	table := must(op.NewRoPETable(1024, 16, 1, frequencies(16, 10000)))
 	y := must(op.RoPE(x, b.ints("positions", positions...), table))
 	b.gradients(y, ref.RoPE64(xw, positions, 2, 16, 10000, false), r,
 		want{x, ref.RoPE64(rw, positions, 2, 16, 10000, true)})
 }
 
-func TestAttention(t *testing.T) {
+// frequencies are those of d elements: base^(−2i/d).
+func frequencies(d int, base float64) (f []float64) {
+	for i := range d / 2 {
+		f = append(f, math.Pow(base, -2*float64(i)/float64(d)))
+	}
+	return f
+}
+
+// A part of each head is turned, by frequencies of one of two sets for each token, and
+// grows by a factor.
+func TestRoPEPart(t *testing.T) {
 	b := newBench(t)
-	s := ref.Attention64Shape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8}
-	n, c, kv := 18, 32, 16
-	q, qw := b.floats("q", n, c)
-	k, kw := b.floats("k", n, kv)
-	v, vw := b.floats("v", n, kv)
-	r, rw := b.floats("r", n, c)
-	// The first row holds three segments, the last of which is padding.
-	positions := []int32{0, 1, 2, 0, 1, 2, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}
-	dq, dk, dv := ref.AttentionBackward64(rw, qw, kw, vw, positions, s, 0.25)
-	y := must(op.Attention(q, k, v, b.ints("positions", positions...),
-		kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25}, kernel.FP32))
-	b.gradients(y, ref.Attention64(qw, kw, vw, positions, s, 0.25), r, want{q, dq}, want{k, dk}, want{v, dv})
+	x, xw := b.floats("x", 4, 20)
+	r, rw := b.floats("r", 4, 20)
+	positions, sets := []int32{0, 3, 90, 90}, []int32{1, 0, 0, 1}
+	rows := make([]int32, 4)
+	for i := range rows {
+		rows[i] = 2*positions[i] + sets[i]
+	}
+	turn := func(x []float64, inverse bool) []float64 {
+		y := make([]float64, len(x))
+		for h := 0; h < len(x); h += 10 { // 6 of 10 elements
+			base := []float64{100, 5000}[sets[h/20]]
+			for i, v := range ref.RoPE64(x[h:h+6], positions[h/20:h/20+1], 1, 6, base, inverse) {
+				y[h+i] = 1.5 * v
+			}
+			copy(y[h+6:], x[h+6:h+10])
+		}
+		return y
+	}
+	table := must(op.NewRoPETable(100, 10, 1.5, frequencies(6, 100), frequencies(6, 5000)))
+	y := must(op.RoPE(x, b.ints("positions", rows...), table))
+	b.gradients(y, turn(xw, false), r, want{x, turn(rw, true)})
+}
+
+func TestScale(t *testing.T) {
+	b := newBench(t)
+	x, xw := b.floats("x", 3, 21)
+	r, rw := b.floats("r", 3, 21)
+	y, dx := make([]float64, 63), make([]float64, 63)
+	for i := range y {
+		y[i], dx[i] = -2.5*xw[i], -2.5*rw[i]
+	}
+	b.gradients(must(op.Scale(x, -2.5)), y, r, want{x, dx})
+}
+
+// With a window a token reaches no further back than it allows, and a cap bounds scores.
+func TestAttention(t *testing.T) {
+	for flags := range 4 {
+		window, limit := 3*(flags&1), float64(flags>>1)
+		b := newBench(t)
+		s := ref.Attention64Shape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Cap: limit}
+		n, c, kv := 18, 32, 16
+		q, qw := b.floats("q", n, c)
+		k, kw := b.floats("k", n, kv)
+		v, vw := b.floats("v", n, kv)
+		r, rw := b.floats("r", n, c)
+		// The first row holds three segments, the last of which is padding.
+		positions := []int32{0, 1, 2, 0, 1, 2, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}
+		reach := slices.Clone(positions)
+		for i := range reach {
+			if window > 0 {
+				reach[i] = min(reach[i], int32(window-1))
+			}
+		}
+		dq, dk, dv := ref.AttentionBackward64(rw, qw, kw, vw, reach, s, 0.25)
+		y := must(op.Attention(q, k, v, b.ints("positions", positions...),
+			kernel.AttentionShape{B: 2, T: 9, Heads: 4, KVHeads: 2, HeadDim: 8, Scale: 0.25, Window: window, Cap: float32(limit)}, kernel.FP32))
+		b.gradients(y, ref.Attention64(qw, kw, vw, reach, s, 0.25), r, want{q, dq}, want{k, dk}, want{v, dv})
+	}
 }
 
 // TestAttentionBF16 holds the operator against the kernels that it calls, for every set of

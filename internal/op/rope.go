@@ -1,8 +1,11 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"sync"
+	"sync/atomic"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -10,33 +13,78 @@ import (
 	"gotune/internal/kernel"
 )
 
-// A RoPETable holds cos and sin of position·frequency, [Positions, Dim/2] each.
+// A RoPETable holds the cosines and sines of position·frequency for heads of a width,
+// times a factor. It may have several sets of frequencies: row position·Sets + set
+// belongs to a position turned by one of them. Rows are made when they are first asked
+// for, so that a model of many positions costs no memory for those that no text reaches.
+// It is safe for concurrent use.
 type RoPETable struct {
-	Cos, Sin       []float32
-	Positions, Dim int
+	Positions, Head, Sets int
+	// Interleaved pairs elements 2i and 2i + 1 of a head, in place of i and the one half
+	// the turned elements further. It is set before the table is used.
+	Interleaved bool
+
+	turned      int // elements of a head, in pairs
+	frequencies [][]float64
+	factor      float64
+	mu          sync.Mutex
+	made        atomic.Pointer[angles]
 }
 
-// NewRoPETable makes the table of rotary embeddings for a head of width dim:
-// the frequency of pair i is base^(−2i/dim) (Su et al. 2021, arXiv:2104.09864).
-// The angle is computed in float64 and differs from transformers, which
-// multiplies in float32, by rounding.
-func NewRoPETable(positions, dim int, base float64) (*RoPETable, error) {
-	if positions < 1 || dim < 2 || dim%2 != 0 || !(base > 0) {
-		return nil, fmt.Errorf("rope: cannot make a table of %d positions, width %d, base %g", positions, dim, base)
+// angles are the rows of a table that exist: [rows, turned/2] each.
+type angles struct {
+	cos, sin []float32
+	rows     int
+}
+
+// NewRoPETable makes the table of rotary embeddings for heads of width head, of which
+// the first 2·len(frequencies) elements are turned (Su et al. 2021, arXiv:2104.09864).
+// Sets of frequencies have one length. The angle is computed in float64 and differs
+// from transformers, which multiplies in float32, by rounding.
+func NewRoPETable(positions, head int, factor float64, frequencies ...[]float64) (*RoPETable, error) {
+	if len(frequencies) == 0 {
+		return nil, errors.New("rope: there are no frequencies")
 	}
-	half := dim / 2
 	t := &RoPETable{
-		Cos: make([]float32, positions*half), Sin: make([]float32, positions*half),
-		Positions: positions, Dim: dim,
+		Positions: positions, Head: head, Sets: len(frequencies),
+		turned: 2 * len(frequencies[0]), frequencies: frequencies, factor: factor,
 	}
-	for i := range half {
-		frequency := math.Pow(base, -2*float64(i)/float64(dim))
-		for p := range positions {
-			sin, cos := math.Sincos(float64(p) * frequency)
-			t.Cos[p*half+i], t.Sin[p*half+i] = float32(cos), float32(sin)
+	if positions < 1 || t.turned < 2 || t.turned > head || !(factor > 0) {
+		return nil, fmt.Errorf("rope: cannot make a table of %d positions that turns %d of %d elements by a factor of %g", positions, t.turned, head, factor)
+	}
+	for _, set := range frequencies {
+		if 2*len(set) != t.turned {
+			return nil, fmt.Errorf("rope: sets of %d and %d frequencies", len(frequencies[0]), len(set))
 		}
 	}
+	t.made.Store(&angles{})
 	return t, nil
+}
+
+// upTo returns rows of the table, at least so many.
+func (t *RoPETable) upTo(rows int) *angles {
+	if a := t.made.Load(); a.rows >= rows {
+		return a
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.made.Load()
+	if old.rows >= rows {
+		return old
+	}
+	half := t.turned / 2
+	a := &angles{rows: min(max(64, 2*old.rows, rows), t.Positions*t.Sets)}
+	a.cos, a.sin = make([]float32, a.rows*half), make([]float32, a.rows*half)
+	copy(a.cos, old.cos)
+	copy(a.sin, old.sin)
+	for row := old.rows; row < a.rows; row++ {
+		for i, frequency := range t.frequencies[row%t.Sets] {
+			sin, cos := math.Sincos(float64(row/t.Sets) * frequency)
+			a.cos[row*half+i], a.sin[row*half+i] = float32(cos*t.factor), float32(sin*t.factor)
+		}
+	}
+	t.made.Store(a)
+	return a
 }
 
 type rope struct {
@@ -46,22 +94,23 @@ type rope struct {
 	table    *RoPETable
 }
 
-// RoPE rotates pairs of each head by the angle of the token's position. x is
-// [N, heads·Dim] and positions [N]; element i of a head is paired with i+Dim/2,
-// as transformers does it.
-func RoPE(x, positions *gorgonia.Node, table *RoPETable) (*gorgonia.Node, error) {
+// RoPE rotates pairs of each head by the angles of a row of the table for each token,
+// which is its position where the table has one set of frequencies. x is [N, heads·Head]
+// and rows [N]; element i of a head is paired with the one half the turned elements
+// further, as transformers does it for most models, or the table says otherwise; what is not turned stays as it is.
+func RoPE(x, rows *gorgonia.Node, table *RoPETable) (*gorgonia.Node, error) {
 	s := shapes{op: "rope"}
 	n, c := s.matrix("x", x)
-	s.ints("positions", positions, n)
-	if table == nil || len(table.Cos) != table.Positions*table.Dim/2 || len(table.Sin) != len(table.Cos) {
-		s.fail("the table is missing or has the wrong size")
-	} else if c%table.Dim != 0 {
-		s.fail("the width %d of x is no multiple of the head's width %d", c, table.Dim)
+	s.ints("positions", rows, n)
+	if table == nil {
+		s.fail("the table is missing")
+	} else if c%table.Head != 0 {
+		s.fail("the width %d of x is no multiple of the head's width %d", c, table.Head)
 	}
 	if s.err != nil {
 		return nil, s.err
 	}
-	return applyOne(rope{n: n, heads: c / table.Dim, table: table}, x, positions)
+	return applyOne(rope{n: n, heads: c / table.Head, table: table}, x, rows)
 }
 
 func (k rope) Name() string {
@@ -72,21 +121,31 @@ func (k rope) Name() string {
 }
 
 func (k rope) Outputs() []Output {
-	return []Output{{Shape: tensor.Shape{k.n, k.heads * k.table.Dim}, Adds: true, InPlace: []int{0}}}
+	return []Output{{Shape: tensor.Shape{k.n, k.heads * k.table.Head}, Adds: true, InPlace: []int{0}}}
 }
 
 func (k rope) Run(c *Call) error {
-	if err := inRange("position", c.In[1].I, k.table.Positions); err != nil {
+	rows := c.In[1].I
+	if err := inRange("position", rows, k.table.Positions*k.table.Sets); err != nil {
 		return err
 	}
-	kernel.RoPE(c.Team, c.Out[0], c.In[0].F, c.In[1].I, k.table.Cos, k.table.Sin,
-		k.n, k.heads, k.table.Dim, k.inverse, c.Add[0])
+	last := int32(0)
+	for _, row := range rows {
+		last = max(last, row)
+	}
+	a := k.table.upTo(int(last) + 1)
+	turn := kernel.RoPE
+	if k.table.Interleaved {
+		turn = kernel.InterleavedRoPE
+	}
+	turn(c.Team, c.Out[0], c.In[0].F, rows, a.cos, a.sin,
+		k.n, k.heads, k.table.Head, k.table.turned, k.inverse, c.Add[0])
 	return nil
 }
 
 func (rope) inputs() []bool { return []bool{true, false} }
 
-// gradient rotates back: a rotation's transpose is its inverse.
+// gradient rotates back: a rotation's transpose is its inverse, and a factor is its own.
 func (k rope) gradient(a *applied, dy *gorgonia.Node) ([]*gorgonia.Node, error) {
 	k.inverse = true
 	d, err := applyBackward(k, dy, a.in[1])

@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestShapeErrors(t *testing.T) {
 	i2 := b.ints("i2", 0, 1)
 	one := b.scalar("one", 1)
 	wide := gorgonia.NewMatrix(b.g, tensor.Float64, gorgonia.WithShape(3, 4), gorgonia.WithName("wide"))
-	table := must(op.NewRoPETable(8, 4, 10000))
+	table := must(op.NewRoPETable(8, 4, 1, []float64{1, 0.01}))
 	shape := kernel.AttentionShape{B: 1, T: 3, Heads: 2, KVHeads: 1, HeadDim: 2, Scale: 1}
 	m32, _ := b.floats("m32", 3, 2)
 	odd := shape
@@ -52,7 +53,11 @@ func TestShapeErrors(t *testing.T) {
 		{"layernorm of another width", "weight is 5, want 4", first(op.LayerNorm(m34, v5, v4, 1e-5))},
 		{"layernorm with a wrong bias", "bias is 5, want 4", first(op.LayerNorm(m34, v4, v5, 1e-5))},
 		{"layernorm without epsilon", "epsilon is 0", first(op.LayerNorm(m34, v4, v4, 0))},
-		{"gelu of a vector", "x (v4) has shape (4), want 2 dimensions", first(op.GELU(v4))},
+		{"gelu of a vector", "x (v4) has shape (4), want 2 dimensions", first(op.GELU(v4, kernel.GELUTanh))},
+		{"geglu", "columns of up is 5, want 4", first(op.GeGLU(m34, m35, kernel.GELUTanh))},
+		{"heads of columns", "the width 5 of x is no multiple of 2 heads", first(op.ColumnsOfHeads(m35, 2, 0, 1))},
+		{"soft cap without a limit", "the limit is 0", first(op.SoftCap(m34, 0))},
+		{"logits below a negative limit", "the limit of the logits is -1", ce(op.CappedCrossEntropy(m34, op.Leaf(m54), -1, i3, v3, one))},
 		{"columns", "2…4 of a matrix of 4 columns", first(op.Columns(m34, 2, 5))},
 		{"conv1d", "rows of weight is 5, want 4", first(op.Linear(m34, op.Weight{Node: m52, Conv1D: true}, nil))},
 		{"lora conv1d", "rows of b is 3, want 5", first(op.LoRALinear(m34, op.Weight{Node: m45, Conv1D: true}, nil, m24, m32, 1, nil))},
@@ -63,7 +68,9 @@ func TestShapeErrors(t *testing.T) {
 		{"lora b rows", "rows of b is 3, want 5", first(op.LoRALinear(m34, op.Leaf(m54), nil, m24, m32, 1, nil))},
 		{"dropout of everything", "dropout is 1", first(op.LoRALinear(m34, op.Leaf(m54), nil, m24, m52, 1, &op.Dropout{P: 1, Key: i2}))},
 		{"dropout key", "dropout key is 3, want 2", first(op.LoRALinear(m34, op.Leaf(m54), nil, m24, m52, 1, &op.Dropout{P: 0.5, Key: i3}))},
-		{"rope table", "cannot make a table", func() error { _, err := op.NewRoPETable(8, 5, 10000); return err }()},
+		{"rope table", "cannot make a table", func() error { _, err := op.NewRoPETable(8, 1, 1, []float64{1}); return err }()},
+		{"rope sets", "sets of 1 and 2 frequencies", func() error { _, err := op.NewRoPETable(8, 4, 1, []float64{1}, []float64{1, 1}); return err }()},
+		{"scale", "the factor is NaN", first(op.Scale(m34, math.NaN()))},
 		{"rope width", "no multiple of the head's width 4", first(op.RoPE(m35, i3, table))},
 		{"rope positions", "positions is 2, want 3", first(op.RoPE(m34, i2, table))},
 		{"heads", "3 query heads cannot share 2", first(op.Attention(m34, m32, m32, i3, odd, kernel.FP32))},

@@ -1,5 +1,7 @@
 package op
 
+import "gotune/internal/kernel"
+
 // multiplies is a kernel whose work is products of matrices.
 type multiplies interface {
 	// flops returns the floating-point operations of a call's products.
@@ -97,18 +99,22 @@ func (k loraBackward) flops(c *Call) float64 {
 }
 
 // scores is the number of pairs of a query and a key that the causal mask and the
-// segments leave, times the width of all query heads.
-func scores(positions []int32, width int) float64 {
+// segments leave, or the window, times the width of all query heads.
+func scores(positions []int32, s kernel.AttentionShape) float64 {
 	pairs := 0.0
 	for _, p := range positions {
-		pairs += float64(p) + 1
+		seen := int(p) + 1
+		if s.Window > 0 {
+			seen = min(seen, s.Window)
+		}
+		pairs += float64(seen)
 	}
-	return pairs * float64(width)
+	return pairs * float64(s.Heads*s.HeadDim)
 }
 
-func (k attention) flops(c *Call) float64 { return 4 * scores(c.In[3].I, k.Heads*k.HeadDim) }
+func (k attention) flops(c *Call) float64 { return 4 * scores(c.In[3].I, k.AttentionShape) }
 
-func (k attentionBackward) flops(c *Call) float64 { return 10 * scores(c.In[2].I, k.Heads*k.HeadDim) }
+func (k attentionBackward) flops(c *Call) float64 { return 10 * scores(c.In[2].I, k.AttentionShape) }
 
 // A look-up reads of its table the rows that it copies, and its gradient adds to
 // them; the rest of the table is not touched.

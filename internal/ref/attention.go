@@ -4,6 +4,17 @@ package ref
 type AttentionShape struct {
 	B, T, Heads, KVHeads, HeadDim int
 	Scale                         float32
+	Cap                           float32 // 0: none
+}
+
+// score returns a score from q·k, and its derivative but for Scale.
+func (s AttentionShape) score(product float32) (score, slope float32) {
+	if s.Cap == 0 {
+		return mul32(product, s.Scale), 1
+	}
+	var y, d [1]float32
+	SoftCap(y[:], d[:], []float32{product}, s.Scale, s.Cap)
+	return y[0], d[0]
 }
 
 // Attention is causal attention over the segments that positions give.
@@ -19,8 +30,9 @@ func Attention(o, lse, q, k, v []float32, positions []int32, s AttentionShape) {
 				for e := range d {
 					p[j] = fma32(q[qAt+e], k[kv(first+j)+e], p[j])
 				}
+				p[j], _ = s.score(p[j])
 			}
-			largest, sum := softmax(p, s.Scale)
+			largest, sum := softmax(p, 1)
 			lse[t*s.Heads+h] = logSum(largest, sum)
 			for e := range d {
 				o[qAt+e] = 0
@@ -51,8 +63,9 @@ func AttentionBackward(dq, dk, dv, do, o, lse, q, k, v []float32, positions []in
 					score = fma32(q[at+e], k[kv+e], score)
 					dp = fma32(do[at+e], v[kv+e], dp)
 				}
-				p := Exp32(sub32(mul32(score, s.Scale), lse[t*s.Heads+h]))
-				ds := mul32(mul32(p, sub32(dp, delta)), s.Scale)
+				score, slope := s.score(score)
+				p := Exp32(sub32(score, lse[t*s.Heads+h]))
+				ds := mul32(mul32(mul32(p, sub32(dp, delta)), slope), s.Scale)
 				for e := range d {
 					dv[kv+e] = fma32(p, do[at+e], dv[kv+e])
 					dk[kv+e] = fma32(ds, q[at+e], dk[kv+e])

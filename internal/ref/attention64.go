@@ -4,7 +4,11 @@ import "math"
 
 // Attention64Shape is the shape of Attention64: B rows of T tokens, Heads query
 // heads that share KVHeads key heads in groups of Heads/KVHeads neighbours.
-type Attention64Shape struct{ B, T, Heads, KVHeads, HeadDim int }
+// A score with a Cap above 0 is Cap·tanh(score/Cap).
+type Attention64Shape struct {
+	B, T, Heads, KVHeads, HeadDim int
+	Cap                           float64
+}
 
 // each calls f for every query (row i of q, head h) with the rows of k and v it
 // attends to, first … i, and the key head.
@@ -16,14 +20,20 @@ func (s Attention64Shape) each(positions []int32, f func(i, h, kv, first int)) {
 	}
 }
 
-// weights returns softmax(scale·q·k) over rows first … i.
-func (s Attention64Shape) weights(q, k []float64, i, h, kv, first int, scale float64) []float64 {
+// weights returns softmax(scale·q·k) over rows first … i, and the derivatives of the
+// scores by what they are before the cap.
+func (s Attention64Shape) weights(q, k []float64, i, h, kv, first int, scale float64) (p, slopes []float64) {
 	d := s.HeadDim
-	p := make([]float64, i-first+1)
+	p, slopes = make([]float64, i-first+1), make([]float64, i-first+1)
 	largest, sum := math.Inf(-1), 0.0
 	for j := range p {
 		for e := range d {
 			p[j] += scale * q[(i*s.Heads+h)*d+e] * k[((first+j)*s.KVHeads+kv)*d+e]
+		}
+		slopes[j] = 1
+		if s.Cap > 0 {
+			y, slope := SoftCap64(p[j:j+1], s.Cap)
+			p[j], slopes[j] = y[0], slope[0]
 		}
 		largest = max(largest, p[j])
 	}
@@ -34,7 +44,7 @@ func (s Attention64Shape) weights(q, k []float64, i, h, kv, first int, scale flo
 	for j := range p {
 		p[j] /= sum
 	}
-	return p
+	return p, slopes
 }
 
 // Attention64 is o = softmax(scale·q·kᵀ)·v, where the token in row i attends to
@@ -43,7 +53,8 @@ func Attention64(q, k, v []float64, positions []int32, s Attention64Shape, scale
 	o = make([]float64, len(q))
 	d := s.HeadDim
 	s.each(positions, func(i, h, kv, first int) {
-		for j, p := range s.weights(q, k, i, h, kv, first, scale) {
+		weights, _ := s.weights(q, k, i, h, kv, first, scale)
+		for j, p := range weights {
 			for e := range d {
 				o[(i*s.Heads+h)*d+e] += p * v[((first+j)*s.KVHeads+kv)*d+e]
 			}
@@ -58,7 +69,7 @@ func AttentionBackward64(do, q, k, v []float64, positions []int32, s Attention64
 	dq, dk, dv = make([]float64, len(q)), make([]float64, len(k)), make([]float64, len(v))
 	d := s.HeadDim
 	s.each(positions, func(i, h, kv, first int) {
-		p := s.weights(q, k, i, h, kv, first, scale)
+		p, slopes := s.weights(q, k, i, h, kv, first, scale)
 		dp := make([]float64, len(p))
 		mean, qi := 0.0, (i*s.Heads+h)*d
 		for j := range p {
@@ -70,7 +81,7 @@ func AttentionBackward64(do, q, k, v []float64, positions []int32, s Attention64
 			mean += p[j] * dp[j]
 		}
 		for j := range p {
-			ds, kj := scale*p[j]*(dp[j]-mean), ((first+j)*s.KVHeads+kv)*d
+			ds, kj := scale*slopes[j]*p[j]*(dp[j]-mean), ((first+j)*s.KVHeads+kv)*d
 			for e := range d {
 				dq[qi+e] += ds * k[kj+e]
 				dk[kj+e] += ds * q[qi+e]

@@ -55,7 +55,10 @@ func AttentionBF16(product Product, o, lse, q, k, v []float32, positions []int32
 		for i := range T {
 			row := scores[i*T : (i+1)*T]
 			first := i - int(positions[h.row+i])
-			largest, sum := softmax(row[first:i+1], s.Scale)
+			for j := first; j <= i; j++ {
+				row[j], _ = s.score(row[j])
+			}
+			largest, sum := softmax(row[first:i+1], 1)
 			sums[i], lse[(h.row+i)*s.Heads+h.h] = sum, logSum(largest, sum)
 			clear(row[:first])
 			clear(row[i+1:])
@@ -88,8 +91,9 @@ func AttentionBackwardBF16(product Product, dq, dk, dv, do, o, lse, q, k, v []fl
 					p[x], ds[x] = 0, 0
 					continue
 				}
-				p[x] = Exp32(sub32(mul32(p[x], s.Scale), lse[(h.row+i)*s.Heads+h.h]))
-				ds[x] = mul32(mul32(p[x], sub32(ds[x], delta)), s.Scale)
+				score, slope := s.score(p[x])
+				p[x] = Exp32(sub32(score, lse[(h.row+i)*s.Heads+h.h]))
+				ds[x] = mul32(mul32(mul32(p[x], sub32(ds[x], delta)), slope), s.Scale)
 			}
 		}
 		if h.h%group == 0 {

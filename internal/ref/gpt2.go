@@ -157,3 +157,21 @@ func GELUBackward(dx, dy, x []float32, add bool) {
 		dx[i] = plus(add, dx[i], mul32(dy[i], slope))
 	}
 }
+
+// GELUExact64 is x·Φ(x) with Φ(x) = ½·erfc(−x/√2).
+func GELUExact64(x []float64) (y []float64) {
+	y = make([]float64, len(x))
+	for i, v := range x {
+		y[i] = v / 2 * math.Erfc(-v/math.Sqrt2)
+	}
+	return y
+}
+
+// GELUExactBackward64 uses d Φ(x)/dx = exp(−x²/2)/√(2π).
+func GELUExactBackward64(dy, x []float64) (dx []float64) {
+	dx = make([]float64, len(x))
+	for i, v := range x {
+		dx[i] = dy[i] * (math.Erfc(-v/math.Sqrt2)/2 + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi))
+	}
+	return dx
+}

@@ -161,8 +161,8 @@ func RMSNormBackward(dx, dw, dy, x, w, inv []float32, n, c int, addDx, addDw boo
 }
 
 // RoPE turns pairs (i, i + d/2) of each head.
-func RoPE(y, x []float32, positions []int32, cos, sin []float32, n, heads, d int, inverse, add bool) {
-	half := d / 2
+func RoPE(y, x []float32, positions []int32, cos, sin []float32, n, heads, d, turned int, inverse, add bool) {
+	half := turned / 2
 	for i := range n * heads {
 		table := int(positions[i/heads]) * half
 		for j := range half {
@@ -174,6 +174,9 @@ func RoPE(y, x []float32, positions []int32, cos, sin []float32, n, heads, d int
 			a, b := x[p], x[q]
 			y[p] = plus(add, y[p], fma32(a, c, -mul32(b, s)))
 			y[q] = plus(add, y[q], fma32(b, c, mul32(a, s)))
+		}
+		for p := i*d + turned; p < (i+1)*d; p++ {
+			y[p] = plus(add, y[p], mul32(1, x[p]))
 		}
 	}
 }

@@ -71,9 +71,15 @@ func TestTwinsOfNormAndSwiGLU(t *testing.T) {
 }
 
 func TestTwinsOfAttention(t *testing.T) {
+	for _, limit := range []float32{0, 1.5} {
+		twinsOfAttention(t, limit)
+	}
+}
+
+func twinsOfAttention(t *testing.T, limit float32) {
 	r := rand.New(rand.NewPCG(5, 6))
 	const b, length, heads, kv, d = 2, 13, 4, 2, 6
-	shape := Attention64Shape{B: b, T: length, Heads: heads, KVHeads: kv, HeadDim: d}
+	shape := Attention64Shape{B: b, T: length, Heads: heads, KVHeads: kv, HeadDim: d, Cap: float64(limit)}
 	positions := make([]int32, b*length)
 	for i := range positions {
 		positions[i] = int32(i % length)
@@ -86,7 +92,7 @@ func TestTwinsOfAttention(t *testing.T) {
 	k, k64 := draw(r, n*kv*d)
 	v, v64 := draw(r, n*kv*d)
 	do, do64 := draw(r, n*heads*d)
-	s := AttentionShape{b, length, heads, kv, d, scale}
+	s := AttentionShape{B: b, T: length, Heads: heads, KVHeads: kv, HeadDim: d, Scale: scale, Cap: limit}
 	o, lse := make([]float32, len(q)), make([]float32, n*heads)
 	Attention(o, lse, q, k, v, positions, s)
 	near(t, "o", o, Attention64(q64, k64, v64, positions, shape, scale))

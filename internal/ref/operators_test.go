@@ -118,6 +118,57 @@ func TestBackwardIsDerivative(t *testing.T) {
 		checkGradient(t, "dk", f, k, dk)
 		checkGradient(t, "dv", f, v, dv)
 	})
+	t.Run("Attention64 with a cap", func(t *testing.T) {
+		s := Attention64Shape{B: 2, T: 5, Heads: 4, KVHeads: 2, HeadDim: 3, Cap: 0.7}
+		positions := []int32{0, 1, 2, 0, 1, 0, 1, 2, 3, 4} // the first row holds two segments
+		q, k, v, do := random(r, 10*12), random(r, 10*6), random(r, 10*6), random(r, 10*12)
+		f := func() float64 { return dot(do, Attention64(q, k, v, positions, s, 0.5)) }
+		dq, dk, dv := AttentionBackward64(do, q, k, v, positions, s, 0.5)
+		checkGradient(t, "dq", f, q, dq)
+		checkGradient(t, "dk", f, k, dk)
+		checkGradient(t, "dv", f, v, dv)
+	})
+	t.Run("CappedCrossEntropy64", func(t *testing.T) {
+		hidden, weight, targets := random(r, 4*3), random(r, 6*3), []int32{5, -100, 0, 2}
+		weights := []float32{1, 1, 0.5, 3}
+		run := func() (float64, []float64, []float64) {
+			loss, _, _, dh, dw := CappedCrossEntropy64(hidden, weight, targets, weights, 0.25, 3, 0.8)
+			return loss, dh, dw
+		}
+		f := func() float64 {
+			loss, _, _ := run()
+			return loss
+		}
+		_, dh, dw := run()
+		checkGradient(t, "dhidden", f, hidden, dh)
+		checkGradient(t, "dweight", f, weight, dw)
+	})
+	t.Run("GeGLU64", func(t *testing.T) {
+		for _, exact := range []bool{false, true} {
+			gate, up, dy := random(r, 7), random(r, 7), random(r, 7)
+			f := func() float64 { return dot(dy, GeGLU64(gate, up, exact)) }
+			dgate, dup := GeGLUBackward64(dy, gate, up, exact)
+			checkGradient(t, "dgate", f, gate, dgate)
+			checkGradient(t, "dup", f, up, dup)
+		}
+	})
+	t.Run("GELUExact64", func(t *testing.T) {
+		x, dy := random(r, 7), random(r, 7)
+		f := func() float64 { return dot(dy, GELUExact64(x)) }
+		checkGradient(t, "dx", f, x, GELUExactBackward64(dy, x))
+	})
+	t.Run("UnitRMSNorm64", func(t *testing.T) {
+		x, w, dy := random(r, 3*4), random(r, 4), random(r, 3*4)
+		f := func() float64 { return dot(dy, UnitRMSNorm64(x, w, 3, 4, 1e-5)) }
+		dx, dw := UnitRMSNormBackward64(dy, x, w, 3, 4, 1e-5)
+		checkGradient(t, "dx", f, x, dx)
+		checkGradient(t, "dw", f, w, dw)
+	})
+	t.Run("InterleavedRoPE64", func(t *testing.T) {
+		x, dy, positions := random(r, 3*8), random(r, 3*8), []int32{0, 1, 5}
+		f := func() float64 { return dot(dy, InterleavedRoPE64(x, positions, 2, 4, 100, false)) }
+		checkGradient(t, "dx", f, x, InterleavedRoPE64(dy, positions, 2, 4, 100, true))
+	})
 	t.Run("CrossEntropy64", func(t *testing.T) {
 		hidden, weight, targets := random(r, 4*3), random(r, 6*3), []int32{5, -100, 0, 2}
 		weights := []float32{1, 1, 0.5, 3}

@@ -293,6 +293,9 @@ func (t Table) section(b *strings.Builder, l language, r kept, pictures []string
 		}
 		fmt.Fprintf(b, "- %s **%s** %s%s%s%s\n", row.ID, l.word(row.Verdict), row.Test, l.say(": ", "："), row.estimate(), l.say(". ", "。")+row.line(l))
 	}
+	if len(r.Verdicts) == 0 {
+		r.pilot(b, l)
+	}
 	if e := r.Environment; e.CPULevel != "" && r.done() > 0 {
 		commit := ""
 		if e.Commit != "" {
@@ -308,5 +311,31 @@ func (t Table) section(b *strings.Builder, l language, r kept, pictures []string
 	}
 	for _, name := range pictures {
 		fmt.Fprintf(b, "\n![%s](pictures/%s)\n", strings.TrimSuffix(path.Base(name), ".svg"), name)
+	}
+}
+
+// pilotSeeds are the numbers of seeds that a pilot speaks about: of a quick run, of most
+// studies in full, and more.
+var pilotSeeds = []int{3, 6, 10}
+
+// pilot tells what metrics can resolve, by a study of noise that decides nothing.
+func (k kept) pilot(b *strings.Builder, l language) {
+	all, err := k.Resolutions(pilotSeeds...)
+	if err != nil || len(all) == 0 {
+		return // a metric that is no number in some run has no spread to speak of
+	}
+	b.WriteString(l.say("The smallest difference between two arms that a number of seeds tells from none four times in five, if the arms of a seed\nhad nothing in common; as they share data and order, mostly less.\n\n",
+		"在各组之间毫无共同之处的假设下，若干种子能以五分之四的把握与零区分开的最小组间差异；由于同一种子的各组共用数据与顺序，实际多半更小。\n\n"))
+	b.WriteString(l.say("| arm | metric | runs | mean | deviation |", "| 组 | 指标 | 运行数 | 均值 | 标准差 |"))
+	for _, n := range pilotSeeds {
+		fmt.Fprintf(b, l.say(" %d seeds |", " %d 个种子 |"), n)
+	}
+	b.WriteString("\n|---|---|--:|--:|--:|" + strings.Repeat("--:|", len(pilotSeeds)) + "\n")
+	for _, one := range all {
+		fmt.Fprintf(b, "| %s | %s | %d | %s | %s |", one.Arm, one.Metric, one.Runs, short(one.Mean), short(one.SD))
+		for _, least := range one.Least {
+			fmt.Fprintf(b, " %s |", short(least))
+		}
+		b.WriteString("\n")
 	}
 }

@@ -113,6 +113,21 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// A pilot has no verdict; it says what its metrics can resolve. By SciPy's noncentral t six
+// pairs tell 1.4345 deviations of the difference with a chance of 0.8 (two-sided 0.05),
+// which is √2 of one arm's.
+func TestPilotIsTold(t *testing.T) {
+	k := kept{Result: study.Result{Metrics: []study.Metric{{Name: "recall"}, {Name: "absent"}}, Arms: []study.ArmResult{{Name: "documents"}}}}
+	for _, x := range []float64{1, 2, 3} {
+		k.Arms[0].Runs = append(k.Arms[0].Runs, study.RunResult{Metrics: map[string]float64{"recall": x}})
+	}
+	var b strings.Builder
+	k.pilot(&b, english)
+	if want := "| documents | recall | 3 | 2 | 1 | 4.62 | 2.03 | 1.41 |\n"; !strings.HasSuffix(b.String(), want) || strings.Contains(b.String(), "absent") {
+		t.Errorf("it says\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
 // The table stands between the markers of a page, and what is around it stays.
 func TestInsert(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "README.md")

@@ -30,7 +30,7 @@ func (b *builder) add(r *rows.Row) error {
 	}
 	b.tally.count(r, &b.corpus, b.encoder, examples, err)
 	for _, x := range examples {
-		b.keep(x)
+		b.keep(b.encoder.lead(x))
 	}
 	return nil
 }

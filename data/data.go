@@ -108,6 +108,7 @@ type Dataset struct {
 	draws       []int32             // the examples of an epoch
 	pad         int32
 	maxLength   int
+	virtual     int
 	report      Report
 	fingerprint string
 }
@@ -134,6 +135,7 @@ func (d *Dataset) Example(i int) Example {
 		Target:  d.target[s.start:s.end:s.end],
 		Weights: d.weights[int32(i)],
 		Prompt:  s.prompt,
+		Virtual: d.virtual,
 		Row:     s.row,
 		At:      s.at,
 		Wording: s.wording,
@@ -161,7 +163,7 @@ func Open(ctx context.Context, c Config) (*Dataset, error) {
 	if err := CheckNames(c.Allow); err != nil {
 		return nil, fmt.Errorf("allow: %w", err)
 	}
-	d := &Dataset{maxLength: c.MaxLength, weights: make(map[int32][]float32)}
+	d := &Dataset{maxLength: c.MaxLength, virtual: c.Virtual, weights: make(map[int32][]float32)}
 	b := &builder{data: d}
 	h := sha256.New()
 	for _, corpus := range c.Corpora {

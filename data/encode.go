@@ -18,6 +18,10 @@ type EncoderConfig struct {
 	// MaxLength is the largest number of tokens of a row, at least 3. A longer
 	// text is cut into pieces, any other row that is longer is dropped.
 	MaxLength int
+	// Virtual is the number of tokens that are put before each example and stand for
+	// what an adapter has learned. They are no text: the padding id holds their places,
+	// they are no targets, and MaxLength counts them.
+	Virtual int
 	// LearnPrompt makes every token a target, prompts and user turns too.
 	LearnPrompt bool
 	// LastTurn learns only the last assistant turn of a conversation.
@@ -33,11 +37,12 @@ type EncoderConfig struct {
 // An Example is one tokenised row, or one piece of a text that was cut. Its
 // slices must not be changed.
 type Example struct {
-	IDs    []int32 // with BOS and EOS where due
+	IDs    []int32 // with BOS and EOS where due, after the virtual tokens
 	Target []bool  // Target[i]: token i is to be learned. The first never is: nothing stands before it
 	// Weights are those of the tokens in the loss; nil where each weighs 1.
 	Weights []float32
-	Prompt  int // tokens before the first of the completion or of the first assistant turn; 0 for text
+	Prompt  int // tokens before the first of the completion or of the first assistant turn, virtual ones included; 0 for text
+	Virtual int // tokens at the beginning that are no text
 	Row     int // the row it came from, counted from 0 through all corpora
 	At      rows.Location
 	// Seam is set where prompt and completion are tokenised differently when they
@@ -103,6 +108,10 @@ func NewEncoder(c EncoderConfig) (*Encoder, error) {
 	switch {
 	case c.Tokenizer == nil:
 		return nil, errors.New("data needs a tokenizer")
+	case c.Virtual < 0:
+		return nil, fmt.Errorf("%d virtual tokens: their number must not be negative", c.Virtual)
+	case c.Virtual > 0 && c.MaxLength < c.Virtual+3:
+		return nil, fmt.Errorf("a maximum length of %d tokens, of which %d are virtual: at least 3 more are needed, for a prompt, an answer and its end", c.MaxLength, c.Virtual)
 	case c.MaxLength < 3:
 		return nil, fmt.Errorf("a maximum length of %d tokens: at least 3 are needed, for a prompt, an answer and its end", c.MaxLength)
 	}
@@ -154,16 +163,37 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 	switch {
 	case whole.weight() == 0:
 		return nil, ErrNothingToLearn
-	case len(whole.IDs) <= e.MaxLength:
+	case len(whole.IDs) <= e.room():
 		return []Example{whole}, nil
 	case r.Form != rows.Text:
-		return nil, tooLong{len(whole.IDs), e.MaxLength}
+		return nil, tooLong{len(whole.IDs), e.room()}
 	}
 	pieces := e.cut(whole)
 	if len(pieces) == 0 {
 		return nil, ErrNothingToLearn
 	}
 	return pieces, nil
+}
+
+// room is the largest number of tokens of an example that are text.
+func (e *Encoder) room() int { return e.MaxLength - e.Virtual }
+
+// lead puts the virtual tokens before an example that Encode made.
+func (e *Encoder) lead(x Example) Example {
+	n := e.Virtual
+	if n == 0 {
+		return x
+	}
+	x.IDs = append(slices.Repeat([]int32{e.pad}, n), x.IDs...)
+	x.Target = append(make([]bool, n), x.Target...)
+	if x.Weights != nil {
+		x.Weights = append(make([]float32, n), x.Weights...)
+	}
+	if x.Prompt > 0 {
+		x.Prompt += n
+	}
+	x.Virtual = n
+	return x
 }
 
 // raw joins BOS, the tokens of prompt and completion, and EOS, and returns the
@@ -300,7 +330,7 @@ func (e *Example) weigh(weights []float32) error {
 func (e *Encoder) cut(whole Example) []Example {
 	var pieces []Example
 	for from := 0; from < len(whole.IDs); {
-		to := min(from+e.MaxLength, len(whole.IDs))
+		to := min(from+e.room(), len(whole.IDs))
 		if len(whole.IDs)-to == 1 {
 			to--
 		}

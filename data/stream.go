@@ -333,7 +333,7 @@ func (s *Stream) encode(row *rows.Row, first bool) ([]held, error) {
 	}
 	pieces := make([]held, len(examples))
 	for i, x := range examples {
-		pieces[i] = held{x, i}
+		pieces[i] = held{e.lead(x), i}
 	}
 	return pieces, nil
 }

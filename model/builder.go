@@ -15,7 +15,40 @@ import (
 // A ProjectFunc builds the projection module of x in place of the plain linear
 // layer. It returns nil for a module that it leaves alone. Adapters hook in here,
 // so that an architecture's file knows nothing of them.
+//
+// It is asked for three other places too, which are no modules: what is embedded
+// ([Embedded]), and the keys and values of each layer ([KeysOf], [ValuesOf]). There x is
+// what the model computed itself.
 type ProjectFunc func(b *Builder, module string, x *gorgonia.Node) *gorgonia.Node
+
+// Embedded is the place of the embedded tokens, before positions are added to them.
+const Embedded = "(embedded)"
+
+// KeysOf is the place of a layer's keys, with positions rotated in: [N, KVHeads·HeadDim].
+func KeysOf(layer int) string { return fmt.Sprintf("(keys %d)", layer) }
+
+// ValuesOf is the place of a layer's values.
+func ValuesOf(layer int) string { return fmt.Sprintf("(values %d)", layer) }
+
+// replaced is what an adapter puts in the place of x, or x.
+func (b *Builder) replaced(place string, x *gorgonia.Node) *gorgonia.Node {
+	if b.project == nil || !b.ok() {
+		return x
+	}
+	if n := b.project(b, place, x); n != nil {
+		return n
+	}
+	return x
+}
+
+// Prompt puts the rows of a table [V, C] in the place of those of x that belong to the
+// first V tokens of each segment: an adapter's virtual tokens.
+func (b *Builder) Prompt(x, table *gorgonia.Node) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	return b.check(op.Prompt(x, table, b.inputs.positions))
+}
 
 // A Builder makes the graph of one model for a fixed number of rows and tokens
 // a row. Its methods return nodes and keep the first error, so that an
@@ -156,6 +189,17 @@ func (b *Builder) Leaf(name string, shape []int, data []float32) *gorgonia.Node 
 	return n
 }
 
+// Once returns the node of a name, which build makes at the first call, for what several
+// places of a graph have in common.
+func (b *Builder) Once(name string, build func() (*gorgonia.Node, error)) *gorgonia.Node {
+	if n := b.leaves[name]; n != nil || !b.ok() {
+		return n
+	}
+	n := b.check(build())
+	b.leaves[name] = n
+	return n
+}
+
 func (b *Builder) ints(name string, data []int32) *gorgonia.Node {
 	v := tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data))
 	return gorgonia.NewTensor(b.Graph, tensor.Int32, 1, gorgonia.WithShape(len(data)), gorgonia.WithName(name), gorgonia.WithValue(v))
@@ -225,11 +269,11 @@ func (b *Builder) ScaledEmbedding(name string, factor float64) *gorgonia.Node {
 		return nil
 	}
 	y := b.Scale(b.check(op.Embedding(w, b.inputs.ids)), factor)
-	if b.noise == 0 || !b.Training || !b.ok() {
-		return y
+	if b.noise > 0 && b.Training && b.ok() {
+		b.inputs.Noise[0] = b.model.NoiseSize(b.noise, b.Length)
+		y = b.check(op.Noise(y, b.inputs.key, b.inputs.noise, noiseStream))
 	}
-	b.inputs.Noise[0] = b.model.NoiseSize(b.noise, b.Length)
-	return b.check(op.Noise(y, b.inputs.key, b.inputs.noise, noiseStream))
+	return b.replaced(Embedded, y)
 }
 
 // RMSNorm normalises x by the root of its mean square and multiplies by the
@@ -346,6 +390,10 @@ func (b *Builder) RoPE(x *gorgonia.Node, table *op.RoPETable) *gorgonia.Node {
 // Attention is causal attention inside each segment, as far as the layer's window
 // reaches; while generating it attends to the cache of the layer too.
 func (b *Builder) Attention(layer int, q, k, v *gorgonia.Node, c Config) *gorgonia.Node {
+	if !b.ok() {
+		return nil
+	}
+	k, v = b.replaced(KeysOf(layer), k), b.replaced(ValuesOf(layer), v)
 	if !b.ok() {
 		return nil
 	}

@@ -22,15 +22,15 @@ import (
 var (
 	gemmaFamily = architecture{
 		parse: parseGemma, file: gemmaFile, validate: validateGemma,
-		weights: gemmaWeights, rename: decoderName, hidden: gemmaHidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: gemmaWeights, rename: decoderName, hidden: gemmaHidden, head: decoderHead, embedding: decoderEmbedding, embeddingScale: gemmaScale,
 	}
 	gemma2Family = architecture{
 		parse: parseGemma2, file: gemma2File, validate: validateGemma2,
-		weights: gemma2Weights, rename: decoderName, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: gemma2Weights, rename: decoderName, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding, embeddingScale: gemmaScale,
 	}
 	gemma3Family = architecture{
 		parse: parseGemma3, file: gemma3File, validate: validateGemma2,
-		weights: gemma3Weights, rename: decoderName, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding,
+		weights: gemma3Weights, rename: decoderName, hidden: gemma2Hidden, head: decoderHead, embedding: decoderEmbedding, embeddingScale: gemmaScale,
 	}
 )
 
@@ -286,9 +286,12 @@ func (b *Builder) gegluForward(mlp string, x *gorgonia.Node, c Config) *gorgonia
 	return b.Projection(mlp+"down_proj", b.GeGLU(gate, up, c))
 }
 
+// gemmaScale is √C.
+func gemmaScale(c Config) float64 { return math.Sqrt(float64(c.HiddenSize)) }
+
 // scaledEmbedding is the embedding times √C.
 func (b *Builder) scaledEmbedding(c Config) *gorgonia.Node {
-	return b.ScaledEmbedding(decoderEmbedding, math.Sqrt(float64(c.HiddenSize)))
+	return b.ScaledEmbedding(decoderEmbedding, gemmaScale(c))
 }
 
 func gemmaHidden(b *Builder, c Config) *gorgonia.Node {

@@ -31,6 +31,10 @@ type Generator struct {
 	programs map[int]*decoder
 	past     []int32 // tokens whose keys and values are in the cache
 	long     bool    // they were turned by the frequencies of long texts, see [Rope]
+
+	// Virtual is the number of tokens before each text that an adapter puts something
+	// else in the place of. They take positions, and are no part of prompts and results.
+	Virtual int
 }
 
 // decoder is the program for a number of new tokens.
@@ -66,7 +70,7 @@ func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, yi
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("generating: %w", err)
 	}
-	logits, err := g.feed(ctx, prompt)
+	logits, err := g.feed(ctx, append(make([]int32, g.Virtual, g.Virtual+len(prompt)), prompt...))
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ import (
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
+	"gotune/internal/kernel"
 	"gotune/internal/op"
 	"gotune/internal/pages"
 	"gotune/internal/rng"
@@ -51,6 +52,9 @@ type architecture struct {
 	head func(c Config) string
 	// embedding names the table of token embeddings, [V, C].
 	embedding string
+	// embeddingScale is what the table of embeddings is multiplied by where it is looked
+	// up; nil is 1.
+	embeddingScale func(c Config) float64
 }
 
 var architectures = map[string]architecture{
@@ -427,4 +431,27 @@ func (m *Model) Parameters() []Parameter {
 		ps = append(ps, Parameter{Name: name, Shape: t.Shape, Value: t.Data, Grad: pages.Make[float32](len(t.Data))})
 	}
 	return ps
+}
+
+// EmbeddingRows returns what the model looks up for ids, one row after the other, with the
+// scale of families that have one. The weights must be in memory.
+func (m *Model) EmbeddingRows(ids []int32) ([]float32, error) {
+	name, c := m.arch.embedding, m.Config.HiddenSize
+	rows := make([]float32, 0, len(ids)*c)
+	for _, id := range ids {
+		if id < 0 || int(id) >= m.Config.VocabSize {
+			return nil, fmt.Errorf("token id %d is outside the model's vocabulary of %d", id, m.Config.VocabSize)
+		}
+		row := make([]float32, c)
+		if w := m.Frozen[name]; w != nil {
+			w.Widen(row, int(id)*c)
+		} else {
+			copy(row, m.Weights[name].Data[int(id)*c:])
+		}
+		if m.arch.embeddingScale != nil {
+			kernel.Scale(nil, row, row, float32(m.arch.embeddingScale(m.Config)), false)
+		}
+		rows = append(rows, row...)
+	}
+	return rows, nil
 }

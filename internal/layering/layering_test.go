@@ -40,8 +40,9 @@ var below = map[string][]string{
 	"model/base":         {},
 	"internal/modeltest": {"model", "internal/hf", "optim"}, // for tests of model and lora
 	"lora":               {"model", "internal/op", "internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/pages"},
+	"lora/prompt":        {"model", "internal/op", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 	"export":             {"model", "tokenizer", "internal/gguf", "internal/hf", "internal/disk"},
-	"train": {"internal/pages", "lora", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
+	"train": {"internal/pages", "lora", "lora/prompt", "model", "model/base", "data", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk", "internal/tensorboard", "internal/yamlnode"},
 	"study/stats":    {},
 	"study":          {"train", "lora", "model", "data", "data/rows", "data/world", "tokenizer", "study/stats", "internal/hf", "internal/disk", "internal/kernel", "internal/yamlnode"},

@@ -68,6 +68,12 @@ func orNone[A Adapter](ad A, err error) (Adapter, error) {
 	return ad, nil
 }
 
+// IsVirtual reports whether a folder holds an adapter of virtual tokens.
+func IsVirtual(src fs.FS) bool {
+	is, err := isVirtual(src, "")
+	return err == nil && is
+}
+
 // isVirtual reports whether an adapter is of virtual tokens. What it is else is for package
 // lora to say.
 func isVirtual(src fs.FS, name string) (bool, error) {
@@ -173,7 +179,7 @@ func adapterKeys(dir string) (put func(*Stage), err error) {
 func (r Recipe) checkAdapter() error {
 	plain := DefaultRecipe()
 	for _, f := range Keys() {
-		kinds := peftTypes(f)
+		kinds := PEFTTypesOf(f)
 		if kinds != nil && !slices.Contains(kinds, r.PEFTType) && differs(f, r, plain) {
 			is := reflect.ValueOf(r).FieldByIndex(f.Index)
 			return fmt.Errorf("%s is %v, but has no meaning with peft_type %s: it belongs to %s", Key(f), is, r.PEFTType, strings.Join(kinds, " and "))
@@ -194,9 +200,9 @@ func (r Recipe) checkAdapter() error {
 	return r.prompt(nil).Validate()
 }
 
-// peftTypes lists the kinds of adapters that a key belongs to, by the tag peft; nil where it
-// is no key of adapters.
-func peftTypes(f reflect.StructField) []string {
+// PEFTTypesOf lists the kinds of adapters that a key belongs to, by the tag peft; nil where
+// it is no key of adapters.
+func PEFTTypesOf(f reflect.StructField) []string {
 	if reflect.TypeFor[Recipe]().FieldByIndex(f.Index[:len(f.Index)-1]).Type == reflect.TypeFor[lora.Config]() {
 		return []string{loraType}
 	}

@@ -65,7 +65,7 @@ func (in *inputs) idleAdapter() bool {
 		}
 		r.Targets = r.targets(in.config.ModelType)
 		for _, f := range Keys() {
-			idle = idle || peftTypes(f) != nil && differs(f, r, plain)
+			idle = idle || PEFTTypesOf(f) != nil && differs(f, r, plain)
 		}
 	}
 	return idle

@@ -138,33 +138,42 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 	return ad, nil
 }
 
-// fill copies the tensors of a file into parameters by their keys, of which it must have all
-// and no other.
+// fill copies the tensors of a file into parameters by their keys.
 func fill(src fs.FS, file string, parameters map[string]model.Parameter) error {
-	if _, err := fs.Stat(src, file); err != nil {
-		return fmt.Errorf("the folder has no %s: %w", file, err)
-	}
-	tensors, err := hf.ReadFS(src, file, file)
+	tensors, err := read(src, file, parameters)
 	if err != nil {
 		return err
 	}
-	for _, key := range slices.Sorted(maps.Keys(parameters)) {
-		t, ok := tensors[key]
-		p := parameters[key]
-		switch {
-		case !ok:
-			return fmt.Errorf("%s has no tensor %s", file, key)
-		case !slices.Equal(t.Shape, p.Shape):
-			return fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, p.Shape)
-		}
-		copy(p.Value, t.Data)
-		delete(tensors, key)
-	}
-	if len(tensors) > 0 {
-		left := slices.Sorted(maps.Keys(tensors))
-		return fmt.Errorf("%s has %d tensors that match nothing in the model, the first is %s", file, len(left), left[0])
+	for key, t := range tensors {
+		copy(parameters[key].Value, t.Data)
 	}
 	return nil
+}
+
+// read reads the tensors of a file, which must be those of parameters by their keys.
+func read(src fs.FS, file string, parameters map[string]model.Parameter) (map[string]hf.Tensor, error) {
+	if _, err := fs.Stat(src, file); err != nil {
+		return nil, fmt.Errorf("the folder has no %s: %w", file, err)
+	}
+	tensors, err := hf.ReadFS(src, file, file)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(parameters)) {
+		t, ok := tensors[key]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s has no tensor %s", file, key)
+		case !slices.Equal(t.Shape, parameters[key].Shape):
+			return nil, fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, parameters[key].Shape)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(tensors)) {
+		if _, ok := parameters[key]; !ok {
+			return nil, fmt.Errorf("%s has %d tensors that match nothing in the model, the first is %s", file, len(tensors)-len(parameters), key)
+		}
+	}
+	return tensors, nil
 }
 
 // trainedFile holds what is trained, under its own names, which is not what PEFT's file has

@@ -21,10 +21,10 @@ type virtualDescription struct {
 	Init          string        `json:"prompt_tuning_init,omitempty"`
 	InitText      string        `json:"prompt_tuning_init_text,omitempty"`
 	Parameters    int           `json:"parameters"`
-	Norm          float64       `json:"norm"`             // of all values together
-	Tokens        []float64     `json:"norms"`            // of each virtual token
-	Layers        []prefixLayer `json:"layers"`           // of prefix tuning
-	Broken        bool          `json:"holds_no_numbers"` // somewhere
+	Norm          float64       `json:"norm"`   // of all values together
+	Tokens        []float64     `json:"norms"`  // of each virtual token
+	Layers        []prefixLayer `json:"layers"` // of prefix tuning
+	Broken        bool          `json:"broken"` // holds values that are no numbers
 }
 
 // prefixLayer is how large the keys and the values of a layer are together.

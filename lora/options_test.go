@@ -169,9 +169,9 @@ var written = flag.String("written", "", "folder that TestWriteForPEFT writes ad
 
 // A readCase is what PEFT found of an adapter that TestWriteForPEFT wrote.
 type readCase struct {
-	Loss    float64   // of the model's first golden batch
-	Logits  []float32 // after its first golden prompt
-	Config  json.RawMessage
+	Loss   float64   // of the model's first golden batch
+	Logits []float32 // after its first golden prompt
+	Config json.RawMessage
 	// SHA-256 of adapter_model.safetensors: of its header, keys and shapes, and of all of it.
 	Header, Weights string
 }

@@ -307,3 +307,59 @@ func TestFamiliesReadBack(t *testing.T) {
 		})
 	}
 }
+
+// The head of a model has a tensor of its own exactly where it is not the embedding, in
+// families whose llama.cpp takes the embedding for it; in the others a tied one is refused.
+func TestTiedStaysTied(t *testing.T) {
+	for name, m := range models(t) {
+		for _, tied := range []bool{true, false} {
+			c, err := model.ParseConfig(m.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.TieWordEmbeddings = tied
+			random, err := model.New(c, 7)
+			if err != nil {
+				if !tied && strings.HasPrefix(name, "gemma") {
+					continue // its head is always tied
+				}
+				t.Fatal(err)
+			}
+			f, err := NewGGUF(random, m.tokenizer(t), "model", "", "float32")
+			if kind := c.ModelType; tied && (kind == "olmo2" || kind == "gpt_neox") {
+				if err == nil || !strings.Contains(err.Error(), "the head is tied") {
+					t.Errorf("%s: got %v", name, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(f.Tensors(), "output.weight") == tied {
+				t.Errorf("%s, tied %v: the tensors are %v", name, tied, f.Tensors())
+			}
+		}
+	}
+}
+
+// What llama.cpp would compute otherwise than the model.
+func TestRefusedDescriptions(t *testing.T) {
+	all := models(t)
+	for name, c := range map[string]struct {
+		key, value, want string
+	}{
+		"glm":    {"head_dim", "32", "4 heads of 32 numbers are not hidden_size, 64"},
+		"gemma2": {"attn_logit_softcapping", "null", "llama.cpp's gemma2 always caps"},
+		"gpt2":   {"scale_attn_weights", "false", "llama.cpp's gpt2 does not know"},
+		"qwen3":  {"use_sliding_window", "true", "llama.cpp's qwen3 does not know"},
+	} {
+		k, err := parseKeys(all[name].Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k[c.key] = json.RawMessage(c.value)
+		if _, err := lay(k, all[name].weights(t), gguf.F32, name); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}

@@ -111,6 +111,9 @@ func (ad *Adapter) fill(src fs.FS, fanInFanOut bool) error {
 	return ad.takeFromBase()
 }
 
+// Checkpoint is Save, whose files hold all that Restore needs.
+func (ad *Adapter) Checkpoint(dir, base string) error { return ad.Save(dir, base) }
+
 // Restore reads what is trained from the file of an adapter that was saved by this one or
 // one like it. The name is for messages.
 func (ad *Adapter) Restore(src fs.FS, name string) error {

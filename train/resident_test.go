@@ -165,8 +165,11 @@ func TestPlannedIsResident(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Recipe){
-		"adapter, evaluated":  func(*Recipe) {},
-		"blocks":              func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
+		"adapter, evaluated": func(*Recipe) {},
+		"blocks":             func(r *Recipe) { r.GradientCheckpointing, r.Eval = "blocks", false },
+		"virtual tokens": func(r *Recipe) {
+			r.PEFTType, r.NumVirtualTokens, r.PrefixProjection, r.EncoderHiddenSize = "PREFIX_TUNING", 32, true, 2048
+		},
 		"all weights":         func(r *Recipe) { r.Full, r.Eval, r.BatchSize = true, false, 2 },
 		"bf16 as in the file": stored(halves, "auto", "bf16"),
 		"bf16 of float32":     stored(base.Model, "bf16", "fp32"),

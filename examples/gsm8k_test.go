@@ -33,7 +33,7 @@ type hubGolden struct {
 	Tools          *encodedRow
 	WithoutAdapter float64 `json:"without adapter"`
 	Losses         []float64
-	BF16           float64
+	BF16, NF4      float64
 }
 
 type encodedRow struct{ IDs, Targets []int32 }
@@ -155,7 +155,8 @@ func same(t *testing.T, path string, columns rows.Columns, c data.EncoderConfig,
 
 // A recipe's steps are those of PEFT: the losses of all rows packed into rows of 512 are
 // the mean over the answers that transformers has with each row alone, and go on so
-// under AdamW. With the base as in the file or widened they are the same to the bit.
+// under AdamW. With the base as in the file or widened they are the same to the bit; in
+// nf4 the first is that of bitsandbytes' numbers.
 func TestHubFoldersTrainAsPEFT(t *testing.T) {
 	for _, h := range hubs(t) {
 		t.Run(h.recipe, func(t *testing.T) {
@@ -179,6 +180,9 @@ func TestHubFoldersTrainAsPEFT(t *testing.T) {
 			}
 			if half := at("bf16", "bf16"); math.Abs(half.steps[0]-h.golden.BF16) > 2e-3 {
 				t.Errorf("loss %.5f with products in bf16, transformers' with all in bf16 %.5f", half.steps[0], h.golden.BF16)
+			}
+			if nf4 := at("nf4", "fp32"); math.Abs(nf4.steps[0]-h.golden.NF4) > 1e-5 {
+				t.Errorf("loss %.7f on a base in nf4, that of bitsandbytes' %.7f", nf4.steps[0], h.golden.NF4)
 			}
 		})
 	}

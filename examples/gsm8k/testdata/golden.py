@@ -1,7 +1,7 @@
 # Makes small model folders laid out as SmolLM2's and Qwen2.5's are on the hub, and what
 # transformers and PEFT compute from them. It also computes it for any other folder.
 #
-#   pip install torch==2.15.0 transformers==5.24.0 peft==0.21.2 tokenizers==0.23.3 safetensors==0.8.0   # Python 3.11
+#   pip install torch==2.15.0 transformers==5.24.0 peft==0.21.2 tokenizers==0.23.3 safetensors==0.8.0 bitsandbytes==0.50.2   # Python 3.11
 #   python golden.py make                               # in this folder
 #   python golden.py losses FOLDER ROWS.jsonl ADAPTER   # of a real folder; makes ADAPTER
 #
@@ -15,13 +15,15 @@
 # of an answer, without the line break behind <|im_end|>. The losses are those of the
 # mean over all targets before each of five steps of AdamW on all rows (no decay, norm
 # of the gradients clipped to 1), from the adapter that is saved, in float32; "bf16" is
-# the first with model and activations in bfloat16.
+# the first with model and activations in bfloat16, "nf4" that in float32 from a base that
+# bitsandbytes quantised to nf4, scales too, and widened again.
 import json
 import pathlib
 import shutil
 import sys
 
 import torch
+from bitsandbytes.functional import create_dynamic_map
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -216,6 +218,18 @@ def loss_of(model, rows):
     return total / count
 
 
+def through_nf4(w):
+    """w quantised as QLoRA does and widened, by bitsandbytes' operators in plain PyTorch: those in
+    C for CPUs widen codes to other values than the code book's (0.50.2, AVX-512)."""
+    plain = torch._C.DispatchKeySet(torch._C.DispatchKey.CompositeExplicitAutograd)
+    ops = torch.ops.bitsandbytes
+    codes, scales = ops.quantize_4bit.default.redispatch(plain, w, 64, "nf4", torch.uint8)
+    mean, book = scales.mean(), create_dynamic_map()
+    eights, tops = ops.quantize_blockwise.default.redispatch(plain, scales - mean, book, 256)
+    scales = mean + ops.dequantize_blockwise.default.redispatch(plain, eights, tops, book, 256, torch.float32)
+    return ops.dequantize_4bit.default.redispatch(plain, codes, scales, 64, "nf4", w.shape, torch.float32)
+
+
 def measure(folder, rows, adapter, rank):
     torch.manual_seed(11)
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -228,6 +242,9 @@ def measure(folder, rows, adapter, rank):
     model.peft_config["default"].base_model_name_or_path = folder.name
     model.save_pretrained(adapter)
     (adapter / "README.md").unlink(missing_ok=True)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["target_modules"].sort()  # PEFT keeps a set
+    write(adapter, "adapter_config.json", config)
     params = [p for p in model.parameters() if p.requires_grad]
     adam, losses = torch.optim.AdamW(params, lr=RATE, weight_decay=0.0), []
     model.train()
@@ -242,7 +259,12 @@ def measure(folder, rows, adapter, rank):
         plain = loss_of(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), rows).item()
         half = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16), adapter)
         bf16 = loss_of(half.to(torch.bfloat16).eval(), rows).item()
-    return {"without adapter": plain, "losses": losses, "bf16": bf16}
+        widened = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        for module in widened.model.layers.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.weight.copy_(through_nf4(module.weight.data))
+        nf4 = loss_of(PeftModel.from_pretrained(widened, adapter).eval(), rows).item()
+    return {"without adapter": plain, "losses": losses, "bf16": bf16, "nf4": nf4}
 
 
 def make():

@@ -125,7 +125,11 @@ func empty(c Config, m *model.Model, values bool) (*Adapter, error) {
 			return nil, err
 		}
 	}
-	return ad, ad.addWhole(values)
+	if err := ad.addWhole(values); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
 }
 
 func (ad *Adapter) addLayer(t *matcher, module string, values bool) error {

@@ -121,7 +121,11 @@ func empty(c Config, m *model.Model, check rankCheck, values bool) (*Adapter, er
 			return nil, err
 		}
 	}
-	return ad, ad.addWhole(values)
+	if err := ad.addWhole(values); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
 }
 
 func (ad *Adapter) addLayer(t *matcher, module string, check rankCheck, values bool) error {

@@ -11,6 +11,7 @@
 package model
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -279,6 +280,9 @@ func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
 		shape, ok := want[name]
 		switch {
 		case !ok && m.ignored(name):
+			if err := m.checkCopy(f, e, name); err != nil {
+				return err
+			}
 			continue
 		case !ok:
 			unexpected = append(unexpected, e.Name)
@@ -318,7 +322,34 @@ func (m *Model) nameOf(e hf.Entry) string {
 // ignored reports tensors that older files hold beside the weights: a copy of a
 // tied head, tables of the rotary embedding, and masks.
 func (m *Model) ignored(name string) bool {
-	return name == "" || m.Config.TieWordEmbeddings && (name == "lm_head.weight" || name == "embed_out.weight") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
+	return name == "" || m.tiedHead(name) || strings.HasSuffix(name, ".rotary_emb.inv_freq")
+}
+
+func (m *Model) tiedHead(name string) bool {
+	return m.Config.TieWordEmbeddings && (name == "lm_head.weight" || name == "embed_out.weight")
+}
+
+// checkCopy makes sure that the head of a tied model, where a file holds it, is a copy of
+// the embedding. transformers takes another one for a head that is not tied, whatever
+// config.json says.
+func (m *Model) checkCopy(f *hf.File, head hf.Entry, name string) error {
+	all := f.Entries()
+	i := slices.IndexFunc(all, func(e hf.Entry) bool { return m.nameOf(e) == m.arch.embedding })
+	if !m.tiedHead(name) || i < 0 {
+		return nil
+	}
+	a, err := f.Bytes(head)
+	if err != nil {
+		return err
+	}
+	b, err := f.Bytes(all[i])
+	if err != nil {
+		return err
+	}
+	if head.DType != all[i].DType || !slices.Equal(head.Shape, all[i].Shape) || !bytes.Equal(a, b) {
+		return fmt.Errorf("tensor %s differs from %s, but config.json says that they are one: set \"tie_word_embeddings\" to false", head.Name, all[i].Name)
+	}
+	return nil
 }
 
 // abridge joins the first few names of a list.

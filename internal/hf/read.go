@@ -2,6 +2,7 @@ package hf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -152,13 +153,18 @@ func (f *File) parse(raw []byte) error {
 	if _, err := dec.Token(); err != nil {
 		return fmt.Errorf("the header is not valid JSON: %w", err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the header goes on after its JSON object")
+	}
 	return nil
 }
 
 // check holds offsets against shapes and against each other, and turns them into
 // offsets from the start of the file.
 func (f *File) check(start, size int64) error {
-	slices.SortFunc(f.entries, func(a, b Entry) int { return int(min(1, max(-1, a.offset-b.offset))) })
+	slices.SortFunc(f.entries, func(a, b Entry) int { // of two at one place the empty one first
+		return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.bytes, b.bytes))
+	})
 	end := int64(0)
 	for i := range f.entries {
 		e := &f.entries[i]

@@ -87,7 +87,7 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
-	ad, err := empty(c, m, true)
+	ad, err := empty(c, m, checkReadRank, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not fit the model: %w", configFile, err)
 	}

@@ -117,7 +117,13 @@ type Model struct {
 	ropes  *ropeTables
 	file   *hf.File // that weights lie in, or nil
 	inFile bool     // some weight does
+	// generation is the text of generation_config.json, which is read by other programs
+	// and written again as it is; nil if there is none.
+	generation []byte
 }
+
+// generationFile is that file's name.
+const generationFile = "generation_config.json"
 
 // empty returns a model without its weights.
 func empty(c Config) *Model {
@@ -220,6 +226,9 @@ func load(ctx context.Context, src fs.FS, name string, keep keeper) (*Model, err
 		return nil, err
 	}
 	m := empty(c)
+	if m.generation, err = fs.ReadFile(src, generationFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("model %s: reading %s: %w", name, generationFile, err)
+	}
 	if err := m.read(ctx, src, keep); err != nil {
 		return nil, fmt.Errorf("model %s: %w", name, err)
 	}
@@ -322,7 +331,8 @@ func abridge(names []string) string {
 }
 
 // Save writes config.json and model.safetensors to a folder, which is made if
-// need be. Weights are stored as d; config.json says so. Frozen ones are widened.
+// need be, and generation_config.json where the model was loaded with one. Weights are
+// stored as d; config.json says so. Frozen ones are widened.
 func (m *Model) Save(dir string, d DType) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
@@ -336,8 +346,14 @@ func (m *Model) Save(dir string, d DType) error {
 	if err := hf.WriteFile(filepath.Join(dir, "model.safetensors"), m.Thawed().Weights, d); err != nil {
 		return fmt.Errorf("saving the model: %w", err)
 	}
-	if err := disk.WriteBytes(filepath.Join(dir, "config.json"), raw); err != nil {
-		return fmt.Errorf("saving the model: %w", err)
+	files := map[string][]byte{"config.json": raw}
+	if m.generation != nil {
+		files[generationFile] = m.generation
+	}
+	for name, text := range files {
+		if err := disk.WriteBytes(filepath.Join(dir, name), text); err != nil {
+			return fmt.Errorf("saving the model: %w", err)
+		}
 	}
 	return nil
 }

@@ -46,6 +46,8 @@ models = [
     ("granite", "GraniteConfig", dict(gqa, attention_multiplier=0.2, embedding_multiplier=6.0, residual_multiplier=0.5, logits_scaling=3.0, tie_word_embeddings=True), "smollm2", "smollm"),
     ("mistral", "MistralConfig", dict(gqa, sliding_window=None, head_dim=16), "llama3", "llama-bpe"),
     ("qwen2", "Qwen2Config", dict(gqa, tie_word_embeddings=True), "qwen2", "qwen2"),
+    ("qwen2-yarn", "Qwen2Config", dict(gqa, tie_word_embeddings=False, rope_parameters=dict(
+        rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=64)), "qwen2", "qwen2"),
     ("qwen3", "Qwen3Config", dict(gqa, head_dim=32, tie_word_embeddings=False), "qwen2", "qwen2"),
     ("gemma", "GemmaConfig", dict(gqa, head_dim=32), "gpt2", "gpt-2"),
     ("gemma2", "Gemma2Config", dict(
@@ -54,17 +56,19 @@ models = [
     ("phi3", "Phi3Config", dict(gqa, original_max_position_embeddings=64, pad_token_id=0, rope_parameters=dict(
         rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64,
         short_factor=[1 + i / 8 for i in range(8)], long_factor=[2 + i / 4 for i in range(8)])), "gpt2", "gpt-2"),
+    ("phi3-plain", "Phi3Config", dict(gqa, pad_token_id=0, original_max_position_embeddings=256, partial_rotary_factor=0.5), "gpt2", "gpt-2"),
     ("gpt_neox", "GPTNeoXConfig", dict(small, rotary_pct=0.25), "gpt2", "gpt-2"),
     ("olmo2", "Olmo2Config", dict(gqa), "gpt2", "gpt-2"),
     ("gpt_neox-serial", "GPTNeoXConfig", dict(small, rotary_pct=0.5, use_parallel_residual=False), "gpt2", "gpt-2"),
     # What the converter writes of glm's context_length is hidden_size, of its epsilon and rotary base the defaults.
     ("glm", "GlmConfig", dict(gqa, head_dim=16, attention_bias=True, pad_token_id=0, max_position_embeddings=64), "gpt2", "gpt-2"),
     ("glm4", "Glm4Config", dict(gqa, head_dim=16, attention_bias=True, pad_token_id=0), "gpt2", "gpt-2"),
+    ("gpt2-untied", "GPT2Config", dict(n_embd=64, n_layer=2, n_head=4, n_positions=128, n_ctx=128, tie_word_embeddings=False), "gpt2", "gpt-2"),
     ("gpt2", "GPT2Config", dict(n_embd=64, n_layer=2, n_head=4, n_positions=128, n_ctx=128), "gpt2", "gpt-2"),
 ]
 own = {
     "gemma": (gemma, "GemmaModel"), "gemma2": (gemma, "Gemma2Model"), "gemma3": (gemma, "Gemma3Model"),
-    "phi3": (phi, "Phi3MiniModel"), "glm": (chatglm, "ChatGLMModel"), "glm4": (glm, "Glm4Model"),
+    "phi3": (phi, "Phi3MiniModel"), "phi3-plain": (phi, "Phi3MiniModel"), "glm": (chatglm, "ChatGLMModel"), "glm4": (glm, "Glm4Model"),
 }
 hparams = base.ModelBase.load_hparams
 templates = {"llama": "{{ messages[0]['content'] }}"}

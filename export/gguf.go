@@ -88,6 +88,9 @@ func newGGUF(m *model.Model, t *tokenizer.Tokenizer, name, template, dtype strin
 	if template != "" {
 		words.template = template
 	}
+	if err := words.checkName(name); err != nil {
+		return nil, err
+	}
 	f, err := lay(k, weightsOf(m), kind, name)
 	if err != nil {
 		return nil, err

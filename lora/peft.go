@@ -87,7 +87,7 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
-	ad, err := empty(c, m, true)
+	ad, err := empty(c, m, checkReadRank, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not fit the model: %w", configFile, err)
 	}
@@ -110,6 +110,9 @@ func (ad *Adapter) fill(src fs.FS, fanInFanOut bool) error {
 	}
 	return ad.takeFromBase()
 }
+
+// Checkpoint is Save, whose files hold all that Restore needs.
+func (ad *Adapter) Checkpoint(dir, base string) error { return ad.Save(dir, base) }
 
 // Restore reads what is trained from the file of an adapter that was saved by this one or
 // one like it. The name is for messages.

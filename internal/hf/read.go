@@ -201,15 +201,21 @@ func (f *File) check(start, size int64) error {
 // Read returns the values of one tensor, widened to float32, which is exact. Those
 // of a mapped file may be its own memory; see MapFS.
 func (f *File) Read(e Entry) (Tensor, error) {
+	if data := f.inPlace(e); data != nil {
+		return Tensor{Shape: slices.Clone(e.Shape), Data: data}, nil
+	}
+	return f.ReadCopy(e)
+}
+
+// ReadCopy is Read into memory of its own, for small tensors of a file whose large ones
+// are not used as they lie in it: a system maps up to 2 MiB about each place that is
+// looked at.
+func (f *File) ReadCopy(e Entry) (Tensor, error) {
 	width, err := e.DType.Bytes()
 	if err != nil {
 		return Tensor{}, fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
 	}
-	t := Tensor{Shape: slices.Clone(e.Shape), Data: f.inPlace(e)}
-	if t.Data != nil {
-		return t, nil
-	}
-	t.Data = pages.Make[float32](Size(e.Shape))
+	t := Tensor{Shape: slices.Clone(e.Shape), Data: pages.Make[float32](Size(e.Shape))}
 	err = f.pieces(e, func(at int, buf []byte) {
 		widen(t.Data[at/width:(at+len(buf))/width], buf, e.DType)
 	})

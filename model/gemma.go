@@ -168,6 +168,9 @@ func gemma2Keys(c Config) (gemma2Config, error) {
 		decoderConfig: f, Attention: c.AttentionBias, Activation: c.HiddenAct, Scalar: scalar,
 		AttentionCap: orNull(c.AttentionCap), LogitsCap: orNull(c.LogitsCap), SlidingWindow: c.window(),
 	}
+	if window := 4096; k.SlidingWindow == nil {
+		k.SlidingWindow = &window // no layer has it, but transformers asks for one
+	}
 	for i := range c.Layers {
 		kind := fullAttention
 		if c.Window(i) > 0 {

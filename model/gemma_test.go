@@ -43,6 +43,25 @@ func TestCapsAreFractions(t *testing.T) {
 	}
 }
 
+// Where no layer has a window, one is written all the same, as transformers wants it, and
+// read again as none.
+func TestGemmaWithoutWindows(t *testing.T) {
+	for _, name := range []string{"gemma2", "gemma3_text"} {
+		c, err := model.ParseConfig([]byte(`{"model_type": "` + name + `", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "head_dim": 4,
+			"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "sliding_window": 4, "layer_types": ["full_attention"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := c.JSON()
+		if err != nil || bytes.Contains(raw, []byte(`"sliding_window": null`)) {
+			t.Errorf("%s (%v)", raw, err)
+		}
+		if again, err := model.ParseConfig(raw); err != nil || again.Window(0) != 0 {
+			t.Errorf("%s: the window is %d (%v)", name, again.Window(0), err)
+		}
+	}
+}
+
 // A pad token that is none is written so: for the family, none said is one of its own.
 func TestNoPadIsWritten(t *testing.T) {
 	c, err := model.ParseConfig([]byte(`{"model_type": "glm", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "head_dim": 4,

@@ -1,15 +1,10 @@
 package export_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,10 +13,6 @@ import (
 	"gotune/model/base"
 	"gotune/tokenizer"
 )
-
-// baseFile is the SHA-256 of the embedded base as a GGUF file in float32, which llama.cpp
-// ran for testdata/llama_cpp.json.
-const baseFile = "9e08c788eff1fdf867d365905e69422e52e703eca48dcfaa24b7d031354e7936"
 
 func open(t *testing.T) (*model.Model, *tokenizer.Tokenizer) {
 	t.Helper()
@@ -38,44 +29,6 @@ func open(t *testing.T) (*model.Model, *tokenizer.Tokenizer) {
 		t.Fatal(err)
 	}
 	return m, tok
-}
-
-// The embedded base as GGUF, run by llama.cpp, encodes texts to the ids that they have here
-// and continues them by the same tokens.
-func TestLlamaCppAgrees(t *testing.T) {
-	m, tok := open(t)
-	f, err := export.NewGGUF(m, tok, "base", "", "float32")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := f.Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	if sum := sha256.Sum256(b.Bytes()); hex.EncodeToString(sum[:]) != baseFile {
-		t.Errorf("the file has the SHA-256 %x, not that of the file that llama.cpp ran: run testdata/run_llama_cpp.py again", sum)
-	}
-	raw, err := os.ReadFile(filepath.Join("testdata", "llama_cpp.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var runs []struct {
-		Prompt      string
-		IDs, Greedy []int32
-	}
-	if err := json.Unmarshal(raw, &runs); err != nil || len(runs) < 3 {
-		t.Fatal(len(runs), err)
-	}
-	for _, r := range runs {
-		ids := tok.Encode(r.Prompt)
-		if !slices.Equal(ids, r.IDs) {
-			t.Errorf("%q is %v, of llama.cpp %v", r.Prompt, ids, r.IDs)
-		}
-		got, err := model.NewGenerator(m, nil, nil).Generate(t.Context(), ids, model.Sampling{Greedy: true, Temperature: 1, TopP: 1, RepetitionPenalty: 1, IgnoreEOS: true, MaxNewTokens: len(r.Greedy)}, nil)
-		if err != nil || !slices.Equal(got, r.Greedy) {
-			t.Errorf("%q goes on %v, by llama.cpp %v (%v)", r.Prompt, got, r.Greedy, err)
-		}
-	}
 }
 
 // A file whose model is another than the trained one is refused, and nothing is left of it.

@@ -55,6 +55,26 @@ func (d *description) common() {
 	d.add("vocab_size", gguf.Uint(uint32(k.whole("vocab_size"))))
 }
 
+// possible refuses weights that llama.cpp has no place for, or misses, so that it could not
+// open the file.
+func (d *description) possible() error {
+	biases := d.keys.flag(d.arch == "gptneox", "attention_bias")
+	switch d.arch {
+	case "gemma", "gemma2", "gemma3", "olmo2", "qwen3":
+		if biases {
+			return fmt.Errorf("attention_bias is true, which llama.cpp's %s does not know", d.arch)
+		}
+	case "gptneox":
+		if !biases {
+			return fmt.Errorf("attention_bias is false, which llama.cpp's %s does not know", d.arch)
+		}
+	}
+	if (d.arch == "gemma" || d.arch == "gemma2") && !d.keys.flag(true, "tie_word_embeddings") {
+		return fmt.Errorf("the head is not tied to the embedding, which llama.cpp's %s does not know", d.arch)
+	}
+	return nil
+}
+
 // rotary adds the rotary embedding: its base, how many of a head's numbers turn, and its
 // scaling to longer texts.
 func (d *description) rotary(scalings ...string) error {
@@ -141,13 +161,16 @@ func (d *description) longRope(p keys, turned int) error {
 	}
 	positions, original := d.keys.number(0, "max_position_embeddings"), p.number(0, "original_max_position_embeddings")
 	attention := 1.0
-	if scale := positions / original; scale > 1 {
+	if scale := p.number(positions/original, "factor"); scale > 1 {
 		attention = math.Sqrt(1 + math.Log(scale)/math.Log(original))
 	}
 	attention = p.number(attention, "attention_factor")
 	d.add("rope.scaling.attn_factor", gguf.Float(attention))
 	d.factors("rope_factors_long.weight", long)
 	d.factors("rope_factors_short.weight", short)
+	if positions > original {
+		d.note("llama.cpp turns every text by long_factor if its context (-c) is longer than %g tokens, and by short_factor if not; the model goes by the length of the text", original)
+	}
 	return nil
 }
 
@@ -247,11 +270,31 @@ func describePhi3(d *description) error {
 	return d.rotary("longrope", "su")
 }
 
-func describeOLMo2(d *description) error {
+// untied refuses a head that is the embedding, where llama.cpp wants a tensor of its own.
+func (d *description) untied() error {
 	if d.keys.flag(false, "tie_word_embeddings") {
-		return fmt.Errorf("the head is tied to the embedding, which llama.cpp's olmo2 does not know")
+		return fmt.Errorf("the head is tied to the embedding, which llama.cpp's %s does not know", d.arch)
+	}
+	return nil
+}
+
+func describeOLMo2(d *description) error {
+	if err := d.untied(); err != nil {
+		return err
 	}
 	return d.rotary("linear", "yarn")
+}
+
+// describeGLM describes GLM-4 of 2024, whose keys llama.cpp's converter takes from the
+// files of ChatGLM.
+//
+// Differs from the converter, which writes for files of transformers' GlmForCausalLM the
+// width as context_length, 1e-5 as the epsilon of norms, and a rotary base of 10000.
+func describeGLM(d *description) error {
+	if heads, _, width := d.keys.heads(); heads*width != d.keys.whole("hidden_size") {
+		return fmt.Errorf("%d heads of %d numbers are not hidden_size, %d, as they are in llama.cpp's chatglm", heads, width, d.keys.whole("hidden_size"))
+	}
+	return d.rotary()
 }
 
 func describeGLM4(d *description) error { return d.rotary() }
@@ -264,6 +307,9 @@ func describeGPT2(d *description) error {
 }
 
 func describeNeoX(d *description) error {
+	if err := d.untied(); err != nil {
+		return err
+	}
 	d.add("use_parallel_residual", gguf.Flag(d.keys.flag(true, "use_parallel_residual")))
 	return d.rotary("linear")
 }

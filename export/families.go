@@ -72,6 +72,9 @@ var families = map[string]family{
 			"post_attention_layernorm": {"post_attention_norm", asIs}, "post_feedforward_layernorm": {"post_ffw_norm", asIs},
 		}), describe: describeOLMo2,
 	},
+	"glm": {
+		arch: "chatglm", blocks: "model.layers.", outer: llamaOuter, block: with(llamaBlock, fused), describe: describeGLM,
+	},
 	"glm4": {
 		arch: "glm4", blocks: "model.layers.", outer: llamaOuter, block: with(llamaBlock, fused, map[string]module{
 			"post_self_attn_layernorm": {"post_attention_norm", asIs}, "post_mlp_layernorm": {"post_ffw_norm", asIs},

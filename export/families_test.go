@@ -91,8 +91,8 @@ func (m converted) weights(t *testing.T) []weight {
 	return all
 }
 
-// vocabulary loads the tokenizer, from its files beside a config.json.
-func (m converted) vocabulary(t *testing.T, size int) *vocabulary {
+// tokenizer loads the tokenizer, from its files beside a config.json.
+func (m converted) tokenizer(t *testing.T) *tokenizer.Tokenizer {
 	t.Helper()
 	path := filepath.Join("..", "tokenizer", "testdata", m.Tokenizer+".json")
 	if m.Tokenizer == "spm" {
@@ -107,11 +107,7 @@ func (m converted) vocabulary(t *testing.T, size int) *vocabulary {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := newVocabulary(tok, size)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return tok
 }
 
 // hash is a long list as testdata/golden.py writes it.
@@ -158,8 +154,13 @@ func sameValue(v gguf.Value, want json.RawMessage) bool {
 // without them, or what it would take from the name of the pre-tokenizer.
 var unwritten = []string{
 	".attention.head_count_kv", ".vocab_size", ".rope.freq_base", ".rope.freq_base_swa", ".rope.dimension_count", ".rope.scaling.original_context_length",
+	".attention.key_length", ".attention.value_length",
 	"tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_space_prefix",
 }
+
+// passed are keys of the converter that say nothing more. Its scores are those of
+// tokenizer.model, where ours are made of the merges and have the same order.
+var passed = []string{"tokenizer.ggml.scores", "tokenizer.ggml.add_sep_token"}
 
 // Names, shapes, types and bytes of all tensors, and the metadata, are those of llama.cpp's
 // converter, for each family.
@@ -178,10 +179,11 @@ func TestFamiliesAgainstConverter(t *testing.T) {
 					t.Fatal(err)
 				}
 				sameTensors(t, f, want)
-				if m.Tokenizer != "spm" { // package tokenizer may not know it
-					f.meta = append(f.meta, m.vocabulary(t, k.whole("vocab_size")).metadata()...)
+				words, err := newVocabulary(m.tokenizer(t), k.whole("vocab_size"))
+				if err != nil {
+					t.Fatal(err)
 				}
-				sameMeta(t, f.meta, want, m.Tokenizer == "spm")
+				sameMeta(t, append(f.meta, words.metadata()...), want)
 			}
 		})
 	}
@@ -192,13 +194,13 @@ func TestFamiliesAgainstConverter(t *testing.T) {
 	}
 }
 
-func sameMeta(t *testing.T, meta gguf.Metadata, want file, noTokenizer bool) {
+func sameMeta(t *testing.T, meta gguf.Metadata, want file) {
 	t.Helper()
 	for _, p := range meta {
 		raw, ok := want.Meta[p.Key]
 		added := slices.ContainsFunc(unwritten, func(end string) bool { return strings.HasSuffix(p.Key, end) })
 		switch {
-		case strings.HasPrefix(p.Key, "general.") && !ok:
+		case slices.Contains(passed, p.Key), strings.HasPrefix(p.Key, "general.") && !ok:
 		case !ok && !added:
 			t.Errorf("key %s is not written by the converter", p.Key)
 		case ok && !sameValue(p.Value, raw):
@@ -206,7 +208,7 @@ func sameMeta(t *testing.T, meta gguf.Metadata, want file, noTokenizer bool) {
 		}
 	}
 	for key := range want.Meta {
-		if _, ok := meta.Get(key); !ok && !(noTokenizer && strings.HasPrefix(key, "tokenizer.")) {
+		if _, ok := meta.Get(key); !ok && !slices.Contains(passed, key) {
 			t.Errorf("key %s of the converter is not written: %.80s", key, want.Meta[key])
 		}
 	}
@@ -303,5 +305,67 @@ func TestFamiliesReadBack(t *testing.T) {
 				t.Logf("%v: %v", kind, proof)
 			}
 		})
+	}
+}
+
+// The head of a model has a tensor of its own exactly where it is not the embedding, in
+// families whose llama.cpp takes the embedding for it; in the others a tied one is refused, and in Gemma 1 and 2 one
+// that is not.
+func TestTiedStaysTied(t *testing.T) {
+	for name, m := range models(t) {
+		for _, tied := range []bool{true, false} {
+			c, err := model.ParseConfig(m.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.TieWordEmbeddings = tied
+			random, err := model.New(c, 7)
+			if err != nil {
+				if !tied && strings.HasPrefix(name, "gemma") {
+					continue // its head is always tied
+				}
+				t.Fatal(err)
+			}
+			f, err := NewGGUF(random, m.tokenizer(t), "model", "", "float32")
+			if kind := c.ModelType; tied && (kind == "olmo2" || kind == "gpt_neox") {
+				if err == nil || !strings.Contains(err.Error(), "the head is tied") {
+					t.Errorf("%s: got %v", name, err)
+				}
+				continue
+			} else if !tied && (kind == "gemma" || kind == "gemma2") {
+				if err == nil || !strings.Contains(err.Error(), "the head is not tied") {
+					t.Errorf("%s: got %v", name, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.Contains(f.Tensors(), "output.weight") == tied {
+				t.Errorf("%s, tied %v: the tensors are %v", name, tied, f.Tensors())
+			}
+		}
+	}
+}
+
+// What llama.cpp would compute otherwise than the model.
+func TestRefusedDescriptions(t *testing.T) {
+	all := models(t)
+	for name, c := range map[string]struct {
+		key, value, want string
+	}{
+		"glm":    {"head_dim", "32", "4 heads of 32 numbers are not hidden_size, 64"},
+		"gemma2": {"attn_logit_softcapping", "null", "llama.cpp's gemma2 always caps"},
+		"gpt2":   {"scale_attn_weights", "false", "llama.cpp's gpt2 does not know"},
+		"qwen3":  {"use_sliding_window", "true", "llama.cpp's qwen3 does not know"},
+	} {
+		k, err := parseKeys(all[name].Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k[c.key] = json.RawMessage(c.value)
+		if _, err := lay(k, all[name].weights(t), gguf.F32, name); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
 	}
 }

@@ -88,6 +88,9 @@ func newGGUF(m *model.Model, t *tokenizer.Tokenizer, name, template, dtype strin
 	if template != "" {
 		words.template = template
 	}
+	if err := words.checkName(name); err != nil {
+		return nil, err
+	}
 	f, err := lay(k, weightsOf(m), kind, name)
 	if err != nil {
 		return nil, err
@@ -128,6 +131,9 @@ func lay(k keys, weights []weight, kind gguf.Type, name string) (*File, error) {
 		{Key: "general.quantization_version", Value: gguf.Uint(2)},
 	}
 	d.common()
+	if err := d.possible(); err != nil {
+		return nil, err
+	}
 	if err := family.describe(d); err != nil {
 		return nil, err
 	}

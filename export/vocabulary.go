@@ -362,6 +362,21 @@ func (v *vocabulary) unknown(t *tokenizer.Tokenizer, j tokenizerJSON, ids map[st
 	return int(id), ok && name != ""
 }
 
+// checkName refuses names by which llama.cpp takes a model for a Phi-3, whose tokens it then
+// looks for: without them it cannot open the file.
+func (v *vocabulary) checkName(model string) error {
+	lower := strings.ToLower(model)
+	if !strings.Contains(lower, "phi3") && !strings.Contains(lower, "phi-3") {
+		return nil
+	}
+	for _, token := range []string{"</s>", "<unk>", "<s>", "<|endoftext|>"} {
+		if !slices.Contains(v.tokens, token) {
+			return fmt.Errorf("llama.cpp takes a model that is called %s for one with Phi-3's tokenizer, and %s is no token of this one: name its folder otherwise", model, token)
+		}
+	}
+	return nil
+}
+
 // metadata returns the keys of the tokenizer.
 func (v *vocabulary) metadata() gguf.Metadata {
 	m := gguf.Metadata{

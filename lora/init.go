@@ -96,11 +96,11 @@ func (ad *Adapter) takeFromBase() error {
 	if err != nil {
 		return err
 	}
-	if err := ad.checkRanks(); err != nil {
-		return err
-	}
 	for _, module := range ad.modules {
 		l, w := ad.layers[module], stored(ad.model, module)
+		if err := checkNewRank(module, l); err != nil { // a file may have another
+			return err
+		}
 		if s := w.Storage(); s != kernel.Float32 && s != kernel.BFloat16 {
 			return fmt.Errorf("init_lora_weights is %s, which changes the base's own weights, and %s is stored as %v: use base_precision auto, fp32 or bf16", ad.Config.Init, module, s)
 		}

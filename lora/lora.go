@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -53,12 +54,8 @@ type layer struct {
 // kaiming-uniform with a = √5; B is 0, so that the adapted model starts as the
 // base. Config.Init says otherwise. Each matrix draws from a stream of its own name.
 func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
-	ad, err := empty(c, m, true)
+	ad, err := empty(c, m, checkNewRank, true)
 	if err != nil {
-		return nil, err
-	}
-	if err := ad.checkRanks(); err != nil {
-		ad.Release()
 		return nil, err
 	}
 	if err := ad.begin(seed); err != nil {
@@ -71,32 +68,31 @@ func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
 // Outline is New without values, for what can be checked before the weights are read.
 // The model may be an outline itself; where embedding and head are to be two, they are
 // from then on.
-func Outline(c Config, m *model.Model) (*Adapter, error) {
-	ad, err := empty(c, m, false)
-	if err != nil {
-		return nil, err
+func Outline(c Config, m *model.Model) (*Adapter, error) { return empty(c, m, checkNewRank, false) }
+
+// A rankCheck refuses ranks that a layer of the name cannot have.
+type rankCheck func(module string, l *layer) error
+
+// checkNewRank refuses a rank that a layer's update cannot have.
+func checkNewRank(module string, l *layer) error {
+	if most := min(l.Out, l.In); l.rank > most {
+		return fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d): an update has at most the rank %d", l.rank, module, l.Out, l.In, most)
 	}
-	if err := ad.checkRanks(); err != nil {
-		ad.Release()
-		return nil, err
-	}
-	return ad, nil
+	return nil
 }
 
-// checkRanks refuses a rank that a layer's update cannot have. Files may have it, as one does
-// that was made plain.
-func (ad *Adapter) checkRanks() error {
-	for _, module := range ad.modules {
-		if l := ad.layers[module]; l.rank > min(l.Out, l.In) {
-			return fmt.Errorf("lora rank %d is above the smaller side of %s (%d×%d)", l.rank, module, l.Out, l.In)
-		}
+// checkReadRank refuses ranks that would ask for memory without end. Files may have one
+// above the smaller side, as one does that was made plain.
+func checkReadRank(module string, l *layer) error {
+	if l.rank > 4*max(l.Out, l.In) {
+		return fmt.Errorf("lora rank %d is far above the sides of %s (%d×%d)", l.rank, module, l.Out, l.In)
 	}
 	return nil
 }
 
 // empty makes the adapter with all values 0, but for weights of the model, which are
 // copies. Without values there is no memory for them.
-func empty(c Config, m *model.Model, values bool) (*Adapter, error) {
+func empty(c Config, m *model.Model, check rankCheck, values bool) (*Adapter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -121,21 +117,25 @@ func empty(c Config, m *model.Model, values bool) (*Adapter, error) {
 		return nil, err
 	}
 	for _, module := range ad.modules {
-		if err := ad.addLayer(t, module, values); err != nil {
+		if err := ad.addLayer(t, module, check, values); err != nil {
 			return nil, err
 		}
 	}
-	return ad, ad.addWhole(values)
+	if err := ad.addWhole(values); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
 }
 
-func (ad *Adapter) addLayer(t *matcher, module string, values bool) error {
+func (ad *Adapter) addLayer(t *matcher, module string, check rankCheck, values bool) error {
 	l := &layer{Projection: ad.model.Projection(module)}
 	var err error
 	if l.rank, l.alpha, err = t.sizes(module); err != nil {
 		return err
 	}
-	if most := max(l.Out, l.In); l.rank > 4*most {
-		return fmt.Errorf("lora rank %d is far above the sides of %s (%d×%d)", l.rank, module, l.Out, l.In)
+	if err := check(module, l); err != nil {
+		return err
 	}
 	l.scale = t.scale(l.rank, l.alpha)
 	l.a = parameter(values, module+".lora_A.weight", l.rank, l.In)
@@ -182,6 +182,28 @@ func (ad *Adapter) Whole() []string {
 		names = append(names, p.Name)
 	}
 	return names
+}
+
+// Virtual returns 0: LoRA puts no tokens before a text.
+func (ad *Adapter) Virtual() int { return 0 }
+
+// Describe says in a line what of the adapter is trained: these of its parameters.
+func (ad *Adapter) Describe(trained []model.Parameter) string {
+	layers := 0
+	for _, p := range trained {
+		if strings.HasSuffix(p.Name, ".lora_A.weight") {
+			layers++
+		}
+	}
+	rank := strconv.Itoa(ad.Config.Rank)
+	if ranks := ad.Ranks(); len(ranks) > 1 {
+		rank = fmt.Sprintf("%d…%d", ranks[0], ranks[len(ranks)-1])
+	}
+	text := fmt.Sprintf("%s r=%s alpha=%g on %d layers", ad.Config.Method(), rank, ad.Config.Alpha, layers)
+	if len(ad.whole) > 0 {
+		text += fmt.Sprintf(", %d weights whole", len(ad.whole))
+	}
+	return text
 }
 
 // Count returns the number of trained values.

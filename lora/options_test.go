@@ -1,15 +1,22 @@
 package lora_test
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"gotune/internal/kernel"
 	"gotune/internal/modeltest"
 	"gotune/lora"
 	"gotune/model"
@@ -161,43 +168,115 @@ func loss(t *testing.T, run optionRun, m *model.Model, ad *lora.Adapter) float64
 
 var written = flag.String("written", "", "folder that TestWriteForPEFT writes adapters into, for golden_options.py check")
 
-// What gotune trains and saves gives in PEFT the loss that it gives here. The losses that
-// PEFT found are in read.json; with -written the adapters are written for it to read.
-func TestWriteForPEFT(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join("testdata", "options", "read.json"))
-	var read map[string]float64
-	if *written == "" && (err != nil || json.Unmarshal(raw, &read) != nil) {
-		t.Fatalf("read.json: %v", err)
-	}
-	for name, run := range options(t) {
-		m := modeltest.Load(t, folder(run.Model))
+// A readCase is what PEFT found of an adapter that TestWriteForPEFT wrote.
+type readCase struct {
+	Loss   float64   // of the model's first golden batch
+	Logits []float32 // after its first golden prompt
+	Config json.RawMessage
+	// SHA-256 of adapter_model.safetensors: of its header, keys and shapes, and of all of it.
+	Header, Weights string
+}
+
+// trainForPEFT trains an adapter for ten steps: of each case of testdata/options one that is
+// made here, of each family the golden one of PEFT.
+func trainForPEFT(t *testing.T, name, base string) (*model.Model, *lora.Adapter) {
+	t.Helper()
+	m := modeltest.Load(t, folder(base))
+	var ad *lora.Adapter
+	if name == base {
+		_, ad = load(t, base)
+	} else {
 		config, err := lora.ReadConfig(os.DirFS(optionFolder(name)), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ad, err := lora.New(config, m, 7)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		golden := modeltest.Read(t, folder(run.Model))
-		rows, length := golden.Batches[0].Shape()
-		p, params := compile(t, m, ad, rows, length, true, false)
-		modeltest.Steps(t, golden, p, params)
-		ours := loss(t, run, m, ad)
-		if *written == "" {
-			// PEFT sums in another order and takes its own singular vectors, and another level
-			// of instructions may end the steps a little elsewhere.
-			modeltest.NearOne(t, name+": loss in PEFT", ours, read[name], 1e-5)
-			continue
-		}
-		dir := filepath.Join(*written, name)
-		if err := ad.Save(dir, run.Model); err != nil {
+		if ad, err = lora.New(config, m, 7); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, "base.txt"), []byte(run.Model), 0o600); err != nil {
-			t.Fatal(err)
+	}
+	golden := modeltest.Read(t, folder(base))
+	rows, length := golden.Batches[0].Shape()
+	p, params := compile(t, m, ad, rows, length, true, false)
+	modeltest.Steps(t, golden, p, params)
+	return m, ad
+}
+
+// What gotune trains and saves has in PEFT each tensor by its key, and gives there the loss
+// and the logits that it gives here, with each option and in each family. What PEFT found is in
+// read.json; with -written the adapters are written for it to read.
+func TestWriteForPEFT(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("testdata", "options", "read.json"))
+	var read map[string]readCase
+	if *written == "" && (err != nil || json.Unmarshal(raw, &read) != nil) {
+		t.Fatalf("read.json: %v", err)
+	}
+	cases := make(map[string]string)
+	for name, run := range options(t) {
+		cases[name] = run.Model
+	}
+	for _, name := range modeltest.Folders {
+		cases[name] = name
+	}
+	for name, base := range cases {
+		t.Run(name, func(t *testing.T) {
+			m, ad := trainForPEFT(t, name, base)
+			dir := t.TempDir()
+			if *written != "" {
+				dir = filepath.Join(*written, name)
+			}
+			if err := ad.Save(dir, base); err != nil {
+				t.Fatal(err)
+			}
+			if *written != "" {
+				if err := os.WriteFile(filepath.Join(dir, "base.txt"), []byte(base), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want := read[name]
+			sameFiles(t, dir, want)
+			batches := modeltest.Read(t, folder(base))
+			// PEFT sums in another order and takes its own singular vectors.
+			ours := loss(t, optionRun{Model: base}, m, ad)
+			modeltest.NearOne(t, "loss in PEFT", ours, want.Loss, 1e-5)
+			t.Logf("loss in PEFT differs by %.2g of itself", math.Abs(ours/want.Loss-1))
+			logits, err := model.NewGenerator(m, nil, ad.Project).Logits(t.Context(), batches.Full.Greedy[0].Prompt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("logits in PEFT differ by %.2g of the largest", modeltest.Near(t, "logits in PEFT", logits, want.Logits, 5e-6))
+		})
+	}
+}
+
+// sameFiles reports an adapter whose files are not those that PEFT read.
+func sameFiles(t *testing.T, dir string, want readCase) {
+	t.Helper()
+	const again = "run TestWriteForPEFT with -written and golden_options.py check"
+	weights, err := os.ReadFile(filepath.Join(dir, "adapter_model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := weights[:8+binary.LittleEndian.Uint64(weights)]
+	if got := fmt.Sprintf("%x", sha256.Sum256(header)); got != want.Header {
+		t.Errorf("adapter_model.safetensors has other keys or shapes than PEFT read: %s; its header is %s", again, header[8:])
+	}
+	// The levels have one arithmetic from AVX2 on.
+	if level := kernel.Active(); level != kernel.Generic && level != kernel.NEON {
+		if got := fmt.Sprintf("%x", sha256.Sum256(weights)); got != want.Weights {
+			t.Errorf("adapter_model.safetensors has the SHA-256 %s, PEFT read %s: %s", got, want.Weights, again)
 		}
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "adapter_config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, peft any
+	if err := errors.Join(json.Unmarshal(raw, &got), json.Unmarshal(want.Config, &peft)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(peft, got); diff != "" {
+		t.Errorf("adapter_config.json is not what PEFT read: %s (- read, + written):\n%s", again, diff)
 	}
 }
 

@@ -195,6 +195,28 @@ func TestConfigJSON(t *testing.T) {
 	wants(t, err, `"huge"`, "smollm2-135m")
 }
 
+// The shapes of published models have as many parameters as these.
+func TestShapesArePublished(t *testing.T) {
+	for name, want := range map[string]int{
+		"gpt2-124m": 124_439_808, "gpt2-355m": 354_823_168,
+		"smollm2-135m": 134_515_008, "smollm2-360m": 361_821_120, "smollm2-1.7b": 1_711_376_384,
+		"tinyllama-1.1b": 1_100_048_384, "llama-3.2-1b": 1_235_814_400,
+		"qwen2.5-0.5b": 494_032_768, "qwen2.5-1.5b": 1_543_714_304, "qwen3-0.6b": 596_049_920, "qwen3-1.7b": 1_720_574_976,
+		"gemma-2-2b": 2_614_341_888, "gemma-3-270m": 268_098_176, "gemma-3-1b": 999_885_952,
+		"olmo-2-1b": 1_484_916_736, "pythia-70m": 70_426_624, "pythia-160m": 162_322_944, "pythia-410m": 405_334_016,
+	} {
+		c, err := model.Shape(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		m, err := model.Outline(c)
+		if err != nil || m.Count() != want {
+			t.Errorf("%s has %d parameters, want %d (%v)", name, m.Count(), want, err)
+		}
+	}
+}
+
 // No input makes ParseConfig panic, and what it takes can be written and read
 // again unchanged.
 func FuzzParseConfig(f *testing.F) {

@@ -56,15 +56,25 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		"two missing": {tensors: func(ts map[string]hf.Tensor) { delete(ts, norm); delete(ts, q) }, parts: []string{"missing tensors: " + q + ", " + norm}},
 		"all missing": {tensors: func(ts map[string]hf.Tensor) { clear(ts) }, parts: []string{"missing tensors", "and 12 more"}},
-		"unexpected":  {tensors: func(ts map[string]hf.Tensor) { ts["model.extra.weight"] = ts[norm] }, parts: []string{"unexpected tensors: model.extra.weight"}},
+		"another head": {tensors: func(ts map[string]hf.Tensor) {
+			head := hf.Tensor{Shape: ts["model.embed_tokens.weight"].Shape, Data: slices.Clone(ts["model.embed_tokens.weight"].Data)}
+			head.Data[5]++
+			ts["lm_head.weight"] = head
+		}, parts: []string{"lm_head.weight differs from model.embed_tokens.weight", `"tie_word_embeddings" to false`}},
+		"unexpected": {tensors: func(ts map[string]hf.Tensor) { ts["model.extra.weight"] = ts[norm] }, parts: []string{"unexpected tensors: model.extra.weight"}},
 		"both": {tensors: func(ts map[string]hf.Tensor) { ts["model.norms.weight"] = ts[norm]; delete(ts, norm) },
 			parts: []string{"missing tensors: " + norm, "unexpected tensors: model.norms.weight"}},
 		"wrong shape": {tensors: func(ts map[string]hf.Tensor) { ts[q] = ts[norm] }, parts: []string{q, "[32]", "[32 32]"}},
 		"truncated": {files: func(f fstest.MapFS) { d := f["model.safetensors"].Data; f["model.safetensors"].Data = d[:len(d)/2] },
 			parts: []string{"model.safetensors", "truncated"}},
-		"empty":        {files: func(f fstest.MapFS) { f["model.safetensors"].Data = nil }, parts: []string{"model.safetensors"}},
-		"no weights":   {files: func(f fstest.MapFS) { delete(f, "model.safetensors") }, parts: []string{"neither model.safetensors"}},
-		"several":      {files: shard, parts: []string{"model.safetensors.index.json has no weight_map"}},
+		"empty":      {files: func(f fstest.MapFS) { f["model.safetensors"].Data = nil }, parts: []string{"model.safetensors"}},
+		"no weights": {files: func(f fstest.MapFS) { delete(f, "model.safetensors") }, parts: []string{"neither model.safetensors"}},
+		"several":    {files: shard, parts: []string{"model.safetensors.index.json has no weight_map"}},
+		"PyTorch": {files: func(f fstest.MapFS) {
+			f["pytorch_model-00001-of-00002.bin"] = f["model.safetensors"]
+			delete(f, "model.safetensors")
+		}, parts: []string{"has its weights in pytorch_model-00001-of-00002.bin", "read from model.safetensors alone",
+			"AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"}},
 		"no config":    {files: func(f fstest.MapFS) { delete(f, "config.json") }, parts: []string{"config.json"}},
 		"wrong config": {files: func(f fstest.MapFS) { f["config.json"].Data = changed(t, map[string]any{"hidden_act": "relu"}) }, parts: []string{"config.json", "relu"}},
 		"other width":  {files: func(f fstest.MapFS) { f["config.json"].Data = changed(t, map[string]any{"intermediate_size": 64}) }, parts: []string{"[32 48]", "[32 64]"}},
@@ -83,29 +93,42 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// Weights split into several files are those of one.
-func TestLoadShards(t *testing.T) {
+// shards is a model folder in memory with its tensors in two files.
+func shards(t *testing.T, dir string) fstest.MapFS {
+	t.Helper()
 	src := make(fstest.MapFS)
 	index := make(map[string]string)
 	for part := range 2 {
 		name := fmt.Sprintf("model-%05d-of-00002.safetensors", part+1)
-		folder := folderOf(t, func(ts map[string]hf.Tensor) {
-			for i, tensor := range slices.Sorted(maps.Keys(ts)) {
-				if i%2 != part {
-					delete(ts, tensor)
-				} else {
-					index[tensor] = name
-				}
+		tensors := modeltest.Tensors(t, dir, "model.safetensors")
+		for i, tensor := range slices.Sorted(maps.Keys(tensors)) {
+			if i%2 != part {
+				delete(tensors, tensor)
+			} else {
+				index[tensor] = name
 			}
-		})
-		src[name], src["config.json"] = folder["model.safetensors"], folder["config.json"]
+		}
+		var buf bytes.Buffer
+		if err := hf.Write(&buf, tensors, hf.F32); err != nil {
+			t.Fatal(err)
+		}
+		src[name] = &fstest.MapFile{Data: buf.Bytes()}
 	}
 	raw, err := json.Marshal(map[string]any{"weight_map": index})
 	if err != nil {
 		t.Fatal(err)
 	}
-	src["model.safetensors.index.json"] = &fstest.MapFile{Data: raw}
-	m, err := model.Load(t.Context(), src, "shards")
+	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src["model.safetensors.index.json"], src["config.json"] = &fstest.MapFile{Data: raw}, &fstest.MapFile{Data: config}
+	return src
+}
+
+// Weights split into several files are those of one.
+func TestLoadShards(t *testing.T) {
+	m, err := model.Load(t.Context(), shards(t, filepath.Join("testdata", "tied")), "shards")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +136,41 @@ func TestLoadShards(t *testing.T) {
 		if got := m.Weights[name]; !slices.Equal(got.Data, want.Data) {
 			t.Errorf("%s differs", name)
 		}
+	}
+}
+
+// A head that is tied to the embedding, from one file or from several, is one weight in
+// memory, in what is saved and in what is read again; one that is not tied stays apart.
+func TestTiedStaysTied(t *testing.T) {
+	tied := 0
+	for _, name := range modeltest.Folders {
+		dir := filepath.Join("testdata", name)
+		for kind, src := range map[string]fs.FS{"one file": os.DirFS(dir), "shards": shards(t, dir)} {
+			m, err := model.Load(t.Context(), src, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := t.TempDir()
+			if err := m.Save(out, hf.BF16); err != nil {
+				t.Fatal(err)
+			}
+			saved := modeltest.Tensors(t, out, "model.safetensors")
+			again := modeltest.Load(t, out)
+			if len(saved) != len(m.Weights) || again.Count() != m.Count() || again.Tied() != m.Tied() || m.Tied() != m.Config.TieWordEmbeddings {
+				t.Errorf("%s, %s: %d weights, tied %v; saved %d, tied %v", name, kind, len(m.Weights), m.Tied(), len(saved), again.Tied())
+			}
+			for _, head := range []string{"lm_head.weight", "embed_out.weight"} {
+				if _, ok := saved[head]; ok && m.Tied() {
+					t.Errorf("%s, %s: %s is saved beside the embedding", name, kind, head)
+				}
+			}
+			if m.Tied() {
+				tied++
+			}
+		}
+	}
+	if tied < 10 {
+		t.Errorf("only %d of the models are tied", tied)
 	}
 }
 

@@ -1,14 +1,31 @@
 package model
 
 import (
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// Shapes are the configurations that `gotune init` and `gotune bench` know by
-// name. The sizes of the SmolLM2, Qwen and GPT-2 shapes are those of the published models.
+// shapesFile holds shapes of published models as the keys of their config.json.
+//
+//go:embed shapes.json
+var shapesFile []byte
+
+// published are the shapes of shapesFile.
+var published = sync.OnceValues(func() (map[string]json.RawMessage, error) {
+	var configs map[string]json.RawMessage
+	if err := json.Unmarshal(shapesFile, &configs); err != nil {
+		return nil, fmt.Errorf("shapes.json: %w", err)
+	}
+	return configs, nil
+})
+
+// shapes are configurations that `gotune init` and `gotune bench` know by
+// name, beside those of shapesFile. The sizes of the SmolLM2, Qwen and GPT-2 shapes are those of the published models.
 var shapes = map[string]Config{
 	// base and base-b are the shapes of the embedded bases: the second is wider and
 	// has room for adapters of higher rank.
@@ -59,12 +76,28 @@ func withInit(c Config, deviation float64) Config {
 
 // Shape returns a named configuration.
 func Shape(name string) (Config, error) {
-	c, ok := shapes[name]
+	if c, ok := shapes[name]; ok {
+		return c, nil
+	}
+	configs, err := published()
+	if err != nil {
+		return Config{}, err
+	}
+	raw, ok := configs[name]
 	if !ok {
-		return c, fmt.Errorf("there is no shape %q (there are: %s, or the path of a config.json)", name, strings.Join(ShapeNames(), ", "))
+		return Config{}, fmt.Errorf("there is no shape %q (there are: %s, or the path of a config.json)", name, strings.Join(ShapeNames(), ", "))
+	}
+	c, err := ParseConfig(raw)
+	if err != nil {
+		return c, fmt.Errorf("shape %s: %w", name, err)
 	}
 	return c, nil
 }
 
 // ShapeNames lists the names that Shape knows.
-func ShapeNames() []string { return slices.Sorted(maps.Keys(shapes)) }
+func ShapeNames() []string {
+	configs, _ := published() // Shape returns the error
+	names := slices.AppendSeq(slices.Collect(maps.Keys(shapes)), maps.Keys(configs))
+	slices.Sort(names)
+	return names
+}

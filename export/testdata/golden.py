@@ -8,7 +8,7 @@ Long lists of the metadata are hashes of their JSON.
 
 Made with llama.cpp as vendored by llama-cpp-python 0.3.36, gguf of the same, transformers
 5.24.0, tokenizers 0.23.3, sentencepiece 0.2.3, torch 2.15.0:
-python golden.py LLAMA_CPP_FOLDER
+python golden.py LLAMA_CPP_FOLDER [NAME ...]
 """
 
 import hashlib
@@ -27,7 +27,7 @@ import convert_hf_to_gguf
 import gguf
 import torch
 import transformers
-from conversion import base, gemma, glm, phi
+from conversion import base, chatglm, gemma, glm, phi
 from safetensors.torch import save_file
 
 here = pathlib.Path(__file__).parent
@@ -46,21 +46,29 @@ models = [
     ("granite", "GraniteConfig", dict(gqa, attention_multiplier=0.2, embedding_multiplier=6.0, residual_multiplier=0.5, logits_scaling=3.0, tie_word_embeddings=True), "smollm2", "smollm"),
     ("mistral", "MistralConfig", dict(gqa, sliding_window=None, head_dim=16), "llama3", "llama-bpe"),
     ("qwen2", "Qwen2Config", dict(gqa, tie_word_embeddings=True), "qwen2", "qwen2"),
+    ("qwen2-yarn", "Qwen2Config", dict(gqa, tie_word_embeddings=False, rope_parameters=dict(
+        rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=64)), "qwen2", "qwen2"),
     ("qwen3", "Qwen3Config", dict(gqa, head_dim=32, tie_word_embeddings=False), "qwen2", "qwen2"),
     ("gemma", "GemmaConfig", dict(gqa, head_dim=32), "gpt2", "gpt-2"),
-    ("gemma2", "Gemma2Config", dict(gqa, head_dim=32, query_pre_attn_scalar=32, sliding_window=32), "gpt2", "gpt-2"),
+    ("gemma2", "Gemma2Config", dict(
+        gqa, head_dim=32, query_pre_attn_scalar=32, sliding_window=32, attn_logit_softcapping=2.0, final_logit_softcapping=3.0), "gpt2", "gpt-2"),
     ("gemma3", "Gemma3TextConfig", dict(gqa, head_dim=32, query_pre_attn_scalar=32, sliding_window=32, num_hidden_layers=6), "gpt2", "gpt-2"),
     ("phi3", "Phi3Config", dict(gqa, original_max_position_embeddings=64, pad_token_id=0, rope_parameters=dict(
         rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=64,
         short_factor=[1 + i / 8 for i in range(8)], long_factor=[2 + i / 4 for i in range(8)])), "gpt2", "gpt-2"),
+    ("phi3-plain", "Phi3Config", dict(gqa, pad_token_id=0, original_max_position_embeddings=256, partial_rotary_factor=0.5), "gpt2", "gpt-2"),
     ("gpt_neox", "GPTNeoXConfig", dict(small, rotary_pct=0.25), "gpt2", "gpt-2"),
     ("olmo2", "Olmo2Config", dict(gqa), "gpt2", "gpt-2"),
+    ("gpt_neox-serial", "GPTNeoXConfig", dict(small, rotary_pct=0.5, use_parallel_residual=False), "gpt2", "gpt-2"),
+    # What the converter writes of glm's context_length is hidden_size, of its epsilon and rotary base the defaults.
+    ("glm", "GlmConfig", dict(gqa, head_dim=16, attention_bias=True, pad_token_id=0, max_position_embeddings=64), "gpt2", "gpt-2"),
     ("glm4", "Glm4Config", dict(gqa, head_dim=16, attention_bias=True, pad_token_id=0), "gpt2", "gpt-2"),
+    ("gpt2-untied", "GPT2Config", dict(n_embd=64, n_layer=2, n_head=4, n_positions=128, n_ctx=128, tie_word_embeddings=False), "gpt2", "gpt-2"),
     ("gpt2", "GPT2Config", dict(n_embd=64, n_layer=2, n_head=4, n_positions=128, n_ctx=128), "gpt2", "gpt-2"),
 ]
 own = {
     "gemma": (gemma, "GemmaModel"), "gemma2": (gemma, "Gemma2Model"), "gemma3": (gemma, "Gemma3Model"),
-    "phi3": (phi, "Phi3MiniModel"), "glm4": (glm, "Glm4Model"),
+    "phi3": (phi, "Phi3MiniModel"), "phi3-plain": (phi, "Phi3MiniModel"), "glm": (chatglm, "ChatGLMModel"), "glm4": (glm, "Glm4Model"),
 }
 hparams = base.ModelBase.load_hparams
 templates = {"llama": "{{ messages[0]['content'] }}"}
@@ -125,7 +133,7 @@ def convert(name, config_class, settings, tokenizer, pre, folder):
     base.TextModel.get_vocab_base_pre = lambda self, t: pre
     if name in own:  # their own take vocabularies of their own
         getattr(*own[name]).set_vocab = base.TextModel._set_vocab_gpt2
-    base.ModelBase.load_hparams = staticmethod(lambda *args, **more: dict(hparams(*args, **more), rotary_pct=0.25))  # transformers 4's spelling
+    base.ModelBase.load_hparams = staticmethod(lambda *args, **more: dict(hparams(*args, **more), rotary_pct=settings.get("rotary_pct")))  # transformers 4's spelling
     out = dict(tokenizer=tokenizer, tokenizer_config=more, config=json.loads((folder / "config.json").read_text()), weights=[[n, list(w.shape)] for n, w in weights.items()])
     for kind in ("f32", "q8_0"):
         sys.argv = ["convert", str(folder), "--outtype", kind, "--outfile", str(folder / (kind + ".gguf"))]
@@ -136,11 +144,15 @@ def convert(name, config_class, settings, tokenizer, pre, folder):
 
 def main():
     torch.set_num_threads(1)
-    spm()
-    all = {}
+    names, all = sys.argv[2:], {}
+    if names:
+        all = json.loads((here / "families.json").read_text())
+    else:
+        spm()
     for name, *rest in models:
-        with tempfile.TemporaryDirectory() as folder:
-            all[name] = convert(name, *rest, pathlib.Path(folder))
+        if not names or name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                all[name] = convert(name, *rest, pathlib.Path(folder))
     lines = ",\n".join(json.dumps(n) + ":" + json.dumps(m, ensure_ascii=False, separators=(",", ":")) for n, m in all.items())
     (here / "families.json").write_text("{\n" + lines + "\n}\n")
 

@@ -156,6 +156,7 @@ func FirstBatch(t *testing.T, g Golden, want Run, p *model.Program, params []mod
 	// A float32 carries 24 bits: a few roundings of the loss are 1e-6 of it. An
 	// nll is the difference of two numbers of the size of the logits.
 	NearOne(t, "loss", float64(p.Loss()), want.Loss, g.loose(1e-6))
+	t.Logf("loss differs by %.2g of itself", math.Abs(float64(p.Loss())/want.Loss-1))
 	var got, nll []float32
 	_, length := batch.Shape()
 	for r, row := range want.NLL {

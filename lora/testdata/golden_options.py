@@ -15,14 +15,18 @@
 #   OUT/weighted.json, OUT/weighted-<kind>.safetensors   add_weighted_adapter of the adapters below
 #
 # "check" loads the folders that the test TestWriteForPEFT wrote, WRITTEN/<case>, into the
-# model of the case as PEFT loads any, and prints the loss of the first golden batch.
+# model of the case as PEFT loads any, one of each case below and one of each folder of the
+# models. Each tensor must be in PEFT's model by its key, and no key that PEFT would have saved
+# may be missing. It prints of each the loss of the first golden batch, the logits after the first
+# golden prompt, the config and the SHA-256 of the header and of all of the weights that were read.
+import hashlib
 import json
 import pathlib
 import sys
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import load_file, save_file
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import load, load_file, save_file
 from transformers import AutoModelForCausalLM
 
 STEPS, RATE, DECAY, CLIP = 10, 1e-2, 0.01, 1.0
@@ -212,17 +216,32 @@ def make(models, out):
 
 
 def check(models, written):
-    losses = {}
+    found = {}
     for dir in sorted(p for p in written.iterdir() if p.is_dir()):
         name = (dir / "base.txt").read_text().strip()
         model = PeftModel.from_pretrained(base(models, name), dir).eval()
-        got = {k: v for k, v in load_file(dir / "adapter_model.safetensors").items()}
+        raw = (dir / "adapter_model.safetensors").read_bytes()
+        header = raw[:8 + int.from_bytes(raw[:8], "little")]
+        got = load(raw)
         state = {key(n): p for n, p in model.state_dict().items()}
-        missing = sorted(k for k in got if k not in state or not torch.equal(state[k], got[k]))
-        assert not missing, f"{dir.name}: PEFT did not take {missing}"
-        losses[dir.name] = run(model, batches(models, name)[0])[0].item()
-    json.dump(losses, sys.stdout, indent=1)
-    print()
+        wrong = sorted(k for k in got if k not in state or not torch.equal(state[k], got[k]))
+        assert not wrong, f"{dir.name}: PEFT did not take {wrong}"
+        wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+        assert wanted == set(got), f"{dir.name}: PEFT would have saved {sorted(wanted ^ set(got))}"
+        if dir.name == name:  # a family: PEFT trained from the same values
+            final = load_file(models / name / "adapter_final.safetensors")
+            off = max(((got["base_model.model." + k] - v).abs().max() / v.abs().max()).item() for k, v in final.items())
+            print(f"{name}: {len(final)} tensors are off PEFT's own after ten steps by {off:.1e} of the largest at most", file=sys.stderr)
+        golden = json.loads((models / name / "golden.json").read_text())
+        with torch.no_grad():
+            loss = run(model, batches(models, name)[0])[0].item()
+            logits = model(input_ids=torch.tensor([golden["full"]["greedy"][0]["prompt"]])).logits[0, -1]
+        found[dir.name] = {
+            "loss": loss, "logits": [float(f"{v:.9g}") for v in logits.tolist()],
+            "config": json.loads((dir / "adapter_config.json").read_text()), "header": hashlib.sha256(header).hexdigest(),
+            "weights": hashlib.sha256(raw).hexdigest()}
+    lines = ",\n".join(json.dumps(n) + ":" + json.dumps(f, separators=(",", ":")) for n, f in found.items())
+    print("{\n" + lines + "\n}")
 
 
 def main():

@@ -4,9 +4,9 @@ package examples
 
 import "embed"
 
-// Recipes are the files *.yaml of this folder, and of its folder recipes.
+// Recipes are the files *.yaml of this folder, and of its folders recipes and gsm8k.
 //
-//go:embed *.yaml recipes/*.yaml
+//go:embed *.yaml recipes/*.yaml gsm8k/*.yaml
 var Recipes embed.FS
 
 // Claims are the studies of folder claims, one a file: rules of thumb about tuning, each

@@ -55,6 +55,26 @@ func (d *description) common() {
 	d.add("vocab_size", gguf.Uint(uint32(k.whole("vocab_size"))))
 }
 
+// possible refuses weights that llama.cpp has no place for, or misses, so that it could not
+// open the file.
+func (d *description) possible() error {
+	biases := d.keys.flag(d.arch == "gptneox", "attention_bias")
+	switch d.arch {
+	case "gemma", "gemma2", "gemma3", "olmo2", "qwen3":
+		if biases {
+			return fmt.Errorf("attention_bias is true, which llama.cpp's %s does not know", d.arch)
+		}
+	case "gptneox":
+		if !biases {
+			return fmt.Errorf("attention_bias is false, which llama.cpp's %s does not know", d.arch)
+		}
+	}
+	if (d.arch == "gemma" || d.arch == "gemma2") && !d.keys.flag(true, "tie_word_embeddings") {
+		return fmt.Errorf("the head is not tied to the embedding, which llama.cpp's %s does not know", d.arch)
+	}
+	return nil
+}
+
 // rotary adds the rotary embedding: its base, how many of a head's numbers turn, and its
 // scaling to longer texts.
 func (d *description) rotary(scalings ...string) error {
@@ -141,7 +161,7 @@ func (d *description) longRope(p keys, turned int) error {
 	}
 	positions, original := d.keys.number(0, "max_position_embeddings"), p.number(0, "original_max_position_embeddings")
 	attention := 1.0
-	if scale := positions / original; scale > 1 {
+	if scale := p.number(positions/original, "factor"); scale > 1 {
 		attention = math.Sqrt(1 + math.Log(scale)/math.Log(original))
 	}
 	attention = p.number(attention, "attention_factor")

@@ -131,6 +131,9 @@ func lay(k keys, weights []weight, kind gguf.Type, name string) (*File, error) {
 		{Key: "general.quantization_version", Value: gguf.Uint(2)},
 	}
 	d.common()
+	if err := d.possible(); err != nil {
+		return nil, err
+	}
 	if err := family.describe(d); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -120,7 +121,11 @@ func empty(c Config, m *model.Model, check rankCheck, values bool) (*Adapter, er
 			return nil, err
 		}
 	}
-	return ad, ad.addWhole(values)
+	if err := ad.addWhole(values); err != nil {
+		ad.Release()
+		return nil, err
+	}
+	return ad, nil
 }
 
 func (ad *Adapter) addLayer(t *matcher, module string, check rankCheck, values bool) error {
@@ -177,6 +182,28 @@ func (ad *Adapter) Whole() []string {
 		names = append(names, p.Name)
 	}
 	return names
+}
+
+// Virtual returns 0: LoRA puts no tokens before a text.
+func (ad *Adapter) Virtual() int { return 0 }
+
+// Describe says in a line what of the adapter is trained: these of its parameters.
+func (ad *Adapter) Describe(trained []model.Parameter) string {
+	layers := 0
+	for _, p := range trained {
+		if strings.HasSuffix(p.Name, ".lora_A.weight") {
+			layers++
+		}
+	}
+	rank := strconv.Itoa(ad.Config.Rank)
+	if ranks := ad.Ranks(); len(ranks) > 1 {
+		rank = fmt.Sprintf("%d…%d", ranks[0], ranks[len(ranks)-1])
+	}
+	text := fmt.Sprintf("%s r=%s alpha=%g on %d layers", ad.Config.Method(), rank, ad.Config.Alpha, layers)
+	if len(ad.whole) > 0 {
+		text += fmt.Sprintf(", %d weights whole", len(ad.whole))
+	}
+	return text
 }
 
 // Count returns the number of trained values.

@@ -111,6 +111,9 @@ func (ad *Adapter) fill(src fs.FS, fanInFanOut bool) error {
 	return ad.takeFromBase()
 }
 
+// Checkpoint is Save, whose files hold all that Restore needs.
+func (ad *Adapter) Checkpoint(dir, base string) error { return ad.Save(dir, base) }
+
 // Restore reads what is trained from the file of an adapter that was saved by this one or
 // one like it. The name is for messages.
 func (ad *Adapter) Restore(src fs.FS, name string) error {
@@ -141,6 +144,9 @@ func (ad *Adapter) read(src fs.FS) error {
 		case !slices.Equal(t.Shape, p.Shape):
 			return fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, p.Shape)
 		}
+		if i := slices.IndexFunc(t.Data, notFinite); i >= 0 {
+			return fmt.Errorf("tensor %s holds %g: the adapter is damaged, or its training diverged", key, t.Data[i])
+		}
 		if alias := ad.alias(p.Name); alias != "" {
 			if other, ok := tensors[alias]; ok && !slices.Equal(other.Data, t.Data) {
 				return fmt.Errorf("tensors %s and %s differ, but \"ensure_weight_tying\" says that they are one", key, alias)
@@ -156,6 +162,8 @@ func (ad *Adapter) read(src fs.FS) error {
 	}
 	return nil
 }
+
+func notFinite(v float32) bool { return v-v != 0 }
 
 // inert lists keys of adapter_config.json that do not change the adapter.
 var inert = map[string]bool{

@@ -3,6 +3,7 @@ package lora_test
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -158,11 +159,34 @@ func TestLoadWrongFiles(t *testing.T) {
 		{func(f fstest.MapFS) {
 			rewrite(t, f, func(ts map[string]hf.Tensor) { ts["base_model.model.extra"] = ts[q] })
 		}, []string{"match nothing", "base_model.model.extra"}},
+		{func(f fstest.MapFS) {
+			rewrite(t, f, func(ts map[string]hf.Tensor) { ts[q].Data[3] = float32(math.NaN()) })
+		}, []string{"tensor " + q + " holds NaN", "damaged"}},
 	} {
 		src := files(t, nil)
 		c.change(src)
 		_, err := lora.Load(src, "my adapter", tiny(t))
 		wants(t, err, append(c.parts, "my adapter")...)
+	}
+}
+
+// An adapter that cannot be made leaves the model as it was: here the head would have been
+// given a weight of its own before the second name is found to be wrong.
+func TestFailureLeavesTheModel(t *testing.T) {
+	m := tiny(t)
+	c := lora.Config{Rank: 2, Alpha: 2, Targets: []string{"q_proj"}, ModulesToSave: []string{"lm_head", "classifier"}}
+	for name, make := range map[string]func() error{
+		"New":     func() error { _, err := lora.New(c, m, 1); return err },
+		"Outline": func() error { _, err := lora.Outline(c, m); return err },
+		"Load": func() error {
+			_, err := lora.Load(files(t, map[string]any{"modules_to_save": c.ModulesToSave}), "adapter", m)
+			return err
+		},
+	} {
+		wants(t, make(), `"classifier"`)
+		if !m.Tied() {
+			t.Errorf("%s: the head is not tied any more", name)
+		}
 	}
 }
 

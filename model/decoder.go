@@ -30,7 +30,7 @@ type decoderConfig struct {
 	TieWordEmbeddings bool     `json:"tie_word_embeddings"`
 	BOS               *int     `json:"bos_token_id"`
 	EOS               tokenIDs `json:"eos_token_id"`
-	Pad               *int     `json:"pad_token_id,omitempty"`
+	Pad               *int     `json:"pad_token_id"`
 	TorchDType        string   `json:"torch_dtype,omitempty"`
 	ropeKeys
 }

@@ -85,7 +85,9 @@ func OutlineFrozen(c Config, src fs.FS, name string, base Base) (*Model, error) 
 // freeze reads a weight as base says.
 func (m *Model) freeze(f *hf.File, e hf.Entry, name string, base Base) error {
 	if len(e.Shape) != 2 {
-		return m.keep(f, e, name)
+		t, err := f.ReadCopy(e)
+		m.Weights[name] = t
+		return err
 	}
 	var w kernel.Weights
 	rows, cols := e.Shape[0], e.Shape[1]

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -79,13 +80,13 @@ func validateGemma(c Config) error {
 // gemma2Config is a config.json of Gemma 2, with the keys that Gemma 3 has beside.
 type gemma2Config struct {
 	decoderConfig
-	Attention     bool     `json:"attention_bias"`
-	Activation    string   `json:"hidden_activation"` // hidden_act is not looked at
-	Scalar        float64  `json:"query_pre_attn_scalar"`
-	AttentionCap  *float64 `json:"attn_logit_softcapping"`
-	LogitsCap     *float64 `json:"final_logit_softcapping"`
-	SlidingWindow *int     `json:"sliding_window"`
-	LayerTypes    []string `json:"layer_types"`
+	Attention     bool      `json:"attention_bias"`
+	Activation    string    `json:"hidden_activation"` // hidden_act is not looked at
+	Scalar        float64   `json:"query_pre_attn_scalar"`
+	AttentionCap  *fraction `json:"attn_logit_softcapping"`
+	LogitsCap     *fraction `json:"final_logit_softcapping"`
+	SlidingWindow *int      `json:"sliding_window"`
+	LayerTypes    []string  `json:"layer_types"`
 }
 
 // config puts the keys together. Without layer_types every pattern-th layer attends to
@@ -115,24 +116,37 @@ func (f gemma2Config) config(pattern int) (Config, error) {
 	return c, c.windows(f.SlidingWindow, types)
 }
 
+// A fraction is written with a point even where it is whole: transformers 5 takes 30.0 for
+// a soft cap and refuses 30.
+type fraction float64
+
+func (f fraction) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(float64(f))
+	if err == nil && !bytes.ContainsAny(b, ".e") {
+		b = append(b, ".0"...)
+	}
+	return b, err
+}
+
 // valueOf is what p points to, or 0.
-func valueOf(p *float64) float64 {
+func valueOf(p *fraction) float64 {
 	if p == nil {
 		return 0
 	}
-	return *p
+	return float64(*p)
 }
 
 // orNull is nil for 0.
-func orNull(v float64) *float64 {
+func orNull(v float64) *fraction {
 	if v == 0 {
 		return nil
 	}
-	return &v
+	f := fraction(v)
+	return &f
 }
 
 func parseGemma2(raw []byte, keys map[string]json.RawMessage) (Config, error) {
-	scores, logits, window := 50.0, 30.0, 4096
+	scores, logits, window := fraction(50), fraction(30), 4096
 	f := gemma2Config{
 		decoderConfig: gemmaDefaults(8192), Activation: "gelu_pytorch_tanh", Scalar: 256,
 		AttentionCap: &scores, LogitsCap: &logits, SlidingWindow: &window,
@@ -153,6 +167,9 @@ func gemma2Keys(c Config) (gemma2Config, error) {
 	k := gemma2Config{
 		decoderConfig: f, Attention: c.AttentionBias, Activation: c.HiddenAct, Scalar: scalar,
 		AttentionCap: orNull(c.AttentionCap), LogitsCap: orNull(c.LogitsCap), SlidingWindow: c.window(),
+	}
+	if window := 4096; k.SlidingWindow == nil {
+		k.SlidingWindow = &window // no layer has it, but transformers asks for one
 	}
 	for i := range c.Layers {
 		kind := fullAttention

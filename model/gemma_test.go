@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"bytes"
 	"maps"
 	"math"
 	"slices"
@@ -21,6 +22,56 @@ func kinds(layers, pattern int) (types []string) {
 		}
 	}
 	return types
+}
+
+// transformers 5 refuses a soft cap that is written as a whole number.
+func TestCapsAreFractions(t *testing.T) {
+	for _, name := range []string{"gemma2", "gemma3_text"} {
+		logits, more := `"final_logit_softcapping": 30.0`, `"attn_logit_softcapping": null`
+		if name == "gemma2" {
+			more = `"attn_logit_softcapping": 12.5`
+		}
+		c, err := model.ParseConfig([]byte(`{"model_type": "` + name + `", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "head_dim": 4,
+			"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, ` + logits + `, ` + more + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := c.JSON()
+		if err != nil || !bytes.Contains(raw, []byte(logits)) || !bytes.Contains(raw, []byte(more)) {
+			t.Errorf("%s (%v)", raw, err)
+		}
+	}
+}
+
+// Where no layer has a window, one is written all the same, as transformers wants it, and
+// read again as none.
+func TestGemmaWithoutWindows(t *testing.T) {
+	for _, name := range []string{"gemma2", "gemma3_text"} {
+		c, err := model.ParseConfig([]byte(`{"model_type": "` + name + `", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "head_dim": 4,
+			"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "sliding_window": 4, "layer_types": ["full_attention"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := c.JSON()
+		if err != nil || bytes.Contains(raw, []byte(`"sliding_window": null`)) {
+			t.Errorf("%s (%v)", raw, err)
+		}
+		if again, err := model.ParseConfig(raw); err != nil || again.Window(0) != 0 {
+			t.Errorf("%s: the window is %d (%v)", name, again.Window(0), err)
+		}
+	}
+}
+
+// A pad token that is none is written so: for the family, none said is one of its own.
+func TestNoPadIsWritten(t *testing.T) {
+	c, err := model.ParseConfig([]byte(`{"model_type": "glm", "vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "head_dim": 4,
+		"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "pad_token_id": null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := c.JSON(); err != nil || !bytes.Contains(raw, []byte(`"pad_token_id": null`)) {
+		t.Errorf("%s (%v)", raw, err)
+	}
 }
 
 // More config.json files as models are published with them.

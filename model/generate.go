@@ -70,7 +70,7 @@ func (g *Generator) Generate(ctx context.Context, prompt []int32, s Sampling, yi
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("generating: %w", err)
 	}
-	logits, err := g.feed(ctx, append(make([]int32, g.Virtual, g.Virtual+len(prompt)), prompt...))
+	logits, err := g.Logits(ctx, prompt)
 	if err != nil {
 		return nil, err
 	}

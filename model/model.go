@@ -11,21 +11,15 @@
 package model
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"gorgonia.org/gorgonia"
 
-	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
 	"gotune/internal/op"
@@ -117,6 +111,9 @@ type Model struct {
 	ropes  *ropeTables
 	file   *hf.File // that weights lie in, or nil
 	inFile bool     // some weight does
+	// generation is the text of generation_config.json, which is read by other programs
+	// and written again as it is; nil if there is none.
+	generation []byte
 }
 
 // empty returns a model without its weights.
@@ -192,154 +189,6 @@ func (w weight) values(c Config, seed uint64) func(dst []float32) {
 			dst[i] = float32(r.Normal() * deviation)
 		}
 	}
-}
-
-// Load reads config.json and the weights of a model folder, from model.safetensors
-// or the files that model.safetensors.index.json names, all as float32. The name is
-// for messages. Missing, unexpected and misshapen tensors are listed. Weights stored
-// in float32 stay in the file, which is mapped into memory; see [hf.MapFS] for what
-// becomes of them if it is written to meanwhile. Training them does not change it.
-func Load(ctx context.Context, src fs.FS, name string) (*Model, error) {
-	return load(ctx, src, name, (*Model).keep)
-}
-
-// A keeper reads a tensor of a file and puts it into a model under a name.
-type keeper func(m *Model, f *hf.File, e hf.Entry, name string) error
-
-// keep reads a weight that can be trained.
-func (m *Model) keep(f *hf.File, e hf.Entry, name string) error {
-	t, err := f.Read(e)
-	m.Weights[name] = t
-	m.inFile = m.inFile || f.InPlace(e)
-	return err
-}
-
-func load(ctx context.Context, src fs.FS, name string, keep keeper) (*Model, error) {
-	c, err := LoadConfig(src, name)
-	if err != nil {
-		return nil, err
-	}
-	m := empty(c)
-	if err := m.read(ctx, src, keep); err != nil {
-		return nil, fmt.Errorf("model %s: %w", name, err)
-	}
-	return m, nil
-}
-
-func (m *Model) read(ctx context.Context, src fs.FS, keep keeper) error {
-	f, err := hf.OpenModel(src)
-	if err != nil {
-		return err
-	}
-	if err := m.readFrom(ctx, f, keep); err != nil || !m.inFile {
-		return errors.Join(err, f.Close())
-	}
-	m.file = f
-	return nil
-}
-
-// Unchanged returns an error if the file that weights lie in was written to since
-// the model was loaded.
-func (m *Model) Unchanged() error {
-	if m.file == nil {
-		return nil
-	}
-	return m.file.Unchanged()
-}
-
-// Close gives the memory of weights that lie in a file back. The model must not be
-// used afterwards, nor what was made from it. A program that has one model to its
-// end need not close it.
-func (m *Model) Close() error {
-	if m.file == nil {
-		return nil
-	}
-	f := m.file
-	m.file, m.Weights, m.Frozen = nil, nil, nil
-	return f.Close()
-}
-
-func (m *Model) readFrom(ctx context.Context, f *hf.File, keep keeper) error {
-	want := make(map[string][]int)
-	for _, w := range m.arch.weights(m.Config) {
-		want[w.name] = w.shape
-	}
-	var unexpected []string
-	for _, e := range f.Entries() {
-		name := m.nameOf(e)
-		shape, ok := want[name]
-		switch {
-		case !ok && m.ignored(name):
-			continue
-		case !ok:
-			unexpected = append(unexpected, e.Name)
-			continue
-		case !slices.Equal(shape, e.Shape):
-			return fmt.Errorf("tensor %s has shape %v, config.json asks for %v", e.Name, e.Shape, shape)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := keep(m, f, e, name); err != nil {
-			return err
-		}
-		delete(want, name)
-	}
-	var faults []string
-	if missing := slices.Sorted(maps.Keys(want)); len(missing) > 0 {
-		faults = append(faults, fmt.Sprintf("missing tensors: %s", abridge(missing)))
-	}
-	if len(unexpected) > 0 {
-		faults = append(faults, fmt.Sprintf("unexpected tensors: %s", abridge(unexpected)))
-	}
-	if faults != nil {
-		return errors.New(strings.Join(faults, "; "))
-	}
-	return nil
-}
-
-// nameOf returns the name of a tensor of a file, "" for one that is no weight.
-func (m *Model) nameOf(e hf.Entry) string {
-	if m.arch.rename != nil {
-		return m.arch.rename(e.Name)
-	}
-	return e.Name
-}
-
-// ignored reports tensors that older files hold beside the weights: a copy of a
-// tied head, tables of the rotary embedding, and masks.
-func (m *Model) ignored(name string) bool {
-	return name == "" || m.Config.TieWordEmbeddings && (name == "lm_head.weight" || name == "embed_out.weight") || strings.HasSuffix(name, ".rotary_emb.inv_freq")
-}
-
-// abridge joins the first few names of a list.
-func abridge(names []string) string {
-	const most = 8
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
-}
-
-// Save writes config.json and model.safetensors to a folder, which is made if
-// need be. Weights are stored as d; config.json says so. Frozen ones are widened.
-func (m *Model) Save(dir string, d DType) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("saving the model: %w", err)
-	}
-	c := m.Config
-	c.TorchDType = d.Torch()
-	raw, err := c.JSON()
-	if err != nil {
-		return fmt.Errorf("saving the model: %w", err)
-	}
-	if err := hf.WriteFile(filepath.Join(dir, "model.safetensors"), m.Thawed().Weights, d); err != nil {
-		return fmt.Errorf("saving the model: %w", err)
-	}
-	if err := disk.WriteBytes(filepath.Join(dir, "config.json"), raw); err != nil {
-		return fmt.Errorf("saving the model: %w", err)
-	}
-	return nil
 }
 
 // Count returns the number of parameters; a tied head counts once.

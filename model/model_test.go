@@ -56,7 +56,12 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		"two missing": {tensors: func(ts map[string]hf.Tensor) { delete(ts, norm); delete(ts, q) }, parts: []string{"missing tensors: " + q + ", " + norm}},
 		"all missing": {tensors: func(ts map[string]hf.Tensor) { clear(ts) }, parts: []string{"missing tensors", "and 12 more"}},
-		"unexpected":  {tensors: func(ts map[string]hf.Tensor) { ts["model.extra.weight"] = ts[norm] }, parts: []string{"unexpected tensors: model.extra.weight"}},
+		"another head": {tensors: func(ts map[string]hf.Tensor) {
+			head := hf.Tensor{Shape: ts["model.embed_tokens.weight"].Shape, Data: slices.Clone(ts["model.embed_tokens.weight"].Data)}
+			head.Data[5]++
+			ts["lm_head.weight"] = head
+		}, parts: []string{"lm_head.weight differs from model.embed_tokens.weight", `"tie_word_embeddings" to false`}},
+		"unexpected": {tensors: func(ts map[string]hf.Tensor) { ts["model.extra.weight"] = ts[norm] }, parts: []string{"unexpected tensors: model.extra.weight"}},
 		"both": {tensors: func(ts map[string]hf.Tensor) { ts["model.norms.weight"] = ts[norm]; delete(ts, norm) },
 			parts: []string{"missing tensors: " + norm, "unexpected tensors: model.norms.weight"}},
 		"wrong shape": {tensors: func(ts map[string]hf.Tensor) { ts[q] = ts[norm] }, parts: []string{q, "[32]", "[32 32]"}},

@@ -25,9 +25,33 @@ type AdamWConfig struct {
 //	p ← p − η/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)
 //
 // in the order of torch.optim.AdamW.
-type AdamW struct {
+type AdamW struct{ adam }
+
+// adam is what AdamW and the optimizers that step some parameters as it does have: its
+// settings and its update of one parameter.
+type adam struct {
 	trained
 	beta1, beta2, epsilon float64
+}
+
+func newAdam(t trained, c Config) (adam, error) {
+	if err := c.checkAdam(); err != nil {
+		return adam{}, err
+	}
+	return adam{trained: t, beta1: c.Beta1, beta2: c.Beta2, epsilon: c.Epsilon}, nil
+}
+
+// biases returns 1 − β₁ᵗ and 1 − β₂ᵗ for the step t that is being taken.
+func (o *adam) biases() (bias1, bias2 float64) {
+	return 1 - math.Pow(o.beta1, float64(o.steps)), 1 - math.Pow(o.beta2, float64(o.steps))
+}
+
+// update takes a step with parameter i, which keeps its two averages in float32.
+func (o *adam) update(i int, rate, scale float64) {
+	p, s, k := o.params[i], o.settings[i], o.kept[i]
+	bias1, bias2 := o.biases()
+	kernel.AdamW(o.team, p.Value, p.Grad, k[0].Data, k[1].Data,
+		rate*s.RateScale, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
 }
 
 // NewAdamW is [New] for AdamW where no parameter has settings of its own.
@@ -45,10 +69,11 @@ func keepAdamW(_ Config, p Parameter) []part {
 }
 
 func makeAdamW(t trained, c Config) (Optimizer, error) {
-	if err := c.checkAdam(); err != nil {
+	a, err := newAdam(t, c)
+	if err != nil {
 		return nil, err
 	}
-	return &AdamW{trained: t, beta1: c.Beta1, beta2: c.Beta2, epsilon: c.Epsilon}, nil
+	return &AdamW{a}, nil
 }
 
 // checkAdam checks the settings of AdamW, so that NaN fails each test.
@@ -70,12 +95,8 @@ func (o *AdamW) Step(rate float64) (norm float64, err error) {
 	if err != nil {
 		return norm, err
 	}
-	bias1 := 1 - math.Pow(o.beta1, float64(o.steps))
-	bias2 := 1 - math.Pow(o.beta2, float64(o.steps))
-	for i, p := range o.params {
-		s := o.settings[i]
-		kernel.AdamW(o.team, p.Value, p.Grad, o.kept[i][0].Data, o.kept[i][1].Data,
-			rate*s.RateScale, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
+	for i := range o.params {
+		o.update(i, rate, scale)
 	}
 	return norm, nil
 }

@@ -2,7 +2,6 @@ package optim
 
 import (
 	"fmt"
-	"math"
 
 	"gotune/internal/kernel"
 )
@@ -19,9 +18,8 @@ import (
 // Differs from bitsandbytes on a GPU, where the average of gradients keeps its sign when
 // its code would be one of the other sign.
 type AdamW8 struct {
-	trained
-	beta1, beta2, epsilon float64
-	block                 int
+	adam
+	block int
 }
 
 // blockSizes are the sizes that a block can have.
@@ -47,7 +45,8 @@ func keepAdamW8(c Config, p Parameter) []part {
 }
 
 func makeAdamW8(t trained, c Config) (Optimizer, error) {
-	if err := c.checkAdam(); err != nil {
+	a, err := newAdam(t, c)
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -56,7 +55,7 @@ func makeAdamW8(t trained, c Config) (Optimizer, error) {
 	case c.Min8BitSize < 0:
 		return nil, fmt.Errorf("min_8bit_size %d: it must not be negative", c.Min8BitSize)
 	}
-	return &AdamW8{trained: t, beta1: c.Beta1, beta2: c.Beta2, epsilon: c.Epsilon, block: c.BlockSize}, nil
+	return &AdamW8{adam: a, block: c.BlockSize}, nil
 }
 
 // Step implements [Optimizer].
@@ -65,17 +64,15 @@ func (o *AdamW8) Step(rate float64) (norm float64, err error) {
 	if err != nil {
 		return norm, err
 	}
-	bias1 := 1 - math.Pow(o.beta1, float64(o.steps))
-	bias2 := 1 - math.Pow(o.beta2, float64(o.steps))
+	bias1, bias2 := o.biases()
 	for i, p := range o.params {
 		s, k := o.settings[i], o.kept[i]
-		rate := rate * s.RateScale
 		if len(k) == 2 {
-			kernel.AdamW(o.team, p.Value, p.Grad, k[0].Data, k[1].Data, rate, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
+			o.update(i, rate, scale)
 			continue
 		}
 		kernel.AdamW8(o.team, p.Value, p.Grad, kernel.Coded{Codes: k[0].Codes, Scales: k[2].Data}, kernel.Coded{Codes: k[1].Codes, Scales: k[3].Data},
-			o.block, rate, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
+			o.block, rate*s.RateScale, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
 	}
 	return norm, nil
 }

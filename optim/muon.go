@@ -32,11 +32,10 @@ import (
 // float32, whatever the precision of the model's. A matrix that is stored as [in, out],
 // as those of GPT-2 are, has its N and M from there, as it has in PyTorch.
 type Muon struct {
-	trained
-	beta1, beta2, epsilon float64
-	momentum              float64
-	iterations            int
-	matchRMS              bool
+	adam
+	momentum   float64
+	iterations int
+	matchRMS   bool
 }
 
 // The coefficients of the Newton–Schulz iteration, and the least norm that is divided by.
@@ -78,7 +77,8 @@ func workOfMuon(params []Parameter) workspace {
 }
 
 func makeMuon(t trained, c Config) (Optimizer, error) {
-	if err := c.checkAdam(); err != nil {
+	a, err := newAdam(t, c)
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -91,8 +91,7 @@ func makeMuon(t trained, c Config) (Optimizer, error) {
 	case !slices.ContainsFunc(t.params, orthogonalised):
 		return nil, fmt.Errorf("muon is for matrices inside a model's blocks, and none is trained (%s is none); use adamw", t.params[0].Name)
 	}
-	return &Muon{trained: t, beta1: c.Beta1, beta2: c.Beta2, epsilon: c.Epsilon,
-		momentum: c.MuonMomentum, iterations: c.NSSteps, matchRMS: c.AdjustLR == matchRMSAdamW}, nil
+	return &Muon{adam: a, momentum: c.MuonMomentum, iterations: c.NSSteps, matchRMS: c.AdjustLR == matchRMSAdamW}, nil
 }
 
 // Step implements [Optimizer].
@@ -101,18 +100,16 @@ func (o *Muon) Step(rate float64) (norm float64, err error) {
 	if err != nil {
 		return norm, err
 	}
-	bias1 := 1 - math.Pow(o.beta1, float64(o.steps))
-	bias2 := 1 - math.Pow(o.beta2, float64(o.steps))
 	for i, p := range o.params {
 		s, k := o.settings[i], o.kept[i]
-		rate := rate * s.RateScale
 		if len(k) == 2 {
-			kernel.AdamW(o.team, p.Value, p.Grad, k[0].Data, k[1].Data, rate, o.beta1, o.beta2, o.epsilon, s.WeightDecay, bias1, bias2, scale)
+			o.update(i, rate, scale)
 			continue
 		}
 		if len(p.Value) == 0 {
 			continue
 		}
+		rate := rate * s.RateScale
 		x := o.orthogonal(p, k[0].Data, scale)
 		kernel.Scale(o.team, p.Value, p.Value, float32(1-float64(rate*s.WeightDecay)), false)
 		kernel.Scale(o.team, p.Value, x, float32(-rate*o.adjust(p.Shape[0], p.Shape[1])), true)

@@ -27,7 +27,7 @@ type Options struct {
 	Seeds     int           // number of test seeds, such as a verdict has asked for; 0 takes the study's
 	FirstSeed uint64        // the test seeds begin here in place of 1; 0 takes the study's
 	Search    bool          // give up the worse half of what is tried early, by successive halving
-	Retry     bool          // run again what failed
+	Retry     bool          // go on with what failed, or set it aside and begin anew where it would be another run
 	Command   string        // that repeats it, for the result
 	Version   string        // of the program, for the result
 	Commit    string        // of its source, for the result
@@ -39,7 +39,7 @@ type Options struct {
 // events.jsonl.
 type Event struct {
 	Time    time.Time `json:"time"`
-	Event   string    `json:"event"` // begin, run, done, reused, failed, skipped, locked, chosen, dropped, end, or progress
+	Event   string    `json:"event"` // begin, run, done, reused, failed, skipped, locked, aside, chosen, dropped, verdict, end, or progress
 	Study   string    `json:"study,omitempty"`
 	Arm     string    `json:"arm,omitempty"`
 	Seed    uint64    `json:"seed,omitempty"`

@@ -97,9 +97,21 @@ func noteFailure(path string, why error) error {
 func (l *lab) train(ctx context.Context, n *node, path string) error {
 	o := &scribe{path: path, step: l.progress(n)}
 	if train.IsRun(path) {
+		was, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
 		done, err := train.Resume(ctx, path, 1, o)
 		n.reused = done.AlreadyFinished
-		return errors.Join(err, o.err)
+		if !errors.Is(err, train.ErrOtherRun) {
+			return errors.Join(err, o.err)
+		}
+		if !l.Retry {
+			return fmt.Errorf("%w; --retry sets its folder aside and begins it anew", err)
+		}
+		if err := l.setAside(n, path, was, err); err != nil {
+			return err
+		}
 	}
 	n.reused = false
 	l.tell("run", n, "")
@@ -115,6 +127,17 @@ func (l *lab) train(ctx context.Context, n *node, path string) error {
 		return fmt.Errorf("%w: %w", train.ErrLocked, err) // another process has been faster
 	}
 	return errors.Join(err, o.err)
+}
+
+// setAside makes room for a run that cannot go on to begin anew. The folder keeps what it
+// holds, and why it was set aside.
+func (l *lab) setAside(n *node, path string, was os.FileInfo, why error) error {
+	aside, err := train.SetAside(path, was)
+	if err != nil {
+		return err
+	}
+	l.tell("aside", n, fmt.Sprintf("%s is now %s: %v", filepath.Base(path), filepath.Base(aside), why))
+	return noteFailure(aside, why)
 }
 
 // begin makes a recipe begin with the result of a run.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,6 +202,59 @@ func TestFailure(t *testing.T) {
 	}
 	if worse := d.run(t, d.study(t, strings.Replace(text, "data: HELD}", "data: HELD, diverged: 99}", 1)), Options{}); worse.Arms[0].Runs[0].Metrics["loss"] != 99 {
 		t.Errorf("a run that diverged has the metrics %v (%s)", worse.Arms[0].Runs[0].Metrics, worse.Arms[0].Runs[0].Error)
+	}
+}
+
+// A run that cannot go on, since what it began with is another, fails and says how to go
+// on; with retry its folder is set aside as it is and the run begun anew, again and again.
+func TestSetAside(t *testing.T) {
+	d := newDesk(t)
+	s := d.study(t, tinyStudy)
+	first := d.run(t, s, Options{Quick: true})
+	run := filepath.Join(d.dir, "lab", first.Arms[0].Runs[0].Run)
+	for n := 1; n <= 2; n++ {
+		raw, err := os.ReadFile(filepath.Join(run, "run.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var record map[string]any
+		if err := json.Unmarshal(raw, &record); err != nil {
+			t.Fatal(err)
+		}
+		record["status"], record["model_sha256"] = "running", "of another version"
+		if raw, err = json.Marshal(record); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(run, "run.json"), raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		metrics, err := os.ReadFile(filepath.Join(run, "metrics.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time as it failed before
+			if got := d.run(t, s, Options{Quick: true}).Arms[0].Runs[0]; got.Status != "failed" || !strings.Contains(got.Error, "the model or adapter is not what the run began with") ||
+				!strings.HasSuffix(got.Error, "; --retry sets its folder aside and begins it anew") {
+				t.Fatalf("the run is %s: %q", got.Status, got.Error)
+			}
+		}
+		var events told
+		again := d.run(t, s, Options{Quick: true, Retry: true, Observe: events.observe})
+		if events.count("aside") != 1 || events.count("run") != 1 || events.count("done") != 1 {
+			t.Errorf("%d runs set aside, %d begun, %d done", events.count("aside"), events.count("run"), events.count("done"))
+		}
+		if a, b := first.Arms[0].Runs[0].Metrics, again.Arms[0].Runs[0].Metrics; !maps.Equal(a, b) || again.Arms[0].Runs[0].Status != "finished" {
+			t.Errorf("begun anew the run is %s and has the metrics %v, want %v", again.Arms[0].Runs[0].Status, b, a)
+		}
+		aside := fmt.Sprintf("%s.aside-%d", run, n)
+		for name, want := range map[string][]byte{"run.json": raw, "metrics.jsonl": metrics} {
+			if got, err := os.ReadFile(filepath.Join(aside, name)); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s of the folder set aside is not what it was (%v)", name, err)
+			}
+		}
+		if why, err := os.ReadFile(filepath.Join(aside, failedName)); err != nil || !bytes.Contains(why, []byte("is not what the run began with")) {
+			t.Errorf("the folder set aside says %q (%v)", why, err)
+		}
 	}
 }
 

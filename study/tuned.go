@@ -10,7 +10,6 @@ import (
 	"gotune/internal/disk"
 	"gotune/internal/hf"
 	"gotune/internal/kernel"
-	"gotune/lora"
 	"gotune/model"
 	"gotune/tokenizer"
 	"gotune/train"
@@ -22,7 +21,7 @@ type tuned struct {
 	recipe    train.Recipe // of the run
 	model     *model.Model
 	tokenizer *tokenizer.Tokenizer
-	adapter   *lora.Adapter // nil without
+	adapter   train.Adapter // nil without
 	project   model.ProjectFunc
 }
 
@@ -49,7 +48,7 @@ func openTuned(ctx context.Context, from train.RunResult, r train.Recipe) (*tune
 	if from.Adapter == "" {
 		return t, nil
 	}
-	if t.adapter, err = lora.Load(os.DirFS(from.Adapter), from.Adapter, t.model); err != nil {
+	if t.adapter, err = train.LoadAdapter(os.DirFS(from.Adapter), from.Adapter, t.model); err != nil {
 		return nil, err
 	}
 	t.project = t.adapter.Project
@@ -71,8 +70,12 @@ func (t *tuned) open(ctx context.Context, m MetricSpec, paths []string) (*data.D
 	if !t.recipe.SplitSpecialTokens {
 		template = template.WithControl()
 	}
+	virtual := 0
+	if t.adapter != nil {
+		virtual = t.adapter.Virtual()
+	}
 	return data.Open(ctx, data.Config{Corpora: corpora, HeldOut: true, Allow: data.FindingNames(), EncoderConfig: data.EncoderConfig{
-		Tokenizer: t.tokenizer, Template: template, MaxLength: min(t.model.Config.MaxPositions, 1024),
+		Tokenizer: t.tokenizer, Template: template, MaxLength: min(t.model.Config.MaxPositions, 1024), Virtual: virtual,
 	}})
 }
 

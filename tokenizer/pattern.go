@@ -126,6 +126,10 @@ func translate(pattern string) (string, error) {
 				}
 			case c == '[' && inside:
 				return "", errors.New("classes in classes are not supported")
+			case inside && strings.HasPrefix(pattern[i:], "&&"):
+				return "", errors.New("intersections of classes (&&) are not supported")
+			case !inside && strings.HasPrefix(pattern[i:], "{,"): // text in Go's regexp
+				return "", errors.New("a number of repetitions without its least ({,n}) is not supported: write {0,n}")
 			case c == '[', c == ']':
 				inside = c == '['
 			}

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 )
 
@@ -74,9 +75,12 @@ func templateProcessor(c component) (before, after []int32, err error) {
 
 // pairProcessor reads the tokens that BERT and RoBERTa put around a text.
 func pairProcessor(c component) (before, after []int32, err error) {
-	var j struct{ Sep, Cls namedID }
+	var j struct{ Sep, Cls *namedID }
 	if err := c.read(&j); err != nil {
 		return nil, nil, err
+	}
+	if j.Sep == nil || j.Cls == nil {
+		return nil, nil, c.errorf("sep and cls are needed, each a token with its id")
 	}
 	return []int32{j.Cls.id}, []int32{j.Sep.id}, nil
 }
@@ -87,4 +91,16 @@ type namedID struct {
 	id   int32
 }
 
-func (n *namedID) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &[2]any{&n.text, &n.id}) }
+func (n *namedID) UnmarshalJSON(b []byte) error { return readPair(b, &n.text, &n.id) }
+
+// readPair reads a list of two.
+func readPair(b []byte, first, second any) error {
+	pair := []any{first, second} // pointers, which are filled
+	if err := json.Unmarshal(b, &pair); err != nil {
+		return err
+	}
+	if len(pair) != 2 || pair[0] == nil || pair[1] == nil {
+		return fmt.Errorf("%s is no pair", b)
+	}
+	return nil
+}

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
 	"sort"
@@ -31,7 +30,7 @@ type scored struct {
 }
 
 func (s *scored) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[2]any{&s.text, &s.score})
+	return readPair(b, &s.text, &s.score)
 }
 
 func newUnigram(c component, _ bool) (model, error) {

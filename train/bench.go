@@ -189,7 +189,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 	if _, err := b.step(ctx); err != nil {
 		return r, err
 	}
-	var seconds []float64
+	var seconds BenchRounds
 	for range c.Steps - 1 {
 		b.program.SetProfiling(c.Profile)
 		b.optimizer.took = 0
@@ -203,7 +203,7 @@ func Bench(ctx context.Context, c BenchConfig) (BenchResult, error) {
 		seconds = append(seconds, took)
 	}
 	b.program.SetProfiling(false)
-	r.StepSeconds, r.Loss, r.Trainable = median(seconds), b.loss, b.trainable
+	r.StepSeconds, r.Loss, r.Trainable = seconds.Median(), b.loss, b.trainable
 	r.TokensPerSecond = float64(c.Rows*c.Length) / r.StepSeconds
 	r.GFLOPS = b.work(b.model, b.batches.batch.TargetTokens, r.Trainable) / r.StepSeconds / 1e9
 	r.PeakGFLOPS = kernel.PeakGFLOPS(b.team)

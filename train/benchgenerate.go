@@ -76,17 +76,17 @@ func BenchGenerate(ctx context.Context, c BenchConfig) (GenerateBench, error) {
 	if err != nil {
 		return r, fmt.Errorf("bench: %w", err)
 	}
-	token, read := tokens[len(tokens)/2], reads[len(reads)/2]
+	token, read := tokens.Median(), reads.Median()
 	r.TokensPerSecond = 1 / token
 	r.GBs, r.ReadGBs = float64(r.WeightBytes)/token/1e9, float64(r.WeightBytes)/read/1e9
-	r.ReadShare, r.BestShare = read/token, reads[0]/tokens[0]
+	r.ReadShare, r.BestShare = read/token, slices.Min(reads)/slices.Min(tokens)
 	r.Stored, r.CPULevel, r.Threads = m.Stored()[0].Storage, kernel.Active().String(), team.Threads()
 	return r, nil
 }
 
 // decode returns the times in seconds of new tokens and of reading so many bytes of
-// memory, which no cache holds, after each of them, both in order of their size.
-func (c BenchConfig) decode(ctx context.Context, g *model.Generator, team *kernel.Team, ids []int32, bytes int64) (tokens, reads []float64, err error) {
+// memory, which no cache holds, after each of them.
+func (c BenchConfig) decode(ctx context.Context, g *model.Generator, team *kernel.Team, ids []int32, bytes int64) (tokens, reads BenchRounds, err error) {
 	memory := pages.Make[float32](int(bytes / 4))
 	kernel.Fill(memory, 1) // so that each page has memory of its own
 	var last time.Time
@@ -100,7 +100,5 @@ func (c BenchConfig) decode(ctx context.Context, g *model.Generator, team *kerne
 		last = time.Now()
 		return nil
 	})
-	slices.Sort(tokens)
-	slices.Sort(reads)
 	return tokens, reads, err
 }

@@ -50,7 +50,7 @@ func BenchTogether(ctx context.Context, c BenchConfig, jobs, rounds int) (BenchJ
 	}
 	steps := int(math.Ceil(roundTime.Seconds() / took))
 	tokens := float64(c.Rows * c.Length * steps)
-	var alone, whole, scaling []float64
+	var alone, whole, scaling BenchRounds
 	for range rounds {
 		one, err := together(ctx, all[:1], steps)
 		if err != nil {
@@ -63,7 +63,7 @@ func BenchTogether(ctx context.Context, c BenchConfig, jobs, rounds int) (BenchJ
 		alone, whole = append(alone, tokens/one), append(whole, tokens*float64(jobs)/many)
 		scaling = append(scaling, float64(jobs)*one/many)
 	}
-	r.Alone, r.Together, r.Scaling = median(alone), median(whole), median(scaling)
+	r.Alone, r.Together, r.Scaling = alone.Median(), whole.Median(), scaling.Median()
 	r.Low, r.High = slices.Min(scaling), slices.Max(scaling)
 	return r, nil
 }
@@ -88,10 +88,4 @@ func together(ctx context.Context, all []*bench, steps int) (seconds float64, er
 		}
 	}
 	return time.Since(start).Seconds(), err
-}
-
-// median sorts values and returns the upper of the middle ones.
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }

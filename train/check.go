@@ -1,10 +1,6 @@
 package train
 
-import (
-	"reflect"
-
-	"gotune/data"
-)
+import "gotune/data"
 
 // check compares what is held out with what is trained on. What was found about
 // each of them stopped the run when they were read, unless the recipe allows it by
@@ -40,8 +36,8 @@ func (in *inputs) notes(s *stage) (all []string, serious int) {
 	if s.recipe.LearningRate == 0 {
 		warnings = append(warnings, "learning_rate is 0: nothing that is trained will change")
 	}
-	if s.index == 0 && in.idleLoRA() {
-		notes = append(notes, "lora_* keys are given, but have no meaning here: full trains all weights and has no adapter")
+	if s.index == 0 && in.idleAdapter() {
+		notes = append(notes, "keys of adapters (peft_type, lora_* and what belongs to them) are given, but have no meaning here: full trains all weights and has no adapter")
 	}
 	add("", s.feed.report().Findings)
 	if s.index == 0 {
@@ -56,19 +52,21 @@ func (in *inputs) notes(s *stage) (all []string, serious int) {
 	return append(warnings, notes...), len(warnings)
 }
 
-// idleLoRA reports whether no stage has an adapter but one has other lora_* keys
+// idleAdapter reports whether no stage has an adapter but one has other keys of adapters
 // than the defaults.
-func (in *inputs) idleLoRA() bool {
+func (in *inputs) idleAdapter() bool {
 	idle := false
+	plain := DefaultRecipe()
+	plain.Targets = plain.targets(in.config.ModelType)
 	for _, s := range in.stages {
-		if !s.recipe.WithoutAdapter() || s.recipe.Pretraining() {
+		r := s.recipe
+		if !r.WithoutAdapter() || r.Pretraining() {
 			return false
 		}
-		plain := DefaultRecipe()
-		plain.Targets = plain.targets(in.config.ModelType)
-		is := s.recipe.LoRA
-		is.Targets = s.recipe.targets(in.config.ModelType)
-		idle = idle || !reflect.DeepEqual(is, plain.LoRA) || s.recipe.LoRAPlusLRRatio != plain.LoRAPlusLRRatio
+		r.Targets = r.targets(in.config.ModelType)
+		for _, f := range Keys() {
+			idle = idle || PEFTTypesOf(f) != nil && differs(f, r, plain)
+		}
 	}
 	return idle
 }

@@ -144,7 +144,7 @@ func (j *job) restoreOptimizer(dir string, steps int) error {
 func (j *job) saveWeights(dir string) error {
 	if j.adapter != nil {
 		base, _ := j.folder.start(j.recipe, j.stage.index)
-		return j.adapter.Save(dir, base)
+		return j.adapter.Checkpoint(dir, base)
 	}
 	if err := j.model.Save(dir, hf.F32); err != nil {
 		return err

@@ -141,6 +141,8 @@ func (r Recipe) method() string {
 		return fmt.Sprintf("the weights of the last %d layers", r.LastLayers)
 	case r.Full:
 		return "all weights"
+	case r.PEFTType != loraType:
+		return r.prompt(nil).Method()
 	}
 	return fmt.Sprintf("%s r=%d alpha=%g on %s", r.Method(), r.Rank, r.Alpha, strings.Join(r.Targets, ","))
 }

@@ -211,12 +211,14 @@ func Answers(ctx context.Context, m *model.Model, project model.ProjectFunc, tea
 			end = want[len(want)-1]
 		}
 		most := len(want) + answerRoom
-		ids, err := g.Generate(ctx, x.IDs[:x.Prompt], model.Sampling{Greedy: true, MaxNewTokens: most, Stop: []int32{end}}, nil)
+		prompt := x.IDs[x.Virtual:x.Prompt]
+		g.Virtual = x.Virtual
+		ids, err := g.Generate(ctx, prompt, model.Sampling{Greedy: true, MaxNewTokens: most, Stop: []int32{end}}, nil)
 		if err != nil && !errors.Is(err, model.ErrContextFull) {
 			return nil, fmt.Errorf("answering: %w", err)
 		}
 		out = append(out, Answer{
-			Question: question(tok, x.IDs[:x.Prompt]), Want: tok.Decode(want, true), Got: tok.Decode(ids, true), Wording: x.Wording,
+			Question: question(tok, prompt), Want: tok.Decode(want, true), Got: tok.Decode(ids, true), Wording: x.Wording,
 			Ended: err == nil && len(ids) < most,
 		})
 	}

@@ -73,7 +73,7 @@ func (in *inputs) fitter(s *stage, r Recipe) (*fitter, error) {
 	if err != nil {
 		return nil, err
 	}
-	adapter, err := r.newAdapter(outline)
+	adapter, err := r.outlineAdapter(outline)
 	if err != nil {
 		return nil, usage{err}
 	}

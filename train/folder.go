@@ -87,7 +87,7 @@ func (r runRecord) sameAs(was runRecord) error {
 		{"held-out data", was.HeldOut, r.HeldOut}, {"recipe", was.Recipe, r.Recipe},
 	} {
 		if c.was != c.is {
-			return fmt.Errorf("the %s is not what the run began with (SHA-256 %.12s…, was %.12s…)", c.what, c.is, c.was)
+			return otherRun{fmt.Errorf("the %s is not what the run began with (SHA-256 %.12s…, was %.12s…)", c.what, c.is, c.was)}
 		}
 	}
 	return nil
@@ -219,7 +219,7 @@ func openFolder(path string) (*folder, runRecord, Recipe, error) {
 	}
 	r, record, err := f.read()
 	if err == nil && record.Format != 0 && record.Arithmetic != r.bits() {
-		err = fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, r.bits())
+		err = otherRun{fmt.Errorf("%s: the run was computed by the arithmetic %q, this program has %q: its bits would differ", f.join(runName), record.Arithmetic, r.bits())}
 	}
 	if err != nil {
 		return nil, record, r, errors.Join(err, f.close())
@@ -237,7 +237,7 @@ func (f *folder) read() (Recipe, runRecord, error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &record)
 		if err == nil && record.Format != runFormat {
-			err = fmt.Errorf("the run has format %d, this program knows %d", record.Format, runFormat)
+			err = otherRun{fmt.Errorf("the run has format %d, this program knows %d", record.Format, runFormat)}
 		}
 		if err != nil {
 			return r, record, fmt.Errorf("%s: %w", f.join(runName), err)

@@ -57,7 +57,10 @@ func read(ctx context.Context, r Recipe) (*inputs, error) {
 
 // read reads and checks the data.
 func (in *inputs) read(ctx context.Context, r Recipe) error {
-	var err error
+	r, err := r.withAdapter() // which says how many virtual tokens there are
+	if err != nil {
+		return err
+	}
 	if in.template, err = data.OpenTemplate(r.chatTemplate(), in.tokenizer); err != nil {
 		return fmt.Errorf("chat_template: %w", err)
 	}
@@ -99,14 +102,18 @@ func (in *inputs) length(r Recipe) (int, error) {
 	if r.MaxLength > in.config.MaxPositions {
 		return 0, usagef("max_length is %d, but the model has positions for %d tokens (max_position_embeddings, or n_positions)", r.MaxLength, in.config.MaxPositions)
 	}
-	if r.MaxLength > 0 {
-		return r.MaxLength, nil
+	length := r.MaxLength
+	if length == 0 {
+		length = min(in.config.MaxPositions, 1024)
 	}
-	return min(in.config.MaxPositions, 1024), nil
+	if v := r.virtual(); v > 0 && length < v+3 {
+		return 0, usagef("num_virtual_tokens is %d, and a row has room for %d tokens (max_length, or the model's positions), which virtual ones count among: at least 3 more are needed", v, length)
+	}
+	return length, nil
 }
 
-func (in *inputs) encoder(length int) data.EncoderConfig {
-	return data.EncoderConfig{Tokenizer: in.tokenizer, Template: in.template, MaxLength: length}
+func (in *inputs) encoder(length, virtual int) data.EncoderConfig {
+	return data.EncoderConfig{Tokenizer: in.tokenizer, Template: in.template, MaxLength: length, Virtual: virtual}
 }
 
 // openStage reads the data of a stage and counts its steps.
@@ -131,7 +138,7 @@ func (in *inputs) openStage(ctx context.Context, s *stage) error {
 			}
 		}
 	}
-	encoder := in.encoder(s.length)
+	encoder := in.encoder(s.length, r.virtual())
 	encoder.LastTurn = r.MaskHistory
 	seed := s.seed()
 	layout := data.BatchConfig{
@@ -212,7 +219,7 @@ func (in *inputs) openHeldOut(ctx context.Context, r Recipe) error {
 		if err != nil {
 			return nil, err
 		}
-		d, err := data.Open(ctx, data.Config{Corpora: corpora, HeldOut: true, Allow: r.Allow, EncoderConfig: in.encoder(length)})
+		d, err := data.Open(ctx, data.Config{Corpora: corpora, HeldOut: true, Allow: r.Allow, EncoderConfig: in.encoder(length, in.stages[0].recipe.virtual())})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}

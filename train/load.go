@@ -15,7 +15,6 @@ import (
 	"gotune/internal/disk"
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
-	"gotune/lora"
 	"gotune/model"
 	"gotune/optim"
 )
@@ -144,9 +143,9 @@ func (j *job) loadModel(ctx context.Context) error {
 	switch {
 	case r.Full || r.Pretraining():
 	case adapter != "":
-		j.adapter, err = lora.Load(os.DirFS(adapter), adapter, j.model)
+		j.adapter, err = LoadAdapter(os.DirFS(adapter), adapter, j.model)
 	default:
-		if j.adapter, err = lora.New(r.loraFor(j.model), j.model, j.stage.seed()); err != nil {
+		if j.adapter, err = j.newAdapter(r); err != nil {
 			err = usage{err}
 		}
 	}
@@ -155,7 +154,7 @@ func (j *job) loadModel(ctx context.Context) error {
 
 // parameters lists what a stage trains: of the adapter or else of the model, what
 // belongs to the last layers.
-func (r Recipe) parameters(m *model.Model, adapter *lora.Adapter) ([]model.Parameter, error) {
+func (r Recipe) parameters(m *model.Model, adapter Adapter) ([]model.Parameter, error) {
 	all := m.Parameters
 	if adapter != nil {
 		all = adapter.Parameters

@@ -3,10 +3,7 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"gotune/data"
@@ -106,27 +103,6 @@ func (j *job) evaluateOwed(ctx context.Context) error {
 	return err
 }
 
-// adapterMethod says in a line what of the adapter is trained.
-func (j *job) adapterMethod() string {
-	c, layers, whole := j.adapter.Config, 0, 0
-	for _, p := range j.stepper.options.Parameters {
-		if _, own := j.model.Weights[p.Name]; own {
-			whole++
-		} else if strings.HasSuffix(p.Name, ".lora_A.weight") {
-			layers++
-		}
-	}
-	rank := strconv.Itoa(c.Rank)
-	if ranks := j.adapter.Ranks(); len(ranks) > 1 {
-		rank = fmt.Sprintf("%d…%d", ranks[0], ranks[len(ranks)-1])
-	}
-	text := fmt.Sprintf("%s r=%s alpha=%g on %d layers", c.Method(), rank, c.Alpha, layers)
-	if whole > 0 {
-		text += fmt.Sprintf(", %d weights whole", whole)
-	}
-	return text
-}
-
 // saveResult writes the adapter or the model beside the checkpoints, whole or
 // not at all.
 func (j *job) saveResult() error {
@@ -210,7 +186,7 @@ func (j *job) announce() error {
 		h.Model, h.Method = r.Shape+" (new)", "from random weights"
 	}
 	if j.adapter != nil {
-		h.Method = j.adapterMethod()
+		h.Method = j.adapter.Describe(j.stepper.options.Parameters)
 		for _, p := range j.stepper.options.Parameters {
 			if _, own := j.model.Weights[p.Name]; !own {
 				h.Parameters += len(p.Value)

@@ -2,9 +2,7 @@ package train
 
 import (
 	"fmt"
-	"os"
 
-	"gotune/lora"
 	"gotune/model"
 	"gotune/optim"
 )
@@ -36,7 +34,7 @@ func (r Recipe) checkTrained(m *model.Model) error {
 	if last, layers := r.LastLayers, m.Config.Layers; last > layers {
 		return fmt.Errorf("last_layers is %d, but the model has only %d layers", last, layers)
 	}
-	adapter, err := r.newAdapter(m)
+	adapter, err := r.outlineAdapter(m)
 	if err != nil {
 		return err
 	}
@@ -49,19 +47,4 @@ func (r Recipe) checkTrained(m *model.Model) error {
 	}
 	_, err = optim.Settings(optimizable(parameters), r.optimizer(m.Config.Layers))
 	return err
-}
-
-// newAdapter returns an adapter as the stage trains it, nil where it trains weights.
-func (r Recipe) newAdapter(m *model.Model) (*lora.Adapter, error) {
-	if r.Full || r.Pretraining() {
-		return nil, nil
-	}
-	c := r.loraFor(m)
-	if r.Adapter != "" {
-		var err error
-		if c, err = lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter); err != nil {
-			return nil, err
-		}
-	}
-	return lora.Outline(c, m)
 }

@@ -81,6 +81,10 @@ func TestKilledRunsEndAlike(t *testing.T) {
 		"averaged": func(r *Recipe) {
 			r.Full, r.Optimizer, r.Min8BitSize, r.EMADecay, r.LoadBestModelAtEnd = true, "adamw_8bit", 64, 0.9, true
 		},
+		"virtual tokens": func(r *Recipe) {
+			r.LoRA, r.PEFTType, r.PrefixProjection = DefaultRecipe().LoRA, "PREFIX_TUNING", true
+			r.EMADecay, r.LoadBestModelAtEnd = 0.9, true
+		},
 		"streamed": func(r *Recipe) { r.Streaming, r.ShuffleBuffer, r.Packing = true, 9, true },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"gotune/internal/disk"
 	"gotune/internal/exec"
 	"gotune/internal/kernel"
-	"gotune/lora"
 	"gotune/model"
 	"gotune/optim"
 )
@@ -60,7 +59,7 @@ type job struct {
 	// Of the stage at work:
 	stage     *stage
 	model     *model.Model
-	adapter   *lora.Adapter // nil if weights are trained
+	adapter   Adapter // nil if weights are trained
 	stepper   *Stepper
 	average   *optim.EMA // nil without ema_decay
 	evaluator *Evaluator
@@ -172,36 +171,17 @@ func (r Recipe) withTargets(modelType string) Recipe {
 	if r.Pretraining() {
 		return r // which has no adapter
 	}
-	r.Targets = r.targets(modelType)
-	r.Stages = slices.Clone(r.Stages)
-	for i := range r.Stages {
-		r.Stages[i].Targets = r.Stages[i].targets(modelType)
-	}
-	return r
-}
-
-// withAdapter puts the values of an adapter that is continued in place of those of
-// the stages that keep it, so that the resolved recipe says what is trained.
-func (r Recipe) withAdapter() (Recipe, error) {
-	if r.Adapter == "" {
-		return r, nil
-	}
-	c, err := lora.ReadConfig(os.DirFS(r.Adapter), r.Adapter)
-	if err != nil {
-		return r, err
-	}
 	put := func(s *Stage) {
-		s.LoRA = c
+		if s.PEFTType == loraType {
+			s.Targets = s.targets(modelType)
+		}
 	}
 	put(&r.Stage)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {
-		if i > 0 && (r.Stages[i].PreviousAdapter != "keep" || r.Stages[i].Full) {
-			break
-		}
 		put(&r.Stages[i])
 	}
-	return r, nil
+	return r
 }
 
 const (

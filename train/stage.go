@@ -28,7 +28,13 @@ type Stage struct {
 	LastLayers        int    `yaml:"last_layers" of:"train,lr" help:"train only the last layers, all their weights or their adapters, so many of them; 0 is all" default:"0" range:"0,100000"`
 	PreviousAdapter   string `yaml:"previous_adapter" of:"train" help:"what becomes of the adapter of the stage before: keep goes on with it, merge writes it into the weights, fresh leaves it aside" default:"keep"`
 	PreviousOptimizer string `yaml:"previous_optimizer" of:"train" help:"what becomes of the optimizer of the stage before: fresh begins anew, keep goes on with its averages and its count of steps, where the same parameters are trained" default:"fresh"`
+	PEFTType          string `yaml:"peft_type" of:"train,lr" peft:"LORA,PROMPT_TUNING,PREFIX_TUNING" help:"kind of the adapter: LORA, or virtual tokens before each text by PROMPT_TUNING or PREFIX_TUNING" default:"LORA"`
 	LoRA              `yaml:",inline"`
+	NumVirtualTokens  int    `yaml:"num_virtual_tokens" of:"train,lr" peft:"PROMPT_TUNING,PREFIX_TUNING" help:"virtual tokens of prompt and prefix tuning; max_length counts them" default:"20" range:"1,1048576"`
+	PromptTuningInit  string `yaml:"prompt_tuning_init" of:"train,lr" peft:"PROMPT_TUNING" help:"what prompt tuning begins from: RANDOM, SAMPLE_VOCAB, or TEXT with prompt_tuning_init_text" default:"RANDOM"`
+	PromptTuningText  string `yaml:"prompt_tuning_init_text,omitempty" of:"train,lr" peft:"PROMPT_TUNING" help:"text whose embeddings prompt tuning begins from"`
+	PrefixProjection  bool   `yaml:"prefix_projection,omitempty" of:"train,lr" peft:"PREFIX_TUNING" help:"prefix tuning learns two linear layers that make keys and values, which are all that is saved"`
+	EncoderHiddenSize int    `yaml:"encoder_hidden_size,omitempty" of:"train,lr" peft:"PREFIX_TUNING" help:"width between the layers of prefix_projection; 0 is that of the keys of a layer" default:"0" range:"0,1048576"`
 
 	Epochs                    float64 `yaml:"epochs" of:"train,pretrain,schedule" help:"passes over the data" default:"3" range:"0,1e6"`
 	MaxSteps                  int     `yaml:"max_steps" of:"train,pretrain,schedule" help:"optimizer steps, in place of epochs; 0 counts epochs" default:"0" range:"0,2147483647"`
@@ -72,7 +78,7 @@ type Stage struct {
 	NSSteps           int     `yaml:"ns_steps" of:"train,pretrain,lr" help:"steps of the Newton-Schulz iteration of Muon" default:"5" range:"1,99"`
 	AdjustLRFn        string  `yaml:"adjust_lr_fn" of:"train,pretrain,lr" help:"how Muon's rate follows the shape of a matrix: match_rms_adamw, with the rates of AdamW, or original" default:"match_rms_adamw"`
 	EMADecay          float64 `yaml:"ema_decay" of:"train,pretrain" help:"evaluate and save a moving average of what is trained, of this decay, in place of where training stands; 0 is off" default:"0" range:"0,0.999999999999"`
-	LoRAPlusLRRatio   float64 `yaml:"loraplus_lr_ratio" of:"train,lr" help:"the B of every adapted layer trains at this times the rate of its A (LoRA+); 0 is off, 16 the paper's" default:"0" range:"0,1e6"`
+	LoRAPlusLRRatio   float64 `yaml:"loraplus_lr_ratio" of:"train,lr" peft:"LORA" help:"the B of every adapted layer trains at this times the rate of its A (LoRA+); 0 is off, 16 the paper's" default:"0" range:"0,1e6"`
 	LayerDecay        float64 `yaml:"layer_decay" of:"train,pretrain,lr" help:"each layer trains at this times the rate of the one above it; 0 is off" default:"0" range:"0,1"`
 	ParamGroups       []Group `yaml:"param_groups,omitempty"`
 	MaxGradNorm       float64 `yaml:"max_grad_norm" of:"train,pretrain,lr" help:"largest global norm of the gradients; 0 does not clip" default:"1" range:"0,1e9"`

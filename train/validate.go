@@ -11,6 +11,7 @@ import (
 	"gotune/data/rows"
 	"gotune/internal/kernel"
 	"gotune/lora"
+	"gotune/lora/prompt"
 	"gotune/model"
 	"gotune/optim"
 	"gotune/schedule"
@@ -42,6 +43,11 @@ func (r Recipe) Validate() error {
 	}
 	if err := r.validateOptimizers(); err != nil {
 		return err
+	}
+	if r.Adapter == "" { // whose values would stand for those of the stages
+		if err := r.checkVirtual(); err != nil {
+			return err
+		}
 	}
 	return r.validateChain()
 }
@@ -88,7 +94,7 @@ func (r Recipe) validateChain() error {
 		if before.Adapter != "" {
 			return nil // whose values stand for those of the stages that keep it
 		}
-		if s.Full || before.Full || s.PreviousAdapter != "keep" {
+		if s.Full || before.Full || s.PreviousAdapter != "keep" || s.virtual() > 0 {
 			continue
 		}
 		if a, b := before.LoRA, s.LoRA; !reflect.DeepEqual(a, b) {
@@ -150,7 +156,7 @@ func (r Recipe) validate() error {
 	if r.LastLayers > 0 && len(r.Layers) > 0 {
 		return fmt.Errorf("last_layers and layers_to_transform are both given: each says which layers are adapted")
 	}
-	return r.LoRA.Validate()
+	return r.checkAdapter()
 }
 
 // checkValue compares a name with the choices there are, and a number with the tag
@@ -195,16 +201,21 @@ func (r Recipe) validateUse() error {
 	if r.Pretraining() {
 		command, other = "pretrain", "a recipe with a shape makes a new model and trains all its weights"
 	}
-	v, plain := reflect.ValueOf(r), reflect.ValueOf(DefaultRecipe())
+	plain := DefaultRecipe()
 	for _, f := range Keys() {
 		if f.Name == "Name" || f.Name == "Objective" || slices.Contains(strings.Split(f.Tag.Get("of"), ","), command) {
 			continue
 		}
-		if is := v.FieldByIndex(f.Index); !reflect.DeepEqual(is.Interface(), plain.FieldByIndex(f.Index).Interface()) {
-			return fmt.Errorf("%s is %v, but has no meaning here: %s", Key(f), is, other)
+		if differs(f, r, plain) {
+			return fmt.Errorf("%s is %v, but has no meaning here: %s", Key(f), reflect.ValueOf(r).FieldByIndex(f.Index), other)
 		}
 	}
 	return nil
+}
+
+// differs reports whether two recipes have another value of a key.
+func differs(f reflect.StructField, r, other Recipe) bool {
+	return !reflect.DeepEqual(reflect.ValueOf(r).FieldByIndex(f.Index).Interface(), reflect.ValueOf(other).FieldByIndex(f.Index).Interface())
 }
 
 // choices lists the values of keys that are names.
@@ -213,6 +224,8 @@ func choices() map[string][]string {
 		"objective":             ObjectiveNames(),
 		"schedule":              schedule.Names(),
 		"decay_type":            schedule.DecayTypes(),
+		"peft_type":             PEFTTypes(),
+		"prompt_tuning_init":    prompt.Inits(),
 		"optimizer":             optim.Names(),
 		"adjust_lr_fn":          optim.AdjustLRs(),
 		"base_precision":        model.Bases(),

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gotune/lora"
+	"gotune/train"
 )
 
 // loadAdapters loads the adapters of --adapter and puts several, or one with a weight, together.
@@ -21,9 +22,8 @@ func (s *source) loadAdapters() error {
 	if len(s.adapters) == 0 {
 		return nil
 	}
-	var ads []*lora.Adapter
+	var ads []*lora.Adapter // of several, or with a weight
 	var weights []float64
-	weighted := false
 	for _, text := range s.adapters {
 		dir, weight, given, err := splitWeight(text)
 		if err != nil {
@@ -32,24 +32,37 @@ func (s *source) loadAdapters() error {
 		if err := s.takeTemplate(dir); err != nil {
 			return err
 		}
-		ad, err := lora.Load(os.DirFS(dir), dir, s.model)
+		if s.adapter, err = train.LoadAdapter(os.DirFS(dir), dir, s.model); err != nil {
+			return err
+		}
+		if !given && len(s.adapters) == 1 {
+			break
+		}
+		ad, err := s.updates("adapters can be put together, or have a weight,")
 		if err != nil {
 			return err
 		}
-		if given || len(s.adapters) > 1 {
-			ad, weighted = ad.Plain(), true
-		}
-		ads, weights = append(ads, ad), append(weights, weight)
+		ads, weights = append(ads, ad.Plain()), append(weights, weight)
 	}
-	s.adapter = ads[0]
-	if weighted {
-		var err error
-		if s.adapter, err = lora.Combine(ads, weights, s.combination, 0); err != nil {
+	if ads != nil {
+		combined, err := lora.Combine(ads, weights, s.combination, 0)
+		if err != nil {
 			return fmt.Errorf("adapters %s: %w", strings.Join(s.adapters, ", "), err)
 		}
+		s.adapter = combined
 	}
 	s.project = s.adapter.Project
 	return nil
+}
+
+// updates returns the adapter where it updates weights, which is when something can be done
+// with it that virtual tokens do not allow.
+func (s *source) updates(what string) (*lora.Adapter, error) {
+	ad, is := s.adapter.(*lora.Adapter)
+	if !is {
+		return nil, fmt.Errorf("adapter %s: %s only where they update weights, as LoRA does: this one puts %d virtual tokens before each text and leaves the weights as they are", strings.Join(s.adapters, ", "), what, s.adapter.Virtual())
+	}
+	return ad, nil
 }
 
 // splitWeight takes DIR or DIR=WEIGHT apart. A folder whose name looks like the second is

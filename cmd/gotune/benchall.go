@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"gotune/train"
 )
 
 // benchWork is a line of the table of docs/performance.md. The peer takes the same
@@ -99,7 +101,7 @@ type benchLine struct {
 // inTurn measures one work so many times, each time followed by the peer.
 func (f *benchFlags) inTurn(ctx context.Context, self string, work benchWork) (benchRow, error) {
 	r := benchRow{Name: work.name}
-	var tokens, peers, shares, ratios []float64
+	var tokens, peers, shares, ratios train.BenchRounds
 	base := "fp32"
 	if work.mode == "lora" {
 		base = work.precision
@@ -121,9 +123,9 @@ func (f *benchFlags) inTurn(ctx context.Context, self string, work benchWork) (b
 		peers, ratios = append(peers, peer.Tokens), append(ratios, ours.Tokens/peer.Tokens)
 		r.PeerMiB = max(r.PeerMiB, peer.MiB)
 	}
-	r.Tokens, r.PeakShare = middle(tokens), middle(shares)
+	r.Tokens, r.PeakShare = tokens.Median(), shares.Median()
 	if f.peer != "" {
-		r.PeerTokens, r.Ratio, r.RatioOfMemory = middle(peers), middle(ratios), r.MiB/r.PeerMiB
+		r.PeerTokens, r.Ratio, r.RatioOfMemory = peers.Median(), ratios.Median(), r.MiB/r.PeerMiB
 		r.RatioLow, r.RatioHigh = slices.Min(ratios), slices.Max(ratios)
 	}
 	return r, nil
@@ -160,10 +162,4 @@ func measured(ctx context.Context, command []string) (benchLine, error) {
 		return l, fmt.Errorf("%s: it says %g tokens_per_second", strings.Join(command, " "), l.Tokens)
 	}
 	return l, nil
-}
-
-// middle is the median, of an even number the upper of the two in the middle.
-func middle(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }

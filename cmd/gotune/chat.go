@@ -61,7 +61,7 @@ func talk(c *cobra.Command, s *source, o model.Sampling, system string) error {
 	}
 	said = append(said, begin...)
 	s.model.LayOutForGeneration(team)
-	g := model.NewGenerator(s.model, team, s.project)
+	g := s.generator(team)
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	next, out := inputLines(ctx, c.InOrStdin()), c.OutOrStdout()

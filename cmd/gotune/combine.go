@@ -29,7 +29,11 @@ plain LoRA of twice the rank, for the base as it was.`,
 			if err := s.loadForAdapter(c, args[0]); err != nil {
 				return err
 			}
-			ad := s.adapter.Plain()
+			ad, err := s.updates("adapters can be combined")
+			if err != nil {
+				return err
+			}
+			ad = ad.Plain()
 			if err := s.writeAdapter(args[0], ad); err != nil {
 				return err
 			}

@@ -90,7 +90,7 @@ func evaluate(c *cobra.Command, s *source, d *data.Dataset, asJSON, perToken, ig
 			}
 		}
 		if perToken {
-			return enc.Encode(tokenResult{Row: x.Row, IDs: x.IDs, NLL: row.NLL})
+			return enc.Encode(tokenResult{Row: x.Row, IDs: x.IDs[x.Virtual:], NLL: row.NLL})
 		}
 		return nil
 	})

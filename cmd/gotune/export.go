@@ -104,6 +104,11 @@ func (s *source) export(c *cobra.Command, out, format, dtype string) (export.Pro
 	if format == "peft" && s.adapter == nil {
 		return export.Proof{}, usagef("--format peft writes an adapter: give one by --adapter, or a run")
 	}
+	if s.adapter != nil {
+		if _, err := s.updates("adapters can be exported"); err != nil {
+			return export.Proof{}, fmt.Errorf("%w; its folder holds PEFT's files, which PEFT reads as they are", err)
+		}
+	}
 	team := s.team()
 	defer team.Close()
 	view, err := export.NewView(ctx, s.model, team, s.project, func(text string) []int32 { return data.EncodePrompt(s.tokenizer, text) })

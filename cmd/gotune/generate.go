@@ -124,7 +124,7 @@ func generate(c *cobra.Command, s *source, o model.Sampling, prompt string, asJS
 	stream := s.tokenizer.Stream()
 	out := c.OutOrStdout()
 	s.model.LayOutForGeneration(team)
-	new, err := model.NewGenerator(s.model, team, s.project).Generate(c.Context(), ids, o, func(id int32) error {
+	new, err := s.generator(team).Generate(c.Context(), ids, o, func(id int32) error {
 		if asJSON {
 			return nil
 		}

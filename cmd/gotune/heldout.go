@@ -45,15 +45,15 @@ func (h *heldOut) open(c *cobra.Command, s *source, o train.Objective) (*data.Da
 	if maxLength == 0 {
 		maxLength = min(s.model.Config.MaxPositions, 1024)
 	}
-	if maxLength > s.model.Config.MaxPositions || maxLength < 3 {
-		return nil, usagef("--max-length is %d; the model takes 3 to %d tokens", maxLength, s.model.Config.MaxPositions)
+	if least := 3 + s.virtual(); maxLength > s.model.Config.MaxPositions || maxLength < least {
+		return nil, usagef("--max-length is %d; the model takes %d to %d tokens", maxLength, least, s.model.Config.MaxPositions)
 	}
 	template, err := data.OpenTemplate(s.templateName, s.tokenizer)
 	if err != nil {
 		return nil, fmt.Errorf("chat template: %w", err)
 	}
 	d, err := data.Open(c.Context(), data.Config{Corpora: corpora, HeldOut: true, Allow: h.allow, EncoderConfig: data.EncoderConfig{
-		Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength,
+		Tokenizer: s.tokenizer, Template: template, MaxLength: maxLength, Virtual: s.virtual(),
 	}})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"gotune/data/inspect"
 	"gotune/lora"
+	"gotune/train"
 )
 
 // adapterDescription is a PEFT adapter.
@@ -41,6 +42,9 @@ type update struct {
 }
 
 func describeAdapter(path string) (description, error) {
+	if train.IsVirtual(os.DirFS(path)) {
+		return describeVirtual(path)
+	}
 	c, updates, err := lora.Analyse(os.DirFS(path), path)
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func (p *labProgress) observe(e study.Event) {
 		p.line("%d of %d runs%s: %s was there", e.Done, e.Total, left, what)
 	case "failed", "skipped":
 		p.line("%d of %d runs%s: %s %s: %s", e.Done, e.Total, left, what, e.Event, e.Text)
-	case "chosen", "dropped", "locked":
+	case "chosen", "dropped", "locked", "aside":
 		p.line("%s: %s %s", e.Event, e.Run, e.Text)
 	}
 }
@@ -95,7 +95,7 @@ func printResult(w io.Writer, r study.Result, lab string) {
 		fmt.Fprintf(w, "%s: %s\n", v.Name, v.Reading)
 	}
 	if failed {
-		fmt.Fprintln(w, "Failed runs are gone on with by --retry; where a folder is damaged, remove it, and the run begins anew")
+		fmt.Fprintln(w, "Failed runs are gone on with by --retry, or set aside and begun anew where they cannot be; where a folder is damaged, remove it")
 	}
 	fmt.Fprintf(w, "The result is %s/studies/%s/result.json\nNext, as a page with pictures: gotune report %s/studies/%s\n", lab, r.ID, lab, r.ID)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"gotune/internal/kernel"
-	"gotune/lora"
 	"gotune/model"
 	"gotune/tokenizer"
 	"gotune/train"
@@ -32,7 +31,7 @@ type source struct {
 
 	model     *model.Model
 	tokenizer *tokenizer.Tokenizer
-	adapter   *lora.Adapter
+	adapter   train.Adapter
 	// adapterTemplate is the chat template that the adapter was tuned with, where it
 	// is another than the model's own.
 	adapterTemplate []byte
@@ -105,6 +104,21 @@ func (s *source) load(ctx context.Context) error {
 		return err
 	}
 	return s.loadAdapters()
+}
+
+// generator returns a generator of the model with its adapter.
+func (s *source) generator(team *kernel.Team) *model.Generator {
+	g := model.NewGenerator(s.model, team, s.project)
+	g.Virtual = s.virtual()
+	return g
+}
+
+// virtual is the number of virtual tokens that the adapter has before each text.
+func (s *source) virtual() int {
+	if s.adapter == nil {
+		return 0
+	}
+	return s.adapter.Virtual()
 }
 
 func (s *source) team() *kernel.Team {

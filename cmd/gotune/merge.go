@@ -40,9 +40,13 @@ What DoRA, modules trained whole and PiSSA replaced cannot be brought back.`,
 			if err := s.load(c.Context()); err != nil {
 				return err
 			}
-			change, what := s.adapter.Merge, "merged"
+			ad, err := s.updates("adapters can be merged, or taken out,")
+			if err != nil {
+				return err
+			}
+			change, what := ad.Merge, "merged"
 			if undo {
-				change, what = s.adapter.Unmerge, "taken out"
+				change, what = ad.Unmerge, "taken out"
 			}
 			merged, err := change(s.model)
 			if err != nil {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -101,27 +104,29 @@ func newRecipeShow() *cobra.Command {
 func newRecipeInit() *cobra.Command {
 	var stages bool
 	c := &cobra.Command{
-		Use:   "init [ROUTE]",
+		Use:   "init [NAME]",
 		Short: "Print a recipe to begin with",
-		Long: `init prints a recipe to begin with, or one of the routes r1 to r5 from the embedded
-base to a model that knows a domain.`,
+		Long: `init prints a recipe to begin with, or one by its name: the routes r1 to r5 from the
+embedded base to a model that knows a domain, and smollm2-135m and qwen2.5-0.5b, which
+tune a model folder of that kind on questions and answers.`,
 		Example: `  gotune recipe init > my.yaml
-  gotune recipe init r3 > r3.yaml`,
-		Args: between(0, 1, "at most the name of a route"),
+  gotune recipe init r3 > r3.yaml
+  gotune recipe init smollm2-135m > gsm8k.yaml`,
+		Args: between(0, 1, "at most the name of a recipe"),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := "start.yaml"
 			switch {
 			case len(args) > 0 && stages:
-				return usagef("--stages and a route are two recipes; name one")
+				return usagef("--stages and a name are two recipes; name one")
 			case len(args) > 0:
-				name = "recipes/" + args[0] + ".yaml"
+				var err error
+				if name, err = namedRecipe(args[0]); err != nil {
+					return err
+				}
 			case stages:
 				name = "start-stages.yaml"
 			}
 			raw, err := examples.Recipes.ReadFile(name)
-			if len(args) > 0 && err != nil {
-				return usagef("there is no route %q, only r1, r2, r3, r4 and r5", args[0])
-			}
 			if err != nil {
 				return err
 			}
@@ -131,6 +136,24 @@ base to a model that knows a domain.`,
 	}
 	c.Flags().BoolVar(&stages, "stages", false, "a recipe of several stages")
 	return c
+}
+
+// namedRecipe returns the file of a recipe that comes with the program.
+func namedRecipe(name string) (string, error) {
+	var names []string
+	for _, pattern := range []string{"recipes/*.yaml", "gsm8k/*.yaml"} {
+		files, err := fs.Glob(examples.Recipes, pattern)
+		if err != nil {
+			return "", err
+		}
+		for _, file := range files {
+			names = append(names, strings.TrimSuffix(path.Base(file), ".yaml"))
+			if names[len(names)-1] == name {
+				return file, nil
+			}
+		}
+	}
+	return "", usagef("there is no recipe %q, only %s", name, strings.Join(names, ", "))
 }
 
 func newRecipeSchema() *cobra.Command {

@@ -74,7 +74,7 @@ what was found.
 	f.IntVar(&r.o.Jobs, "jobs", 0, "runs at a time, each on one thread; 0 is one for each core")
 	f.StringVar(&r.maxMemory, "max-memory", "", "memory that all runs together may take, such as 4GiB")
 	f.DurationVar(&r.o.Budget, "budget", 0, fmt.Sprintf("time on the clock for all (default %s, with --quick %s)", hours(fullBudget), hours(quickBudget)))
-	f.BoolVar(&r.o.Retry, "retry", false, "go on with what has failed, from the last checkpoint where there is one")
+	f.BoolVar(&r.o.Retry, "retry", false, "go on with what has failed, from the last checkpoint where there is one; what cannot go on, since the program or a file is another, is set aside and begun anew")
 	f.BoolVar(&r.noRun, "no-run", false, "run nothing, and tell of what is there")
 	f.StringVar(&r.publish, "publish", "", "write verdicts, numbers, pictures and pages about them into a `folder`, and print the table of verdicts")
 	f.StringVar(&r.readme, "readme", "", "put the table of verdicts into a `file` between <!-- verdicts --> and <!-- /verdicts -->")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 
@@ -83,17 +82,16 @@ func (f *runFlags) resolve(flags *pflag.FlagSet, preset string) (train.Recipe, e
 // there is no adapter for. The same keys in a file may stand: a recipe of one kind of
 // tuning is then done as the other by a flag alone.
 func checkAdapterFlags(flags *pflag.FlagSet, r *train.Recipe) error {
-	names := []string{"loraplus-lr-ratio"}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[train.LoRA]()) {
-		names = append(names, flagName(f))
-	}
-	for _, name := range names {
+	for _, f := range train.Keys() {
+		name, kinds := flagName(f), train.PEFTTypesOf(f)
 		switch {
-		case !flags.Changed(name):
+		case kinds == nil || !flags.Changed(name):
 		case r.WithoutAdapter():
 			return usagef("--%s cannot be given with full, which trains all weights and has no adapter: leave one of them out", name)
 		case r.Adapter != "" && name != "loraplus-lr-ratio":
 			return usagef("--%s cannot be given with --adapter: the adapter in %s has its own; leave the flag out", name, r.Adapter)
+		case r.Adapter == "" && len(r.Stages) == 0 && !slices.Contains(kinds, r.PEFTType) && slices.Contains(train.PEFTTypes(), r.PEFTType):
+			return usagef("--%s cannot be given with peft_type %s: it belongs to %s", name, r.PEFTType, strings.Join(kinds, " and "))
 		}
 	}
 	return nil

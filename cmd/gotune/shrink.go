@@ -79,11 +79,15 @@ squared norm is left. With --data it computes the loss before and after.`,
 // shrink writes the smaller adapter. The data may be nil.
 func shrink(c *cobra.Command, s *source, rank int, d *data.Dataset, out string) (shrinkResult, error) {
 	var r shrinkResult
-	before, err := s.loss(c, s.adapter, d)
+	ad, err := s.updates("adapters can have a lower rank")
 	if err != nil {
 		return r, err
 	}
-	small, layers, err := s.adapter.Shrink(rank)
+	before, err := s.loss(c, ad, d)
+	if err != nil {
+		return r, err
+	}
+	small, layers, err := ad.Shrink(rank)
 	if err != nil {
 		return r, err
 	}

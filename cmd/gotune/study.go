@@ -116,7 +116,7 @@ func newLabFlags(c *cobra.Command) *labFlags {
 	c.Flags().BoolVar(&f.o.Quick, "quick", false, "the seeds of a quick run; verdicts are provisional")
 	c.Flags().IntVar(&f.o.Seeds, "seeds", 0, "number of seeds of the tests, such as a verdict has asked for; 0 takes the study's, or 5 of a grid by flags")
 	c.Flags().Uint64Var(&f.o.FirstSeed, "first-seed", 0, "first seed of the tests, in place of the study's")
-	c.Flags().BoolVar(&f.o.Retry, "retry", false, "go on with what has failed, from the last checkpoint where there is one")
+	c.Flags().BoolVar(&f.o.Retry, "retry", false, "go on with what has failed, from the last checkpoint where there is one; what cannot go on, since the program or a file is another, is set aside and begun anew")
 	return f
 }
 

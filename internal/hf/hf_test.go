@@ -146,6 +146,7 @@ func TestHostileFiles(t *testing.T) {
 		"truncated":     {file(one, 0, 0), `tensor "x" ends at byte 4`},
 		"trailing":      {file(one, 0, 0, 0, 0, 9), "1 bytes after the last tensor"},
 		"twice":         {file(`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 0, 0, 0, 0), `"x" stands twice`},
+		"more header":   {file(one+`{}`, 0, 0, 0, 0), "goes on after its JSON object"},
 		"overlap":       {file(`{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}`, 0, 0, 0, 0, 0, 0), "overlap or leave a gap"},
 		"wrong shape":   {file(`{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}`, 0, 0, 0, 0), "needs 12 bytes"},
 		"overflow":      {file(`{"x":{"dtype":"F32","shape":[2147483647,2147483647,2147483647],"data_offsets":[0,4]}}`, 0, 0, 0, 0), "impossible shape"},
@@ -169,6 +170,20 @@ func TestHostileFiles(t *testing.T) {
 	}
 	if _, err := f.ReadAll(); err == nil || !strings.Contains(err.Error(), `"I64" is not supported`) {
 		t.Errorf("an integer tensor gave %v", err)
+	}
+}
+
+// Empty tensors may stand anywhere, in whatever order the header names them.
+func TestEmptyTensors(t *testing.T) {
+	header := `{"full":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"empty":{"dtype":"F32","shape":[0,3],"data_offsets":[0,0]}}`
+	raw := file(header, 0, 0, 0x80, 0x3f)
+	f, err := Open("m", bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := f.ReadAll()
+	if err != nil || len(all["empty"].Data) != 0 || !slices.Equal(all["full"].Data, []float32{1}) {
+		t.Errorf("read %v, %v", all, err)
 	}
 }
 

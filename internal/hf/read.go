@@ -2,6 +2,7 @@ package hf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -152,13 +153,18 @@ func (f *File) parse(raw []byte) error {
 	if _, err := dec.Token(); err != nil {
 		return fmt.Errorf("the header is not valid JSON: %w", err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the header goes on after its JSON object")
+	}
 	return nil
 }
 
 // check holds offsets against shapes and against each other, and turns them into
 // offsets from the start of the file.
 func (f *File) check(start, size int64) error {
-	slices.SortFunc(f.entries, func(a, b Entry) int { return int(min(1, max(-1, a.offset-b.offset))) })
+	slices.SortFunc(f.entries, func(a, b Entry) int { // of two at one place the empty one first
+		return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.bytes, b.bytes))
+	})
 	end := int64(0)
 	for i := range f.entries {
 		e := &f.entries[i]
@@ -195,15 +201,21 @@ func (f *File) check(start, size int64) error {
 // Read returns the values of one tensor, widened to float32, which is exact. Those
 // of a mapped file may be its own memory; see MapFS.
 func (f *File) Read(e Entry) (Tensor, error) {
+	if data := f.inPlace(e); data != nil {
+		return Tensor{Shape: slices.Clone(e.Shape), Data: data}, nil
+	}
+	return f.ReadCopy(e)
+}
+
+// ReadCopy is Read into memory of its own, for small tensors of a file whose large ones
+// are not used as they lie in it: a system maps up to 2 MiB about each place that is
+// looked at.
+func (f *File) ReadCopy(e Entry) (Tensor, error) {
 	width, err := e.DType.Bytes()
 	if err != nil {
 		return Tensor{}, fmt.Errorf("%s: tensor %q: %w", f.name, e.Name, err)
 	}
-	t := Tensor{Shape: slices.Clone(e.Shape), Data: f.inPlace(e)}
-	if t.Data != nil {
-		return t, nil
-	}
-	t.Data = pages.Make[float32](Size(e.Shape))
+	t := Tensor{Shape: slices.Clone(e.Shape), Data: pages.Make[float32](Size(e.Shape))}
 	err = f.pieces(e, func(at int, buf []byte) {
 		widen(t.Data[at/width:(at+len(buf))/width], buf, e.DType)
 	})

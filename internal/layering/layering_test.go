@@ -50,7 +50,7 @@ var below = map[string][]string{
 	"study/suite":    {"report", "study", "study/stats", "train", "internal/disk"},
 	"report":         {"study", "study/stats", "internal/disk"},
 	"examples":       {},
-	"cmd/gotune": {"examples", "report", "study", "study/registry", "study/suite", "train", "export", "lora", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
+	"cmd/gotune": {"examples", "report", "study", "study/registry", "study/suite", "train", "export", "lora", "lora/prompt", "model", "model/base", "data", "data/inspect", "data/chat", "data/rows", "data/world", "tokenizer", "optim", "schedule", "schedule/draw",
 		"internal/exec", "internal/kernel", "internal/hf", "internal/rng", "internal/disk"},
 
 	"internal/tensorboard": {},

@@ -46,7 +46,8 @@ type peftConfig struct {
 
 // Save writes adapter_config.json and adapter_model.safetensors (float32) to a folder,
 // which is made if need be. The name of the base is recorded as PEFT does. What a projection
-// makes is written, not the projection itself, as in PEFT: training cannot go on with it.
+// makes is written, not the projection itself, as in PEFT: training goes on with it from
+// what [Adapter.Checkpoint] writes alone.
 func (ad *Adapter) Save(dir, base string) error {
 	if err := ad.save(dir, base); err != nil {
 		return fmt.Errorf("saving the adapter: %w", err)
@@ -122,8 +123,8 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
 	c := f.config()
-	c.Projection, c.Init = false, ""
-	ad, err := empty(c, m)
+	c.Projection, c.Init, c.InitText = false, "", ""
+	ad, err := empty(c, m, true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
@@ -131,25 +132,83 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 	if err := f.fits(ad.shape); err != nil {
 		return nil, fmt.Errorf("%s does not fit the model: %w", configFile, err)
 	}
-	if _, err := fs.Stat(src, weightsFile); err != nil {
-		return nil, fmt.Errorf("the folder has no %s: %w", weightsFile, err)
+	if err := fill(src, weightsFile, map[string]model.Parameter{tableKey: ad.table}); err != nil {
+		return nil, err
 	}
-	tensors, err := hf.ReadFS(src, weightsFile, weightsFile)
+	return ad, nil
+}
+
+// fill copies the tensors of a file into parameters by their keys.
+func fill(src fs.FS, file string, parameters map[string]model.Parameter) error {
+	tensors, err := read(src, file, parameters)
+	if err != nil {
+		return err
+	}
+	for key, t := range tensors {
+		copy(parameters[key].Value, t.Data)
+	}
+	return nil
+}
+
+// read reads the tensors of a file, which must be those of parameters by their keys.
+func read(src fs.FS, file string, parameters map[string]model.Parameter) (map[string]hf.Tensor, error) {
+	if _, err := fs.Stat(src, file); err != nil {
+		return nil, fmt.Errorf("the folder has no %s: %w", file, err)
+	}
+	tensors, err := hf.ReadFS(src, file, file)
 	if err != nil {
 		return nil, err
 	}
-	t, ok := tensors[tableKey]
-	switch delete(tensors, tableKey); {
-	case !ok:
-		return nil, fmt.Errorf("%s has no tensor %s", weightsFile, tableKey)
-	case !slices.Equal(t.Shape, ad.table.Shape):
-		return nil, fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", tableKey, t.Shape, ad.table.Shape)
-	case len(tensors) > 0:
-		left := slices.Sorted(maps.Keys(tensors))
-		return nil, fmt.Errorf("%s has %d tensors that match nothing in the model, the first is %s", weightsFile, len(left), left[0])
+	for _, key := range slices.Sorted(maps.Keys(parameters)) {
+		t, ok := tensors[key]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%s has no tensor %s", file, key)
+		case !slices.Equal(t.Shape, parameters[key].Shape):
+			return nil, fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, parameters[key].Shape)
+		}
 	}
-	copy(ad.table.Value, t.Data)
-	return ad, nil
+	for _, key := range slices.Sorted(maps.Keys(tensors)) {
+		if _, ok := parameters[key]; !ok {
+			return nil, fmt.Errorf("%s has %d tensors that match nothing in the model, the first is %s", file, len(tensors)-len(parameters), key)
+		}
+	}
+	return tensors, nil
+}
+
+// trainedFile holds what is trained, under its own names, which is not what PEFT's file has
+// where a projection makes that.
+const trainedFile = "prompt_encoder.safetensors"
+
+// Checkpoint is Save with all that Restore needs: of a projection also the projection.
+func (ad *Adapter) Checkpoint(dir, base string) error {
+	if err := ad.Save(dir, base); err != nil || !ad.Config.Projection {
+		return err
+	}
+	tensors := make(map[string]hf.Tensor)
+	for _, p := range ad.Parameters() {
+		tensors[p.Name] = hf.Tensor{Shape: p.Shape, Data: p.Value}
+	}
+	if err := hf.WriteFile(filepath.Join(dir, trainedFile), tensors, hf.F32); err != nil {
+		return fmt.Errorf("saving the adapter: %w", err)
+	}
+	return nil
+}
+
+// Restore reads what is trained from what Checkpoint wrote of this adapter or of one like it.
+// The name is for messages.
+func (ad *Adapter) Restore(src fs.FS, name string) error {
+	file, parameters := weightsFile, map[string]model.Parameter{tableKey: ad.table}
+	if ad.Config.Projection {
+		file, parameters = trainedFile, make(map[string]model.Parameter)
+		for _, p := range ad.Parameters() {
+			parameters[p.Name] = p
+		}
+	}
+	if err := fill(src, file, parameters); err != nil {
+		return fmt.Errorf("adapter %s: %w", name, err)
+	}
+	return nil
 }
 
 // ReadConfig reads what Load makes an adapter from, without its weights. The name is for

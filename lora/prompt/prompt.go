@@ -27,6 +27,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"gotune/internal/hf"
 	"gotune/internal/op"
 	"gotune/internal/rng"
 	"gotune/model"
@@ -118,7 +119,7 @@ const (
 // New makes the virtual tokens of a model. Tables are drawn from the normal distribution,
 // linear layers uniform in ±1/√in, as PEFT does; each from a stream of its own name.
 func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
-	ad, err := empty(c, m)
+	ad, err := empty(c, m, true)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +139,10 @@ func New(c Config, m *model.Model, seed uint64) (*Adapter, error) {
 	}
 	return ad, nil
 }
+
+// Outline is New without values, for what can be checked before the weights are read. The
+// model may be an outline itself.
+func Outline(c Config, m *model.Model) (*Adapter, error) { return empty(c, m, false) }
 
 // embed begins prompt tuning from the embeddings of tokens, which the model must have.
 func (ad *Adapter) embed(m *model.Model, r *rng.Stream) error {
@@ -164,8 +169,8 @@ func (ad *Adapter) embed(m *model.Model, r *rng.Stream) error {
 	return nil
 }
 
-// empty makes an adapter with all values 0.
-func empty(c Config, m *model.Model) (*Adapter, error) {
+// empty makes an adapter with all values 0. Without values there is no memory for them.
+func empty(c Config, m *model.Model, values bool) (*Adapter, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -181,23 +186,24 @@ func empty(c Config, m *model.Model) (*Adapter, error) {
 	}
 	ad := &Adapter{Config: c, shape: s}
 	if !c.Projection {
-		ad.table = parameter(tableName, c.VirtualTokens, s.width(c.Type))
+		ad.table = parameter(values, tableName, c.VirtualTokens, s.width(c.Type))
 		return ad, nil
 	}
-	ad.table = parameter(tableName, c.VirtualTokens, s.kv)
+	ad.table = parameter(values, tableName, c.VirtualTokens, s.kv)
 	ad.project = []model.Parameter{
-		parameter(innerName+".weight", c.EncoderHiddenSize, s.kv), parameter(innerName+".bias", c.EncoderHiddenSize),
-		parameter(outerName+".weight", s.width(c.Type), c.EncoderHiddenSize), parameter(outerName+".bias", s.width(c.Type)),
+		parameter(values, innerName+".weight", c.EncoderHiddenSize, s.kv), parameter(values, innerName+".bias", c.EncoderHiddenSize),
+		parameter(values, outerName+".weight", s.width(c.Type), c.EncoderHiddenSize), parameter(values, outerName+".bias", s.width(c.Type)),
 	}
 	return ad, nil
 }
 
-func parameter(name string, shape ...int) model.Parameter {
-	n := 1
-	for _, d := range shape {
-		n *= d
+func parameter(values bool, name string, shape ...int) model.Parameter {
+	p := model.Parameter{Name: name, Shape: shape}
+	if values {
+		n := hf.Size(shape)
+		p.Value, p.Grad = make([]float32, n), make([]float32, n)
 	}
-	return model.Parameter{Name: name, Shape: shape, Value: make([]float32, n), Grad: make([]float32, n)}
+	return p
 }
 
 // Parameters lists what is trained in order of name.
@@ -219,17 +225,29 @@ func (ad *Adapter) Count() int {
 // Virtual returns the number of virtual tokens before each text.
 func (ad *Adapter) Virtual() int { return ad.Config.VirtualTokens }
 
-// Describe says what the adapter is, for people.
-func (ad *Adapter) Describe() string {
+// Method says in a line what is learned.
+func (c Config) Method() string {
 	name := "prompt tuning"
-	if ad.Config.Type == PrefixTuning {
+	if c.Type == PrefixTuning {
 		name = "prefix tuning"
 	}
-	if ad.Config.Projection {
-		name += fmt.Sprintf(" by a projection of %d", ad.Config.EncoderHiddenSize)
+	if c.Projection {
+		name += " by a projection"
 	}
-	return fmt.Sprintf("%s of %d virtual tokens", name, ad.Config.VirtualTokens)
+	if c.Projection && c.EncoderHiddenSize > 0 {
+		name += fmt.Sprintf(" of %d", c.EncoderHiddenSize)
+	}
+	return fmt.Sprintf("%s: %d virtual tokens", name, c.VirtualTokens)
 }
+
+// Describe says in a line what is trained, which is always all of it.
+func (ad *Adapter) Describe([]model.Parameter) string { return ad.Config.Method() }
+
+// Whole returns nil: virtual tokens train no weights of the model.
+func (ad *Adapter) Whole() []string { return nil }
+
+// Release does nothing: virtual tokens change nothing of the model.
+func (ad *Adapter) Release() {}
 
 // Project is the hook that puts the virtual tokens into a model's graph.
 func (ad *Adapter) Project(b *model.Builder, place string, x *gorgonia.Node) *gorgonia.Node {

@@ -354,3 +354,57 @@ func TestLoadRefuses(t *testing.T) {
 		t.Errorf("another base: error %v", err)
 	}
 }
+
+// What training goes on with is all that is trained, also of a projection, whose table alone
+// is what PEFT has.
+func TestRestores(t *testing.T) {
+	everywhere(t, func(t *testing.T, name, kind, folder string) {
+		m := base(t, name)
+		want, dir := started(t, m, kind, folder), t.TempDir()
+		if err := want.Checkpoint(dir, "base"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := prompt.New(kinds[kind], m, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := got.Restore(os.DirFS(dir), dir); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range want.Parameters() {
+			if !slices.Equal(got.Parameters()[i].Value, p.Value) {
+				t.Errorf("%s is not restored", p.Name)
+			}
+		}
+		if err := got.Restore(fstest.MapFS{}, "empty"); err == nil || !strings.Contains(err.Error(), "adapter empty: the folder has no ") {
+			t.Errorf("from nothing: %v", err)
+		}
+	})
+}
+
+// An outline has the names and shapes of an adapter, and needs no values of the model.
+func TestOutline(t *testing.T) {
+	whole := base(t, "tied")
+	m, err := model.Outline(whole.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, c := range kinds {
+		if c.Type == prompt.PromptTuning {
+			c.Init = prompt.SampleVocab
+		}
+		ad, err := prompt.Outline(c, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := prompt.New(c, whole, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range want.Parameters() {
+			if q := ad.Parameters()[i]; q.Name != p.Name || !slices.Equal(q.Shape, p.Shape) || q.Value != nil {
+				t.Errorf("%s: %s %v with %d values, want %s %v with none", kind, q.Name, q.Shape, len(q.Value), p.Name, p.Shape)
+			}
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (b *builder) finish(heldOut bool, allow []string) error {
 	r := &b.tally.Report
 	r.Lengths = lengthsOf(b.data.spans)
 	b.data.duplicates(r)
-	err := b.tally.judge(b.encoder.MaxLength, heldOut, allow)
+	err := b.tally.judge(b.encoder.limit(), heldOut, allow)
 	b.data.report = *r
 	return err
 }

@@ -178,6 +178,14 @@ func (e *Encoder) Encode(r *rows.Row) ([]Example, error) {
 // room is the largest number of tokens of an example that are text.
 func (e *Encoder) room() int { return e.MaxLength - e.Virtual }
 
+// limit says in words how long a row of text may be.
+func (e *Encoder) limit() string {
+	if e.Virtual == 0 {
+		return fmt.Sprintf("%d tokens", e.MaxLength)
+	}
+	return fmt.Sprintf("%d tokens (max_length less %d virtual tokens)", e.room(), e.Virtual)
+}
+
 // lead puts the virtual tokens before an example that Encode made.
 func (e *Encoder) lead(x Example) Example {
 	n := e.Virtual

@@ -129,7 +129,7 @@ func (c *census) count(r *rows.Row, e *Encoder, examples []Example) {
 
 // findings judges a report. In held-out data, from which nothing is learned, what
 // would keep a model from learning does not stop.
-func (c *census) findings(r *Report, maxLength int, heldOut bool) []Finding {
+func (c *census) findings(r *Report, room string, heldOut bool) []Finding {
 	var all []Finding
 	add := func(name string, stops bool, format string, args ...any) {
 		all = append(all, Finding{Name: name, Text: fmt.Sprintf(format, args...), Stops: stops, Warns: stops})
@@ -161,14 +161,14 @@ func (c *census) findings(r *Report, maxLength int, heldOut bool) []Finding {
 	}
 	switch {
 	case r.DroppedTokens > r.Tokens:
-		add(Dropped, learning, "%.1f %% of the tokens are lost: %d of %d rows are longer than %d tokens and are left out; raise max_length, or split them: %s",
-			percent(r.DroppedTokens, r.Tokens+r.DroppedTokens), r.Dropped, r.Rows, maxLength, places(r.FirstDropped, r.Dropped))
+		add(Dropped, learning, "%.1f %% of the tokens are lost: %d of %d rows are longer than %s and are left out; raise max_length, or split them: %s",
+			percent(r.DroppedTokens, r.Tokens+r.DroppedTokens), r.Dropped, r.Rows, room, places(r.FirstDropped, r.Dropped))
 	case 10*r.Dropped > r.Rows:
-		add(Dropped, false, "%d of %d rows (%.1f %%) are longer than %d tokens and are left out: %s",
-			r.Dropped, r.Rows, percent(r.Dropped, r.Rows), maxLength, places(r.FirstDropped, r.Dropped))
+		add(Dropped, false, "%d of %d rows (%.1f %%) are longer than %s and are left out: %s",
+			r.Dropped, r.Rows, percent(r.Dropped, r.Rows), room, places(r.FirstDropped, r.Dropped))
 	}
 	if 2*r.Cut > c.Texts {
-		add(Cut, false, "%d of %d texts are longer than %d tokens and are cut into pieces, each learned without what stands before it", r.Cut, c.Texts, maxLength)
+		add(Cut, false, "%d of %d texts are longer than %s and are cut into pieces, each learned without what stands before it", r.Cut, c.Texts, room)
 	}
 	if r.Seams > 0 {
 		add(Seam, false, "in %d of %d rows prompt and completion tokenise differently joined than apart; they are learned apart, as generation meets them: %s",

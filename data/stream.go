@@ -341,7 +341,7 @@ func (s *Stream) encode(row *rows.Row, first bool) ([]held, error) {
 // judge stops a stream from which nothing sensible can be learned, as far as it
 // has been read.
 func (s *Stream) judge() error {
-	err := s.tally.judge(s.config.MaxLength, false, s.config.Allow)
+	err := s.tally.judge(s.encoders[0].limit(), false, s.config.Allow)
 	if err != nil {
 		return fmt.Errorf("after %d rows: %w", s.tally.Report.Rows, err)
 	}

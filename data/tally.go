@@ -63,21 +63,21 @@ func (t *tally) count(r *rows.Row, c *CorpusReport, e *Encoder, examples []Examp
 
 // judge finds what is to be said about the rows so far. Findings that stop are
 // errors, but for those that are allowed by name.
-func (t *tally) judge(maxLength int, heldOut bool, allow []string) error {
+func (t *tally) judge(room string, heldOut bool, allow []string) error {
 	if t.Report.Kept == 0 {
-		return t.Report.nothingLeft(maxLength)
+		return t.Report.nothingLeft(room)
 	}
-	t.Report.Findings = t.Census.findings(&t.Report, maxLength, heldOut)
+	t.Report.Findings = t.Census.findings(&t.Report, room, heldOut)
 	return Refuse(t.Report.Findings, allow)
 }
 
 // nothingLeft is the error where no row can be used.
-func (r *Report) nothingLeft(maxLength int) error {
+func (r *Report) nothingLeft(room string) error {
 	why := fmt.Sprintf("no row is left to learn from: of %d, %d have nothing to learn, an empty completion or no assistant turn", r.Rows, r.Empty)
 	if r.Empty > 0 {
 		why += " (" + places(r.FirstEmpty, r.Empty) + ")"
 	}
-	why += fmt.Sprintf(" and %d are longer than %d tokens", r.Dropped, maxLength)
+	why += fmt.Sprintf(" and %d are longer than %s", r.Dropped, room)
 	if r.Dropped > 0 {
 		why += " (" + places(r.FirstDropped, r.Dropped) + ")"
 	}

@@ -140,7 +140,7 @@ func (ad *Adapter) read(src fs.FS) error {
 		t, ok := tensors[key]
 		switch {
 		case !ok:
-			return fmt.Errorf("%s has no tensor %s", weightsFile, key)
+			return fmt.Errorf("%s has no tensor %s%s", weightsFile, key, ad.strangers(tensors))
 		case !slices.Equal(t.Shape, p.Shape):
 			return fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, p.Shape)
 		}
@@ -161,6 +161,21 @@ func (ad *Adapter) read(src fs.FS) error {
 		return fmt.Errorf("%s has %d tensors that match nothing in the model, the first is %s", weightsFile, len(left), left[0])
 	}
 	return nil
+}
+
+// strangers tells of tensors in a file that belong to no parameter, or is "": where one is
+// missing they are what it may be called there.
+func (ad *Adapter) strangers(tensors map[string]hf.Tensor) string {
+	left := maps.Clone(tensors)
+	for _, p := range ad.Parameters() {
+		for _, key := range []string{ad.key(p.Name), prefix + p.Name, ad.alias(p.Name)} {
+			delete(left, key)
+		}
+	}
+	if len(left) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d that match nothing in the model, the first is %s", len(left), slices.Min(slices.Collect(maps.Keys(left))))
 }
 
 func notFinite(v float32) bool { return v-v != 0 }

@@ -157,6 +157,9 @@ func TestLoadWrongFiles(t *testing.T) {
 		{func(f fstest.MapFS) { f["adapter_model.safetensors"].Data = nil }, []string{"adapter_model.safetensors"}},
 		{func(f fstest.MapFS) { rewrite(t, f, func(ts map[string]hf.Tensor) { delete(ts, q) }) }, []string{"no tensor " + q}},
 		{func(f fstest.MapFS) {
+			rewrite(t, f, func(ts map[string]hf.Tensor) { ts["model.q_proj.lora_A"] = ts[q]; delete(ts, q) })
+		}, []string{"no tensor " + q + ", and 1 that match nothing in the model, the first is model.q_proj.lora_A"}},
+		{func(f fstest.MapFS) {
 			rewrite(t, f, func(ts map[string]hf.Tensor) { ts["base_model.model.extra"] = ts[q] })
 		}, []string{"match nothing", "base_model.model.extra"}},
 		{func(f fstest.MapFS) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -26,7 +27,7 @@ plain LoRA of twice the rank, for the base as it was.`,
   gotune combine --model DIR --adapter PISSA OUT`,
 		Args: exactly(1, "the folder to make"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := s.loadForAdapter(c, args[0]); err != nil {
+			if err := s.loadForAdapter(c, nil, args[0]); err != nil {
 				return err
 			}
 			ad, err := s.updates("adapters can be combined")
@@ -45,15 +46,21 @@ plain LoRA of twice the rank, for the base as it was.`,
 	return c
 }
 
-// loadForAdapter loads what an adapter is made of that is written to a new folder.
-func (s *source) loadForAdapter(c *cobra.Command, out string) error {
-	if len(s.adapters) == 0 {
+// loadForAdapter loads a model with an adapter, perhaps of a run, of which a new folder is made.
+func (s *source) loadForAdapter(c *cobra.Command, run []string, out string) error {
+	if len(s.adapters) == 0 && len(run) == 0 {
 		return usagef("--adapter is missing")
 	}
 	if err := checkNewFolder(out); err != nil {
 		return err
 	}
-	return s.load(c.Context())
+	if err := s.loadRun(c, run); err != nil {
+		return err
+	}
+	if s.adapter == nil {
+		return fmt.Errorf("the run %s has no adapter: all weights were trained, and its model is %s", run[0], s.modelName)
+	}
+	return nil
 }
 
 // writeAdapter makes the folder of an adapter, with the chat template of the one it is

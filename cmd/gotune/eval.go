@@ -33,20 +33,21 @@ func newEval() *cobra.Command {
 	var held heldOut
 	var asJSON, perToken, learnPrompt, ignoreEOS bool
 	c := &cobra.Command{
-		Use:   "eval",
+		Use:   "eval [RUN]",
 		Short: "Compute the loss of a model on data",
 		Long:  `eval prints the mean loss over target tokens, in nats, and what follows from it.`,
 		Example: `  gotune eval --data world:heldout
+  gotune eval RUN --data rows.jsonl
   gotune eval --model DIR --adapter RUN/adapter --data rows.jsonl --json`,
-		Args: exactly(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args: between(0, 1, "at most a run folder"),
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(held.paths) == 0 {
 				return usagef("--data is missing: name a file, or a corpus such as world:heldout")
 			}
 			if err := held.check(); err != nil {
 				return err
 			}
-			if err := s.load(c.Context()); err != nil {
+			if err := s.loadRun(c, args); err != nil {
 				return err
 			}
 			d, err := held.open(c, &s, train.Objective{LearnPrompt: learnPrompt})

@@ -173,12 +173,17 @@ func (s *source) exportAdapter(ctx context.Context, out string, view *export.Vie
 				return err
 			}
 		}
-		back, err := lora.Load(os.DirFS(dir), out, s.model)
+		// On the base as it was: PiSSA and OLoRA have changed the one at hand.
+		base, err := s.loadModel(ctx)
 		if err != nil {
 			return fmt.Errorf("read back: %w", err)
 		}
-		proof, err = view.Compare(ctx, s.model, back.Project, export.Exact)
-		return err
+		back, err := lora.Load(os.DirFS(dir), out, base)
+		if err != nil {
+			return errors.Join(fmt.Errorf("read back: %w", err), base.Close())
+		}
+		proof, err = view.Compare(ctx, base, back.Project, export.Exact)
+		return errors.Join(err, base.Close())
 	})
 	return proof, err
 }

@@ -51,7 +51,7 @@ func (s *source) flags(c *cobra.Command) {
 // loadRun is load of the run that the first argument names, if there is one. A run
 // has its own model and adapter.
 func (s *source) loadRun(c *cobra.Command, args []string) error {
-	if len(args) == 1 {
+	if len(args) > 0 {
 		for _, name := range []string{"model", "adapter"} {
 			if c.Flags().Changed(name) {
 				return usagef("--%s cannot be given with the run %s, which has its own", name, args[0])
@@ -84,26 +84,40 @@ func (s *source) loadRun(c *cobra.Command, args []string) error {
 }
 
 func (s *source) load(ctx context.Context) error {
-	base, err := model.ParseBase(s.base)
-	if err != nil {
-		return usagef("--%w", err)
-	}
-	arithmetic, err := kernel.ParseArithmetic(s.precision)
-	if err != nil {
-		return usagef("--%w", err)
+	var err error
+	if s.model, err = s.loadModel(ctx); err != nil {
+		return err
 	}
 	src, err := train.OpenModel(s.modelName)
 	if err != nil {
 		return err
 	}
-	if s.model, err = model.LoadFrozen(ctx, src, s.modelName, base); err != nil {
-		return err
-	}
-	s.model.Arithmetic = arithmetic
 	if s.tokenizer, err = tokenizer.Load(src, s.modelName); err != nil {
 		return err
 	}
 	return s.loadAdapters()
+}
+
+// loadModel reads the model alone, as its files have it.
+func (s *source) loadModel(ctx context.Context) (*model.Model, error) {
+	base, err := model.ParseBase(s.base)
+	if err != nil {
+		return nil, usagef("--%w", err)
+	}
+	arithmetic, err := kernel.ParseArithmetic(s.precision)
+	if err != nil {
+		return nil, usagef("--%w", err)
+	}
+	src, err := train.OpenModel(s.modelName)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.LoadFrozen(ctx, src, s.modelName, base)
+	if err != nil {
+		return nil, err
+	}
+	m.Arithmetic = arithmetic
+	return m, nil
 }
 
 // generator returns a generator of the model with its adapter.

@@ -162,7 +162,11 @@ func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, wha
 func between(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usagef("%s takes %s, not %d arguments", c.CommandPath(), what, len(args))
+			given := "nothing"
+			if len(args) > 0 {
+				given = strings.Join(args, " ")
+			}
+			return usagef("%s takes %s, and was given %s", c.CommandPath(), what, given)
 		}
 		return nil
 	}

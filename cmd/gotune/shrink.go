@@ -33,14 +33,15 @@ func newShrink() *cobra.Command {
 	var rank int
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "shrink OUT",
+		Use:   "shrink [RUN] OUT",
 		Short: "Write an adapter of a lower rank",
 		Long: `shrink writes an adapter whose updates are as near to those of another as any of a
 lower rank, by the singular values of each update, and says what share of an update's
 squared norm is left. With --data it computes the loss before and after.`,
-		Example: `  gotune shrink --model DIR --adapter RUN/adapter --rank 4 --data rows.jsonl OUT
+		Example: `  gotune shrink --rank 4 RUN OUT
+  gotune shrink --model DIR --adapter RUN/adapter --rank 4 --data rows.jsonl OUT
   gotune shrink --model DIR --adapter A --adapter B --rank 8 OUT`,
-		Args: exactly(1, "the folder to make"),
+		Args: between(1, 2, "perhaps a run folder, and the folder to make"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if rank < 1 {
 				return usagef("--rank is %d; it must be at least 1", rank)
@@ -48,7 +49,8 @@ squared norm is left. With --data it computes the loss before and after.`,
 			if err := held.check(); err != nil {
 				return err
 			}
-			if err := s.loadForAdapter(c, args[0]); err != nil {
+			out := args[len(args)-1]
+			if err := s.loadForAdapter(c, args[:len(args)-1], out); err != nil {
 				return err
 			}
 			var d *data.Dataset
@@ -58,7 +60,7 @@ squared norm is left. With --data it computes the loss before and after.`,
 					return err
 				}
 			}
-			r, err := shrink(c, &s, rank, d, args[0])
+			r, err := shrink(c, &s, rank, d, out)
 			if err != nil {
 				return err
 			}

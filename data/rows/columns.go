@@ -62,7 +62,7 @@ func ParseColumns(list string) (Columns, error) {
 		word, name, ok := strings.Cut(item, "=")
 		word, name = strings.TrimSpace(word), strings.TrimSpace(name)
 		if !ok || name == "" {
-			return Columns{}, fmt.Errorf("columns %q: %q is not of the form prompt=question", list, item)
+			return Columns{}, fmt.Errorf("columns %q: %q is not KIND=COLUMN, as in prompt=question", list, item)
 		}
 		if err := c.set(word, name); err != nil {
 			return Columns{}, fmt.Errorf("columns %q: %w", list, err)

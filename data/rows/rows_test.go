@@ -370,8 +370,8 @@ func TestParseColumns(t *testing.T) {
 		}
 	}
 	bad := map[string]string{
-		"text":                  `"text" is not of the form prompt=question`,
-		"text=":                 "is not of the form",
+		"text":                  `"text" is not KIND=COLUMN, as in prompt=question`,
+		"text=":                 "is not KIND=COLUMN",
 		"answer=a":              `there is no "answer"`,
 		"prompt=q":              "prompt and completion together",
 		"text=t,messages=m":     "messages alone",
@@ -379,7 +379,7 @@ func TestParseColumns(t *testing.T) {
 		"chosen=c,prompt=p":     "chosen and rejected",
 		"text=t,input=i":        "text alone",
 		"prompt=q,prompt=r":     "prompt is named twice",
-		"prompt=q,completion=,": "is not of the form",
+		"prompt=q,completion=,": "is not KIND=COLUMN",
 	}
 	for list, want := range bad {
 		if _, err := rows.ParseColumns(list); err == nil || !strings.Contains(err.Error(), want) {

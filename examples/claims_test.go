@@ -12,7 +12,7 @@ import (
 // What all studies together may take, in tokens of training: a full run four hours of two
 // cores, a quick one twenty minutes.
 const (
-	fullTokens  = 430e6
+	fullTokens  = 450e6
 	quickTokens = 36e6
 )
 

@@ -18,9 +18,10 @@ type EncoderConfig struct {
 	// MaxLength is the largest number of tokens of a row, at least 3. A longer
 	// text is cut into pieces, any other row that is longer is dropped.
 	MaxLength int
-	// Virtual is the number of tokens that are put before each example and stand for
-	// what an adapter has learned. They are no text: the padding id holds their places,
-	// they are no targets, and MaxLength counts them.
+	// Virtual is the number of tokens that stand for what an adapter has learned. Datasets
+	// and streams put them before each example; [Encoder.Encode] leaves room for them.
+	// They are no text: the padding id holds their places, they are no targets, and
+	// MaxLength counts them.
 	Virtual int
 	// LearnPrompt makes every token a target, prompts and user turns too.
 	LearnPrompt bool

@@ -12,7 +12,7 @@ import (
 // What all studies together may take, in tokens of training: a full run four hours of two
 // cores, a quick one twenty minutes.
 const (
-	fullTokens  = 430e6
+	fullTokens  = 450e6
 	quickTokens = 36e6
 )
 
@@ -55,7 +55,7 @@ func TestClaims(t *testing.T) {
 		sum += s.Budget.Tokens
 	}
 	// Runs that studies share are in the budget of each; TestClaimsPlanned counts them once.
-	if sum > 1.2*fullTokens {
+	if sum > 1.3*fullTokens {
 		t.Errorf("the budgets come to %.3g tokens, and the suite has %.3g", sum, fullTokens)
 	}
 }

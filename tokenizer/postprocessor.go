@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -96,12 +95,12 @@ func (n *namedID) UnmarshalJSON(b []byte) error { return readPair(b, &n.text, &n
 
 // readPair reads a list of two.
 func readPair(b []byte, first, second any) error {
-	var parts []json.RawMessage
-	if err := json.Unmarshal(b, &parts); err != nil {
+	pair := []any{first, second} // pointers, which are filled
+	if err := json.Unmarshal(b, &pair); err != nil {
 		return err
 	}
-	if len(parts) != 2 {
+	if len(pair) != 2 || pair[0] == nil || pair[1] == nil {
 		return fmt.Errorf("%s is no pair", b)
 	}
-	return errors.Join(json.Unmarshal(parts[0], first), json.Unmarshal(parts[1], second))
+	return nil
 }

@@ -165,6 +165,7 @@ func TestUnknownPartsAreRefusedByName(t *testing.T) {
 		"repetitions":  {split(`a{,2}`), `write {0,n}`},
 		"intersection": {split(`[a-z&&b]+`), `(&&) are not supported`},
 		"pair":         {`{` + bytes + `,` + model + `,"post_processor":{"type":"BertProcessing","sep":["a"],"cls":["a",0]}}`, `["a"] is no pair`},
+		"null":         {`{"model":{"type":"Unigram","unk_id":0,"vocab":[["a",null]]}}`, `["a",null] is no pair`},
 		"no cls":       {`{` + bytes + `,` + model + `,"post_processor":{"type":"RobertaProcessing","sep":["a",0]}}`, `sep and cls are needed`},
 		"no score":     {`{"model":{"type":"Unigram","unk_id":0,"vocab":[["a"]]}}`, `["a"] is no pair`},
 		"reference":    {split(`(a)\\1`), `the escape "\\1" is not supported`},

@@ -143,6 +143,7 @@ func BenchmarkSoftmaxNLL(b *testing.B) {
 func BenchmarkAttention(b *testing.B) {
 	for _, s := range []AttentionShape{
 		{B: 4, T: 512, Heads: 9, KVHeads: 3, HeadDim: 64}, {B: 1, T: 2048, Heads: 9, KVHeads: 3, HeadDim: 64},
+		{B: 1, T: 1024, Heads: 8, KVHeads: 4, HeadDim: 256}, {B: 1, T: 1024, Heads: 8, KVHeads: 4, HeadDim: 256, Cap: 50},
 		{B: 32, T: 64, Heads: 4, KVHeads: 4, HeadDim: 32}, {B: 2, T: 64, Heads: 4, KVHeads: 4, HeadDim: 32}, {B: 16, T: 128, Heads: 4, KVHeads: 4, HeadDim: 32},
 	} {
 		s.Scale = float32(1 / math.Sqrt(float64(s.HeadDim)))
@@ -155,6 +156,9 @@ func BenchmarkAttention(b *testing.B) {
 		}
 		flops := 2 * float64(s.B*s.Heads*s.HeadDim) * float64(s.T*(s.T+1)/2)
 		name := fmt.Sprintf("B%d/T%d/H%d/D%d", s.B, s.T, s.Heads, s.HeadDim)
+		if s.Cap > 0 {
+			name += "/capped"
+		}
 		b.Run("forward/"+name, func(b *testing.B) {
 			eachTeam(b, func(b *testing.B, t *Team) {
 				measure(b, t, 2*flops, 0, func() { Attention(t, o, lse, q, k, v, positions, s) })

@@ -64,7 +64,7 @@ func (ad *Adapter) save(dir, base string) error {
 		Type: ad.Config.Type, TaskType: "CAUSAL_LM",
 	}
 	if ad.Config.Type == PromptTuning {
-		c.Heads, c.TokenDim, c.Init = ad.shape.heads, ad.shape.hidden, ad.Config.Init
+		c.Heads, c.TokenDim, c.Init = ad.shape.queries, ad.shape.hidden, ad.Config.Init
 		if c.Init == Text {
 			c.InitText, c.Tokenizer = &ad.Config.InitText, base
 		}
@@ -138,17 +138,25 @@ func load(src fs.FS, m *model.Model) (*Adapter, error) {
 	return ad, nil
 }
 
-// fill copies the tensors of a file into parameters by their keys.
+// fill copies the tensors of a file into parameters by their keys, or none of them.
 func fill(src fs.FS, file string, parameters map[string]model.Parameter) error {
 	tensors, err := read(src, file, parameters)
 	if err != nil {
 		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(tensors)) {
+		t := tensors[key]
+		if i := slices.IndexFunc(t.Data, notFinite); i >= 0 {
+			return fmt.Errorf("tensor %s holds %g: the adapter is damaged, or its training diverged", key, t.Data[i])
+		}
 	}
 	for key, t := range tensors {
 		copy(parameters[key].Value, t.Data)
 	}
 	return nil
 }
+
+func notFinite(v float32) bool { return v-v != 0 }
 
 // read reads the tensors of a file, which must be those of parameters by their keys.
 func read(src fs.FS, file string, parameters map[string]model.Parameter) (map[string]hf.Tensor, error) {

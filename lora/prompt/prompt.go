@@ -16,7 +16,8 @@
 // that it cannot be merged.
 //
 // Differs from PEFT in that the first token of a text is never learned, from the last
-// virtual token neither, so that losses can be compared with those of other adapters.
+// virtual token neither, so that losses can be compared with those of other adapters; and in
+// that NEFTune's noise counts the virtual tokens among those of a row.
 package prompt
 
 import (
@@ -93,12 +94,13 @@ type Adapter struct {
 	project []model.Parameter
 }
 
-// shape is what of a model the virtual tokens depend on.
-type shape struct{ hidden, layers, heads, kv int }
+// shape is what of a model the virtual tokens depend on, and its heads of queries for the
+// record.
+type shape struct{ hidden, layers, queries, heads, kv int }
 
 func shapeOf(m *model.Model) shape {
 	c := m.Config
-	return shape{hidden: c.HiddenSize, layers: c.Layers, heads: c.KVHeads, kv: c.KVHeads * c.HeadDim}
+	return shape{hidden: c.HiddenSize, layers: c.Layers, queries: c.Heads, heads: c.KVHeads, kv: c.KVHeads * c.HeadDim}
 }
 
 // width is the number of columns of the table of keys and values, or of embeddings.

@@ -10,6 +10,10 @@
 # file, of Qwen2.5 two with an index. The templates are of the families' kind, with
 # words of their own: a system text where there is none, and for Qwen2.5 tools.
 #
+# Tokens are those of tokenizer.json, as in transformers 4. AutoTokenizer of transformers 5 takes
+# the class GPT2Tokenizer for SmolLM2, which makes a pre-tokenizer of its own without the
+# splitting of digits: two spaces before a number then become other tokens.
+#
 # golden.json has of each row (question, answer) the ids and which are targets: what the
 # template writes for both turns less what it writes for the question with the beginning
 # of an answer, without the line break behind <|im_end|>. The losses are those of the
@@ -27,7 +31,7 @@ from bitsandbytes.functional import create_dynamic_map
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 STEPS, RATE = 5, 0.005
 
@@ -276,7 +280,7 @@ def make():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         weights(folder, family(folder, texts))
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         rows = [encode(tokenizer, c) for c in chats("rows.jsonl")]
         g = {"rows": rows} | measure(folder, rows, folder / "adapter", 4)
         if family is qwen2:
@@ -291,6 +295,6 @@ if __name__ == "__main__":
         make()
     else:
         folder, path, adapter = map(pathlib.Path, sys.argv[2:])
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         rows = [encode(tokenizer, c) for c in chats(path)]
         print(json.dumps(measure(folder, rows, adapter, 16) | {"rows": rows}))

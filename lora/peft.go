@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,13 +214,17 @@ func parseConfig(src fs.FS) (c Config, fanInFanOut bool, err error) {
 	if err := json.Unmarshal(raw, &keys); err != nil {
 		return c, false, fmt.Errorf("not a JSON object: %w", err)
 	}
+	// First, since keys of other kinds mean nothing here.
+	if kind := oneLine(keys["peft_type"]); kind != "" && kind != `"LORA"` {
+		return c, false, fmt.Errorf("key \"peft_type\": it is %s, not \"LORA\"", kind)
+	}
 	fields := make(map[string]reflect.Value)
 	v := reflect.ValueOf(&c).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		fields[f.Tag.Get("json")] = v.FieldByIndex(f.Index)
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		value := strings.TrimSpace(string(keys[key]))
+		value := oneLine(keys[key])
 		field, ours := fields[key]
 		var err error
 		switch {
@@ -227,8 +232,6 @@ func parseConfig(src fs.FS) (c Config, fanInFanOut bool, err error) {
 			err = decode(key, keys[key], field)
 		case key == "fan_in_fan_out":
 			err = json.Unmarshal(keys[key], &fanInFanOut)
-		case key == "peft_type" && value != `"LORA"`:
-			err = fmt.Errorf("it is %s, which is not supported (supported: \"LORA\")", value)
 		case key != "peft_type" && !inert[key] && !off(value):
 			err = fmt.Errorf("it is %s, which would change the adapter and is not supported", value)
 		}
@@ -249,6 +252,15 @@ func parseConfig(src fs.FS) (c Config, fanInFanOut bool, err error) {
 		return c, false, fmt.Errorf("key \"init_lora_weights\": %w", err)
 	}
 	return c, fanInFanOut, nil
+}
+
+// oneLine is a value without the line breaks that PEFT writes into lists, for messages.
+func oneLine(value json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, value) != nil { // there is none
+		return ""
+	}
+	return b.String()
 }
 
 // decode reads the value of a key as PEFT understands it: a list may be one element of it,

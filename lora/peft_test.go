@@ -100,7 +100,8 @@ func TestLoadWrongConfig(t *testing.T) {
 		{"init_lora_weights", "corda", []string{`"init_lora_weights"`, "corda", "olora"}},
 		{"bias", "all", []string{"bias is all", "no such biases"}},
 		{"bias", "some", []string{`"some"`, "lora_only"}},
-		{"peft_type", "IA3", []string{`"peft_type"`, "IA3"}},
+		{"peft_type", "IA3", []string{`"peft_type": it is "IA3", not "LORA"`}},
+		{"trainable_token_indices", []int{1, 2}, []string{`"trainable_token_indices": it is [1,2], which`}},
 		{"target_modules", ".*w_proj", []string{"lora targets .*w_proj match no layer", "q_proj"}},
 		{"target_modules", "q_proj", []string{"lora targets (q_proj) match no layer"}}, // as a text it is the whole name
 		{"target_modules", ".*(q_proj|norm)", []string{"input_layernorm", "cannot be adapted"}},

@@ -51,7 +51,11 @@ func (s Sampling) Validate() error {
 		{"repetition_penalty", s.RepetitionPenalty, 0, math.MaxFloat64}, {"top_k", float64(s.TopK), 0, math.MaxInt32},
 	} {
 		if !(c.value >= c.low && c.value <= c.top) {
-			return fmt.Errorf("%s is %g; it must be at least %g and at most %g", c.name, c.value, c.low, c.top)
+			most := ""
+			if c.top < math.MaxInt32 {
+				most = fmt.Sprintf(" and at most %g", c.top)
+			}
+			return fmt.Errorf("%s is %g; it must be a number of at least %g%s", c.name, c.value, c.low, most)
 		}
 	}
 	return nil

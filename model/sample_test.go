@@ -132,7 +132,8 @@ func TestValidate(t *testing.T) {
 		s    Sampling
 		part string
 	}{
-		{Sampling{Temperature: -1}, "temperature is -1"},
+		{Sampling{Temperature: -1}, "temperature is -1; it must be a number of at least 0"},
+		{Sampling{TopP: 3}, "top_p is 3; it must be a number of at least 0 and at most 1"},
 		{Sampling{Temperature: math.NaN()}, "temperature is NaN"},
 		{Sampling{Temperature: math.Inf(1)}, "temperature is +Inf"},
 		{Sampling{TopP: 1.5}, "top_p is 1.5"},

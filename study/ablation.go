@@ -58,7 +58,9 @@ func (a Ablation) YAML() ([]byte, error) {
 		if i < 0 {
 			var all []string
 			for _, m := range Measures() {
-				all = append(all, m.Name)
+				if m.Needs == "" && !slices.Contains(all, m.Name) {
+					all = append(all, m.Name)
+				}
 			}
 			return nil, fmt.Errorf("there is no metric %q; %s", name, among(name, all))
 		}

@@ -1,9 +1,11 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -74,10 +76,16 @@ func IsVirtual(src fs.FS) bool {
 	return err == nil && is
 }
 
-// isVirtual reports whether an adapter is of virtual tokens. What it is else is for package
-// lora to say.
+// isVirtual reports whether an adapter is of virtual tokens; one that is neither that nor
+// LoRA is an error.
 func isVirtual(src fs.FS, name string) (bool, error) {
 	kind, err := prompt.Type(src, name)
+	if _, in := fs.Stat(src, adapterName+"/adapter_config.json"); in == nil && errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("adapter: %s is a run folder: its adapter is %s", name, filepath.Join(name, adapterName))
+	}
+	if err == nil && kind != "" && !slices.Contains(PEFTTypes(), kind) {
+		err = fmt.Errorf("adapter %s: adapter_config.json: key \"peft_type\": it is %q, which is not supported (supported: %s)", name, kind, strings.Join(PEFTTypes(), ", "))
+	}
 	return kind == prompt.PromptTuning || kind == prompt.PrefixTuning, err
 }
 

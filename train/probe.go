@@ -75,7 +75,7 @@ func Probe(ctx context.Context, r Recipe, c ProbeConfig, told func(ProbeRun)) (P
 	p := &prober{config: c, recipe: one, inputs: in, training: in.stages[0].feed.(*inMemory).data, judged: in.eval}
 	if p.judged == nil {
 		if p.training, p.judged, err = p.training.HoldOut(c.HeldOut, one.Seed); err != nil {
-			return Probed{}, fmt.Errorf("data: %w", err)
+			return Probed{}, fmt.Errorf("data: %w; hold out fewer by --held-out, or give eval_data", err)
 		}
 	}
 	p.team = kernel.NewTeam(one.threads())

@@ -29,10 +29,10 @@ func (s *source) loadAdapters() error {
 		if err != nil {
 			return err
 		}
-		if err := s.takeTemplate(dir); err != nil {
+		if s.adapter, err = train.LoadAdapter(os.DirFS(dir), dir, s.model); err != nil {
 			return err
 		}
-		if s.adapter, err = train.LoadAdapter(os.DirFS(dir), dir, s.model); err != nil {
+		if err := s.takeTemplate(dir); err != nil {
 			return err
 		}
 		if !given && len(s.adapters) == 1 {
@@ -79,15 +79,9 @@ func splitWeight(text string) (dir string, weight float64, given bool, err error
 	return text[:at], weight, true, nil
 }
 
-// takeTemplate finds an adapter's folder and the chat template that it was tuned with; of
-// several the first one's counts.
+// takeTemplate finds the chat template that an adapter was tuned with; of several the first
+// one's counts.
 func (s *source) takeTemplate(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "adapter_config.json")); err != nil {
-		if _, in := os.Stat(filepath.Join(dir, "adapter", "adapter_config.json")); in == nil {
-			return fmt.Errorf("adapter: %s is a run folder: its adapter is %s", dir, filepath.Join(dir, "adapter"))
-		}
-		return fmt.Errorf("adapter: %w", err)
-	}
 	template := filepath.Join(dir, templateName)
 	text, err := os.ReadFile(template)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

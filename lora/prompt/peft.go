@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"gotune/internal/disk"
 	"gotune/internal/hf"
@@ -296,7 +296,11 @@ func parse(src fs.FS) (f peftConfig, err error) {
 		return f, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		value := strings.TrimSpace(string(keys[key]))
+		var compact bytes.Buffer // without the line breaks that PEFT writes into lists
+		if err := json.Compact(&compact, keys[key]); err != nil {
+			return f, err
+		}
+		value := compact.String()
 		if _, ok := ours[key]; !ok && !inert[key] && !off(value) {
 			return f, fmt.Errorf("key %q: it is %s, which would change the adapter and is not supported", key, value)
 		}

@@ -140,8 +140,10 @@ func (c *census) findings(r *Report, room string, heldOut bool) []Finding {
 		add(NoEOS, learning, "the tokenizer's files name no EOS token: what is learned has no end, and generation will not stop by itself")
 	case c.NoStop != "" && c.Messages.Learned == 0:
 		add(NoEOS, learning, "no single token of the tokenizer ends an assistant turn of the chat template %s: generation will not stop by itself", c.NoStop)
-	case c.Raw.Rows > 0 && c.Raw.Learned == 0 || c.Messages.Rows > 0 && c.Messages.Learned == 0:
-		add(NoEOS, learning, "the token that ends an answer is learned in none of %d rows: generation will not stop by itself", max(c.Raw.Rows, c.Messages.Rows))
+	case c.Messages.Rows > 0 && c.Messages.Learned == 0:
+		add(NoEOS, learning, "the token that ends an answer is learned in none of %d rows: generation will not stop by itself; the chat template plain ends answers by EOS (--chat-template plain)", c.Messages.Rows)
+	case c.Raw.Rows > 0 && c.Raw.Learned == 0:
+		add(NoEOS, learning, "the token that ends an answer is learned in none of %d rows: generation will not stop by itself", c.Raw.Rows)
 	}
 	if c.Pads > 0 {
 		add(PadIsTarget, learning && 10*c.Pads > r.TargetTokens, "the padding token stands in the text and is learned, %d times in %d targets: %s",

@@ -28,7 +28,8 @@ type Compared struct {
 	Study string `json:"study"`
 	Test  string `json:"test"`
 	Cells []*Row `json:"cells"`
-	Agree bool   `json:"agree"` // see [Agree]
+	Run   int    `json:"run"`   // other columns that have an estimate
+	Agree bool   `json:"agree"` // all of these do with the first; see [Agree]
 }
 
 // Agree reports whether two independent estimates can be of the same effect: their
@@ -72,11 +73,16 @@ func Compare(lab, name, title string, columns []string, studies []*study.Study, 
 			for _, rows := range others {
 				j := slices.IndexFunc(rows, func(o Row) bool { return o.Test == r.Test && o.ID == r.ID })
 				if j < 0 {
-					row.Cells, row.Agree = append(row.Cells, nil), false
+					row.Cells = append(row.Cells, nil)
 					continue
 				}
-				row.Cells, row.Agree = append(row.Cells, &rows[j]), row.Agree && Agree(r, rows[j])
+				row.Cells = append(row.Cells, &rows[j])
+				if rows[j].Seeds > 1 {
+					row.Run++
+					row.Agree = row.Agree && Agree(r, rows[j])
+				}
 			}
+			row.Agree = row.Agree && row.Run > 0
 			c.Rows = append(c.Rows, row)
 		}
 	}
@@ -130,7 +136,11 @@ func (c Comparison) Markdown() string {
 			}
 			fmt.Fprintf(&b, " %s %s |", x.Verdict, x.estimate())
 		}
-		fmt.Fprintf(&b, " %s |\n", map[bool]string{true: "yes", false: "no"}[r.Agree])
+		agree := "–"
+		if r.Run > 0 {
+			agree = map[bool]string{true: "yes", false: "no"}[r.Agree]
+		}
+		fmt.Fprintf(&b, " %s |\n", agree)
 	}
 	return b.String()
 }

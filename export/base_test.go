@@ -9,31 +9,11 @@ import (
 	"testing"
 
 	"gotune/export"
-	"gotune/model"
-	"gotune/model/base"
-	"gotune/tokenizer"
 )
-
-func open(t *testing.T) (*model.Model, *tokenizer.Tokenizer) {
-	t.Helper()
-	src, err := base.FS()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.Load(t.Context(), src, "base")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok, err := tokenizer.Load(src, "base")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m, tok
-}
 
 // A file whose model is another than the trained one is refused, and nothing is left of it.
 func TestSaveRefusesAnotherModel(t *testing.T) {
-	m, tok := open(t)
+	m, tok := export.Embedded(t)
 	view, err := export.NewView(t.Context(), m, nil, nil, tok.Encode)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +52,7 @@ func TestSaveRefusesAnotherModel(t *testing.T) {
 }
 
 func TestRefusedExports(t *testing.T) {
-	m, tok := open(t)
+	m, tok := export.Embedded(t)
 	for dtype, want := range map[string]string{"q4_0": "a GGUF file takes float32, float16, bfloat16 or q8_0"} {
 		if _, err := export.NewGGUF(m, tok, "base", "", dtype); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v", err)

@@ -28,8 +28,8 @@ type run struct {
 	Logits      []float32
 }
 
-// embedded is the embedded base.
-func embedded(t *testing.T) (*model.Model, *tokenizer.Tokenizer) {
+// Embedded is the embedded base.
+func Embedded(t *testing.T) (*model.Model, *tokenizer.Tokenizer) {
 	t.Helper()
 	src, err := base.FS()
 	if err != nil {
@@ -109,7 +109,7 @@ func TestLlamaCppAgrees(t *testing.T) {
 			agree(t, m, tok, found[name].Runs)
 		})
 	}
-	m, tok := embedded(t)
+	m, tok := Embedded(t)
 	check("base", m, tok)
 	all := models(t)
 	for _, name := range slices.Sorted(maps.Keys(all)) {

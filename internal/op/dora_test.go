@@ -17,31 +17,15 @@ import (
 // The gradients are those of finite differences in float64, the lengths of the rows held
 // fixed.
 func TestDoRALinear(t *testing.T) {
-	for flags := range 8 {
-		p, bias, conv := float64(flags&1)/2, flags&2 != 0, flags&4 != 0
-		b := newBench(t)
-		l := &ref.LoRA64{N: 7, In: 12, Out: 19, Rank: 4, Scale: 2}
-		var x, w, a, bm, bn *gorgonia.Node
-		x, l.X = b.floats("x", l.N, l.In)
-		w, l.W = b.weight("w", conv, l.Out, l.In)
-		a, l.A = b.floats("a", l.Rank, l.In)
-		bm, l.B = b.floats("b", l.Out, l.Rank)
+	everyAdapted(t, func(b *bench, l adapted) {
 		m, mw := b.floats("m", l.Out)
-		if bias {
-			bn, l.Bias = b.floats("bias", l.Out)
-		}
 		r, rw := b.floats("r", l.N, l.Out)
-		var drop *op.Dropout
-		if p > 0 {
-			drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
-			l.Mask = op.DropoutMask(drop, [2]int32{11, -7}, l.N*l.In)
-		}
-		y := must(op.DoRALinear(x, op.Weight{Node: w, Conv1D: conv}, bn, a, bm, m, l.Scale, drop))
+		y := must(op.DoRALinear(l.x, op.Weight{Node: l.w, Conv1D: l.conv}, l.bias, l.a, l.b, m, l.Scale, l.drop))
 		norms := l.RowNorms64()
 		slope := func(values []float64) []float64 {
 			grad := make([]float64, len(values))
 			cost := func() (sum float64) {
-				for i, v := range ref.DoRALinear64(l, mw, norms) {
+				for i, v := range ref.DoRALinear64(l.LoRA64, mw, norms) {
 					sum += v * rw[i]
 				}
 				return sum
@@ -56,12 +40,12 @@ func TestDoRALinear(t *testing.T) {
 			}
 			return grad
 		}
-		wants := []want{{x, slope(l.X)}, {a, slope(l.A)}, {bm, slope(l.B)}, {m, slope(mw)}}
-		if bias {
-			wants = append(wants, want{bn, slope(l.Bias)})
+		wants := []want{{l.x, slope(l.X)}, {l.a, slope(l.A)}, {l.b, slope(l.B)}, {m, slope(mw)}}
+		if l.bias != nil {
+			wants = append(wants, want{l.bias, slope(l.Bias)})
 		}
-		b.gradients(y, ref.DoRALinear64(l, mw, norms), r, wants...)
-	}
+		b.gradients(y, ref.DoRALinear64(l.LoRA64, mw, norms), r, wants...)
+	})
 }
 
 // The lengths of the rows of a matrix of more than one piece, in every storage and in

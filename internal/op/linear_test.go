@@ -48,33 +48,47 @@ func stored(conv bool, w []float64, out, in int) []float64 {
 	return w
 }
 
-func TestLoRALinear(t *testing.T) {
+// adapted is a layer with an adapter, in a bench.
+type adapted struct {
+	*ref.LoRA64
+	x, w, a, b, bias *gorgonia.Node // bias is nil without
+	drop             *op.Dropout    // nil without
+	conv             bool
+}
+
+// everyAdapted calls test with layers with and without dropout and bias, of weights that
+// lie either way.
+func everyAdapted(t *testing.T, test func(b *bench, l adapted)) {
 	for flags := range 8 {
 		p, bias, conv := float64(flags&1)/2, flags&2 != 0, flags&4 != 0
 		b := newBench(t)
-		l := &ref.LoRA64{N: 7, In: 12, Out: 19, Rank: 4, Scale: 2}
-		var x, w, a, bm, bn *gorgonia.Node
-		x, l.X = b.floats("x", l.N, l.In)
-		w, l.W = b.weight("w", conv, l.Out, l.In)
-		a, l.A = b.floats("a", l.Rank, l.In)
-		bm, l.B = b.floats("b", l.Out, l.Rank)
+		l := adapted{LoRA64: &ref.LoRA64{N: 7, In: 12, Out: 19, Rank: 4, Scale: 2}, conv: conv}
+		l.x, l.X = b.floats("x", l.N, l.In)
+		l.w, l.W = b.weight("w", conv, l.Out, l.In)
+		l.a, l.A = b.floats("a", l.Rank, l.In)
+		l.b, l.B = b.floats("b", l.Out, l.Rank)
 		if bias {
-			bn, l.Bias = b.floats("bias", l.Out)
+			l.bias, l.Bias = b.floats("bias", l.Out)
 		}
-		r, rw := b.floats("r", l.N, l.Out)
-		var drop *op.Dropout
 		if p > 0 {
-			drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
-			l.Mask = op.DropoutMask(drop, [2]int32{11, -7}, l.N*l.In)
+			l.drop = &op.Dropout{P: p, Key: b.ints("key", 11, -7), Stream: 3}
+			l.Mask = op.DropoutMask(l.drop, [2]int32{11, -7}, l.N*l.In)
 		}
-		y := must(op.LoRALinear(x, op.Weight{Node: w, Conv1D: conv}, bn, a, bm, l.Scale, drop))
-		dx, dw, da, db, dbias := ref.LoRALinearBackward64(l, rw)
-		wants := []want{{x, dx}, {w, stored(conv, dw, l.Out, l.In)}, {a, da}, {bm, db}}
-		if bias {
-			wants = append(wants, want{bn, dbias})
-		}
-		b.gradients(y, ref.LoRALinear64(l), r, wants...)
+		test(b, l)
 	}
+}
+
+func TestLoRALinear(t *testing.T) {
+	everyAdapted(t, func(b *bench, l adapted) {
+		r, rw := b.floats("r", l.N, l.Out)
+		y := must(op.LoRALinear(l.x, op.Weight{Node: l.w, Conv1D: l.conv}, l.bias, l.a, l.b, l.Scale, l.drop))
+		dx, dw, da, db, dbias := ref.LoRALinearBackward64(l.LoRA64, rw)
+		wants := []want{{l.x, dx}, {l.w, stored(l.conv, dw, l.Out, l.In)}, {l.a, da}, {l.b, db}}
+		if l.bias != nil {
+			wants = append(wants, want{l.bias, dbias})
+		}
+		b.gradients(y, ref.LoRALinear64(l.LoRA64), r, wants...)
+	})
 }
 
 func TestDropoutMask(t *testing.T) {
